@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed-demo
+INSTALLED_TEST := .venv/.installed-test
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(INSTALLED): setup.cfg pyproject.toml | $(BIN)/python
+	@[ -f $(INSTALLED_TEST) ] && [ $(INSTALLED_TEST) -nt setup.cfg ] || $(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(INSTALLED_TEST): setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test,bench]'
+	@touch $@ $(INSTALLED)
+
+demo: $(INSTALLED)  ## measure, tabulate and draw on the embedded miniature
+	$(BIN)/camx demo
+
+check: $(INSTALLED_TEST)  ## linter and type check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check  ## linter, type check and all tests
+	$(BIN)/python -m pytest
+
+fast: check  ## linter, type check and the fast tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+.PHONY: help demo check test fast

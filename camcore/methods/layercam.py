@@ -1,0 +1,7 @@
+TITLE = "LayerCAM"
+SOURCE = "Jiang et al. 2021, eq. 6-8"
+
+
+def cam(tap):
+    """M = ReLU(sum_k ReLU(g_kij) A_kij): each place has a weight of its own. Shape (N,h,w)."""
+    return tap.grads.clamp(min=0).mul_(tap.acts).sum(1).relu()

@@ -1,0 +1,67 @@
+"""The miniature's ResNet: four stages of two basic blocks, global average pooling and one linear layer.
+
+Input 112x112; stages layer1-layer4 have 56, 28, 14 and 7 pixels a side, as ResNet50's have at 224.
+"""
+
+import torch
+from torch import nn
+
+from camcore.models.resnet50 import LAYERS as LAYERS
+
+TITLE = "slim four-stage ResNet (input 112) of the miniature"
+SOURCE = "He et al. 2016, narrowed; trained by scripts/train_miniature.py"
+INPUT_SIZE = 112
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+SHIPPED = "mini-resnet.safetensors"
+_WIDTHS = (16, 32, 48, 64)
+
+
+def _norm(width: int, batch_norm: bool) -> nn.Module:
+    return nn.BatchNorm2d(width) if batch_norm else nn.Identity()
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes."""
+
+    def __init__(self, width_in: int, width: int, stride: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride, 1)
+        self.bn1 = _norm(width, batch_norm)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1)
+        self.bn2 = _norm(width, batch_norm)
+        same = stride == 1 and width_in == width
+        self.downsample = nn.Identity() if same else nn.Conv2d(width_in, width, 1, stride)
+
+    def forward(self, x):
+        out = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(out)) + self.downsample(x))
+
+
+def _stage(width_in: int, width: int, stride: int, batch_norm: bool) -> nn.Sequential:
+    return nn.Sequential(Block(width_in, width, stride, batch_norm), Block(width, width, 1, batch_norm))
+
+
+class MiniResNet(nn.Module):
+    """``(N,3,112,112) -> (N,classes)``; the modules are named as torchvision names ResNet50's."""
+
+    def __init__(self, classes: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, _WIDTHS[0], 3, 2, 1)
+        self.bn1 = _norm(_WIDTHS[0], batch_norm)
+        a, b, c, d = _WIDTHS
+        self.layer1 = _stage(a, a, 1, batch_norm)
+        self.layer2 = _stage(a, b, 2, batch_norm)
+        self.layer3 = _stage(b, c, 2, batch_norm)
+        self.layer4 = _stage(c, d, 2, batch_norm)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(_WIDTHS[-1], classes)
+
+    def forward(self, images):
+        x = torch.relu(self.bn1(self.conv1(images)))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(self.avgpool(x).flatten(1))
+
+
+def build(classes: int = 10, batch_norm: bool = False) -> nn.Module:
+    """The network without weights; `batch_norm` only while training, folded away before shipping."""
+    return MiniResNet(classes, batch_norm)

@@ -1,0 +1,175 @@
+"""A network ready to be asked: module, named layers, preprocessing and weights with their fingerprint."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from camcore import plugins
+from camcore.taps import Layer
+
+MODELS = "camcore.models"
+NESTED = ("state_dict", "model", "model_state_dict")  # where training scripts keep the weights in a checkpoint
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """``x -> (x * scale - mean) / std`` on RGB bytes 0-255, channels reversed first if `bgr`."""
+
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: float = 1 / 255
+    bgr: bool = False
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``(N,3,H,W) uint8`` RGB to the network's float input of the same shape."""
+        mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (self.mean, self.std))
+        images = images.flip(1) if self.bgr else images
+        return (images.float() * self.scale - mean) / std
+
+
+@dataclass(frozen=True)
+class Network:
+    """A frozen network in evaluation mode.
+
+    `weights` names the weights, `sha256` is their file's; `class_names` may be empty.
+    """
+
+    name: str
+    module: nn.Module
+    layers: Mapping[str, Layer]
+    input_size: int
+    preprocessing: Preprocessing
+    classes: int
+    weights: str
+    sha256: str
+    class_names: tuple[str, ...] = field(default=(), repr=False)
+
+    def layer(self, name: str) -> Layer:
+        if name not in self.layers:
+            raise ValueError(f"unknown layer {name!r} of {self.name}; known: {', '.join(self.layers)}")
+        return self.layers[name]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
+
+
+def _digest(file) -> str:  # Python 3.10 has no file_digest
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a ``.safetensors`` file or a ``.pth`` pickle of plain tensors, as float32 on the CPU.
+
+    A checkpoint's nested state dict is found, a ``module.`` prefix taken off. Raises `FileNotFoundError`,
+    or `ValueError` for a file that holds anything but tensors; nothing in a pickle is ever executed.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights file")
+    state: Any
+    try:
+        if path.suffix == ".safetensors":
+            state = safetensors.torch.load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0][:160]
+        raise ValueError(f"{path}: not plain weights (a state dict of tensors in .pth or .safetensors): {reason}") from None
+    for key in NESTED:
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f"{path}: not plain weights: expected a state dict, names to tensors")
+    return {k.removeprefix("module."): v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def _fill(build, default_classes: int, state: dict[str, Tensor], path: Path, name: str) -> nn.Module:
+    """The network with the weights, its number of classes taken from them. `ValueError` if they do not fit."""
+    with torch.device("meta"):  # shapes only: nothing is initialised just to be overwritten
+        head = list(build(default_classes).state_dict())[-1]
+        module = build(len(state[head]) if head in state and state[head].ndim else default_classes)
+    expected = module.state_dict()
+    optional = {k for k in expected if k.endswith("num_batches_tracked")}  # absent from files of old torch
+    state = {**{k: torch.zeros((), dtype=torch.long) for k in optional}, **state}
+    wrong = [f"{k} is missing" for k in expected if k not in state]
+    wrong += [f"{k} is not part of {name}" for k in state if k not in expected]
+    wrong += [
+        f"{k} is {tuple(state[k].shape)}, expected {tuple(v.shape)}"
+        for k, v in expected.items()
+        if k in state and state[k].shape != v.shape
+    ]
+    wrong += [f"{k} holds values that are not finite" for k, v in state.items() if not v.isfinite().all()]
+    if wrong:
+        raise ValueError(f"{path}: weights do not fit {name}: {wrong[0]}" + f" (and {len(wrong) - 1} more)" * (len(wrong) > 1))
+    module.load_state_dict(state, assign=True)
+    return module
+
+
+def _named(spec, name: str, download: bool) -> tuple[Path, str, tuple[str, ...]]:
+    """The cached file of torchvision's weights `name`, their full name and class names."""
+    known = [w.name for w in spec.WEIGHTS if w.meta.get("categories")] if hasattr(spec, "WEIGHTS") else []
+    title = spec.__name__.rpartition(".")[2]
+    name = name.rpartition(".")[2]
+    if name == "DEFAULT" and known:
+        name = spec.WEIGHTS.DEFAULT.name
+    if name not in known:
+        accepted = ", ".join([*known, "FILE.pth", "FILE.safetensors"])
+        raise ValueError(f"unknown weights {name!r} of {title}; accepted: {accepted}")
+    weights = spec.WEIGHTS[name]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    if not path.is_file() and download:
+        weights.get_state_dict(progress=True, check_hash=True)
+    if not path.is_file():
+        size = f"{weights.meta['_file_size']:.0f} MB"
+        raise FileNotFoundError(f"{title}'s weights {name} are not at {path}; --download fetches them ({size}), or give --weights FILE")
+    return path, str(weights), tuple(weights.meta["categories"])
+
+
+def _class_names(spec, classes: int) -> tuple[str, ...]:
+    if hasattr(spec, "WEIGHTS") and classes == 1000:
+        return tuple(spec.WEIGHTS.DEFAULT.meta["categories"])
+    return ()
+
+
+def load(name: str, weights: str | None = None, preprocessing: str = "model", device: str = "cpu", download: bool = False) -> Network:
+    """Build network `name` (a plug-in) with its weights: a file, a torchvision name, or its default.
+
+    `preprocessing` ``paper`` gives weights from a file the network's Caffe form, where it has one; every
+    other network, and weights named from torchvision, keep their own (protocol.md section 1, "Input").
+    """
+    plugin = plugins.load(MODELS, "build", name)
+    spec, from_file = plugin.module, False
+    names: tuple[str, ...] = ()
+    shipped = getattr(spec, "SHIPPED", None)
+    if weights is None and shipped:
+        path = Path(str(resources.files("configs") / "weights" / shipped))
+        label = f"shipped {path.name}"
+    elif weights and (Path(weights).suffix in (".pth", ".pt", ".safetensors") or Path(weights).is_file()):
+        path, label, from_file = Path(weights), Path(weights).name, True
+    else:
+        path, label, names = _named(spec, weights or "DEFAULT", download)
+    default = len(names) or (10 if shipped else 1000)
+    module = _fill(plugin.function, default, read_weights(path), path, plugin.name)
+    for parameter in module.requires_grad_(False).eval().parameters():
+        last = parameter
+    classes = len(last)
+    form = Preprocessing("torchvision", spec.MEAN, spec.STD)
+    if preprocessing == "paper" and from_file and hasattr(spec, "CAFFE_MEAN_BGR"):
+        form = Preprocessing("caffe", spec.CAFFE_MEAN_BGR, (1.0, 1.0, 1.0), scale=1.0, bgr=True)
+    layers = {layer: Layer(layer, *paths) for layer, paths in spec.LAYERS.items()}
+    names = names or _class_names(spec, classes)
+    return Network(plugin.name, module.to(device), layers, spec.INPUT_SIZE, form, classes, label, _sha256(path), names)

@@ -1,0 +1,87 @@
+"""Views: what the network sees of an image, and how maps come back from there onto the image's grid.
+
+An image is squashed to a square *grid* without keeping its aspect. View ``resize`` shows that square;
+``ten-crop`` shows its corners, its centre and the same five of its mirror image.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+VIEWS = {"resize": 1, "ten-crop": 10}
+
+
+@dataclass(frozen=True)
+class View:
+    """`crops` inputs of ``size`` pixels a side, cut from a grid of ``grid`` pixels a side."""
+
+    name: str
+    size: int
+    grid: int
+
+    @property
+    def crops(self) -> int:
+        return VIEWS[self.name]
+
+    def corners(self) -> list[tuple[int, int]]:
+        """Top-left corners ``(y, x)`` on the grid, in the order of torchvision's TenCrop."""
+        end, middle = self.grid - self.size, round((self.grid - self.size) / 2)
+        return [(0, 0)] if self.name == "resize" else [(0, 0), (0, end), (end, 0), (end, end), (middle, middle)]
+
+
+def view(name: str, input_size: int) -> View:
+    """The view of that name for a network's input; the ten-crop grid is 8/7 of it (256 for 224)."""
+    if name not in VIEWS:
+        raise ValueError(f"unknown view {name!r}; known: {', '.join(VIEWS)}")
+    return View(name, input_size, input_size if name == "resize" else round(input_size * 8 / 7))
+
+
+def read_image(path: Path) -> Image.Image:
+    """The picture as RGB, as stored: EXIF rotation is ignored, as the annotations ignore it.
+
+    Raises `ValueError` naming the file when it cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such image") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: not a readable image: {error}") from None
+
+
+def squash(image: Image.Image, side: int) -> np.ndarray:
+    """The image on the grid: ``(3,side,side) uint8`` RGB, PIL's bilinear filter."""
+    small = image.resize((side, side), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+
+
+def cut(images: Tensor, view: View) -> Tensor:
+    """``(B,3,grid,grid)`` squashed images to ``(B*crops,3,size,size)`` network inputs, image by image."""
+    crops = []
+    for source in (images, images.flip(3))[: 1 + (view.crops > 5)]:
+        crops += [source[..., y : y + view.size, x : x + view.size] for y, x in view.corners()]
+    return torch.stack(crops, 1).flatten(0, 1)
+
+
+def merge(maps: Tensor, view: View) -> Tensor:
+    """``(B*crops,h,w)`` maps to ``(B,grid,grid)``: each upsampled onto its crop, put back and summed.
+
+    Bilinear, corners aligned. The sum is not divided by how often a pixel was seen, so the centre of a
+    ten-crop view weighs more, as in the authors' protocol (protocol.md section 1, "Merging ten crops").
+    """
+    size, grid, corners = view.size, view.grid, view.corners()
+    maps = interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=True)[:, 0]
+    maps = maps.unflatten(0, (-1, view.crops))
+    if view.crops == 1:
+        return maps[:, 0]
+    straight, mirrored = (maps.new_zeros(len(maps), grid, grid) for _ in range(2))
+    for index, (y, x) in enumerate(corners):
+        straight[:, y : y + size, x : x + size] += maps[:, index]
+        mirrored[:, y : y + size, x : x + size] += maps[:, index + len(corners)]
+    return straight + mirrored.flip(2)

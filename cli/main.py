@@ -1,0 +1,89 @@
+"""The `camx` group: commands are the files of this folder, imported when they are used."""
+
+import importlib
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+COMMANDS = {p.stem for p in Path(__file__).parent.glob("*.py")} - {"main", "options", "printing", "__init__"}
+HEADLESS = (
+    "OpenCV cannot be imported ({0}); on a server without a display: "
+    "pip uninstall --yes opencv-python && pip install --force-reinstall opencv-python-headless"
+)
+
+
+class Commands(click.Group):
+    """Looks a command up by its file's name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(f"cli.{name}").command
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from evaluators.environment import version
+
+        click.echo(f"camx {version()}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def group(debug: bool) -> None:
+    """camx: which class activation map finds the object, by how much, and is the difference real?
+
+    Every command runs on an embedded miniature until --data names your own data.
+
+    \b
+    camx explain PHOTO.jpg          look at the maps of one picture
+    camx localize                   measure localization, five methods x five stages
+    camx tables                     the paper's tables, its value beside yours
+    """
+    if debug:
+        os.environ["CAMX_DEBUG"] = "1"
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line: one line for an error, exit code 1 for a failed run and 2 for wrong usage."""
+    try:
+        group.main(prog_name="camx", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.UsageError as error:
+        hint = f" ({error.ctx.command_path} --help shows what is accepted)" if error.ctx else ""
+        _fail(error.format_message().replace("\n", " ") + hint, 2)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted; what was measured is recorded, and the same command goes on from there", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("CAMX_DEBUG"):
+            traceback.print_exc()
+        _fail(_line(error), 1)
+
+
+def _line(error: Exception) -> str:
+    """An error as one line; those that camx did not foresee keep their type's name."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ImportError) and ("cv2" in text or "libGL" in text or getattr(error, "name", "") == "cv2"):
+        return HEADLESS.format(text)
+    if type(error).__name__ == "OutOfMemoryError":
+        return f"the device is out of memory; lower --batch-size ({text[:120]})"
+    if isinstance(error, ValueError | FileNotFoundError | click.ClickException):
+        return text
+    return f"{type(error).__name__}: {text} (camx --debug COMMAND shows where)"

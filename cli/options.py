@@ -1,0 +1,100 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+BATCH = {"cpu": 20, "cuda": 100}  # views; on a CPU more of them are no faster, on a GPU they are
+
+
+def _config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    """A YAML file of this command's own options as defaults: the command line wins over it."""
+    if path is None:
+        return
+    import yaml
+
+    content = yaml.safe_load(path.read_text()) or {}
+    known = {(o[2:]): p.name for p in ctx.command.params for o in p.opts if o.startswith("--")}
+    if not isinstance(content, dict):
+        raise click.BadParameter(f"{path}: expected option: value lines")
+    for key in content:
+        if str(key).replace("_", "-") not in known:
+            raise click.BadParameter(f"{path}: unknown option {key!r}; known: {', '.join(sorted(known))}")
+    ctx.default_map = {known[str(k).replace("_", "-")]: v for k, v in content.items()}
+
+
+def _set(_ctx: click.Context, _parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise click.BadParameter(f"{pair!r} is not FIELD=VALUE")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _debug(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        import os
+
+        os.environ["CAMX_DEBUG"] = "1"
+
+
+def _stack(*options: Callable) -> Callable:
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+debug = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, hidden=True)
+
+network = _stack(
+    click.option("--model", help="Network: a name of `camx list models`, module:function or FILE.py."),
+    click.option("--weights", help="FILE.pth, FILE.safetensors, or torchvision's name of its weights."),
+    click.option("--download", is_flag=True, help="Let torchvision fetch weights that are not in its cache."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."),
+)
+
+measuring = _stack(
+    click.option("--data", default="mini", show_default=True, help="Folder of a data set, or a name of `camx list datasets`."),
+    network,
+    click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", callback=_set, help="Override a protocol field; repeats."),
+    click.option("--method", "methods", multiple=True, help="Method; repeats.  [default: see `camx list methods`]"),
+    click.option("--layer", "layers", multiple=True, help="Layer, or a fusion S5+S4 by maximum; repeats.  [default: all]"),
+    click.option("--limit", type=click.IntRange(min=1), help="Only the first N images."),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Views a batch.  [default: 20 on a CPU, 100 on CUDA]"),
+    click.option("--workers", type=click.IntRange(min=1), help="Threads that decode and that score.  [default: the cores]"),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything drawn at random."),
+    click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), is_eager=True, expose_value=False,
+                 callback=_config, help="YAML file of these options; the command line wins over it."),
+    debug,
+)  # fmt: skip
+
+
+def out(command: str) -> Callable:
+    return click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results") / command,
+                        show_default=True, help="Folder of the results.")  # fmt: skip
+
+
+def pick_device(name: str) -> str:
+    """`auto` is CUDA when there is one. `UsageError` for a device that torch does not have."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        accepted = "auto, cpu" + ", cuda" * torch.cuda.is_available()
+        raise click.UsageError(f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); accepted: {accepted}") from None
+    return name
+
+
+def checked(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """`call`, a bad value in its arguments being a usage error (exit code 2)."""
+    try:
+        return call(*arguments, **named)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

@@ -1,0 +1,21 @@
+"""What commands print: aligned tables, and progress on a terminal."""
+
+import sys
+from collections.abc import Iterable
+
+import click
+from tabulate import tabulate
+
+
+def table(rows: Iterable[Iterable[object]], headers: Iterable[str]) -> None:
+    """An aligned text table; None is an empty cell."""
+    cells = [["" if c is None else str(c) for c in row] for row in rows]
+    aligned = ["left"] + ["right"] * (len(list(headers)) - 1)
+    click.echo(tabulate(cells, list(headers), tablefmt="simple", disable_numparse=True, colalign=aligned if cells else None))
+
+
+def progress(total: int, done: int, unit: str = "image"):
+    """tqdm's bar with an estimate on a terminal; silent in a pipe."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=done, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True)

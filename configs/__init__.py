@@ -1,0 +1,1 @@
+"""Data shipped with camx: tables, protocols and the miniature's weights."""

@@ -1,0 +1,1 @@
+"""What a number means: samples, scores, records, statistics and tables."""

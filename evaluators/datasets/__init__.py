@@ -1,0 +1,41 @@
+"""Data-set readers, one a file: ``TITLE``, ``SOURCE``, ``LAYOUT``, ``accepts(root)`` and ``read(root) -> Dataset``.
+
+`load` finds the reader of a folder by asking each; a reader that needs no folder is called by its name.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from camcore import plugins
+from evaluators.types import Dataset, Sample
+
+PACKAGE = "evaluators.datasets"
+
+
+def fingerprint(samples: Iterable[Sample]) -> str:
+    """SHA-256 over every sample's name, size in bytes, label and boxes, in order."""
+    digest = hashlib.sha256()
+    for s in samples:
+        digest.update(f"{s.image_id} {s.path.stat().st_size} {s.label} {s.boxes}\n".encode())
+    return digest.hexdigest()
+
+
+def load(data: str = "mini") -> Dataset:
+    """The data set at a folder, or a reader by name (``mini``), ``module:function`` or ``FILE.py``.
+
+    Raises `FileNotFoundError` or `ValueError` in one line that says what a folder should hold.
+    """
+    root = Path(data)
+    if not root.is_dir():
+        if root.suffix != ".py" and ("/" in data or root.exists()):
+            raise FileNotFoundError(f"{data}: no such data folder")
+        return plugins.load(PACKAGE, "read", data).function()
+    layouts = []
+    for name in plugins.names(PACKAGE):
+        module = plugins.load(PACKAGE, "read", name).module
+        if module.accepts(root):
+            return module.read(root)
+        if module.LAYOUT:
+            layouts.append(module.LAYOUT)
+    raise ValueError(f"{data} is no data set that camx knows: expected {'; or '.join(layouts)}")

@@ -1,0 +1,50 @@
+"""What a run depends on besides its options: versions, and camx's own source."""
+
+import hashlib
+import importlib.metadata
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+PACKAGES = ("cli", "camcore", "evaluators", "configs")
+
+
+def version() -> str:
+    """camx's version; a checkout that was never installed has none."""
+    try:
+        return importlib.metadata.version("camx")
+    except importlib.metadata.PackageNotFoundError:
+        return "uninstalled"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes: Python's packages that move numbers, and camx."""
+    import cv2
+    import numpy
+    import PIL
+    import torch
+    import torchvision
+
+    found = {m.__name__: str(m.__version__) for m in (torch, torchvision, cv2, numpy, PIL)}
+    return {"camx": version(), **found}
+
+
+def commit() -> str | None:
+    """The commit of the checkout that camx runs from, or None for an installed wheel."""
+    here = Path(__file__).parent
+    try:
+        tracked = subprocess.run(["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True)
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True)
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return head.stdout.strip() if tracked.returncode == head.returncode == 0 else None
+
+
+def source() -> str:
+    """A hash over camx's own files, so that numbers of other code are not shown as this one's."""
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        root = Path(str(resources.files(package)))
+        for path in sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            digest.update(f"{package}/{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,60 @@
+"""The miniature's ILSVRC part: drawn images of ten classes in Kaggle's layout."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import numpy as np
+from PIL import Image
+
+from evaluators.miniature import SEED
+from evaluators.miniature.drawing import SHAPES, Drawing, box_of, scene
+
+IMAGES = 400
+CLASSES = {f"n9000000{i}": name for i, name in enumerate(sorted(SHAPES))}
+
+
+def draw(index: int, seed: int = SEED) -> Drawing:
+    """Image `index`: 128-160 px a side, one to three objects of one class."""
+    rng = np.random.default_rng([seed, index])
+    label, objects = int(rng.integers(len(CLASSES))), int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))
+    height, width = (int(v) for v in rng.integers(128, 161, 2))
+    return scene(rng, [label] * objects, height, width)
+
+
+def annotation(stem: str, wnid: str, drawing: Drawing) -> str:
+    """The image's annotation as ILSVRC's XML; boxes are pixels with an exclusive end."""
+    height, width = drawing.image.shape[:2]
+    objects = "".join(
+        f"<object><name>{escape(wnid)}</name><bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object>"
+        for x0, y0, x1, y1 in map(box_of, drawing.masks)
+    )
+    size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+    return f"<annotation><folder>val</folder><filename>{stem}</filename>{size}{objects}</annotation>\n"
+
+
+def write(root: Path, images: int = IMAGES, seed: int = SEED) -> None:
+    """Render the part below `root`, which appears whole or not at all: two processes may render at once."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    pictures = work / "ILSVRC/Data/CLS-LOC/val"
+    annotations = work / "ILSVRC/Annotations/CLS-LOC/val"
+    pictures.mkdir(parents=True)
+    annotations.mkdir(parents=True)
+    wnids, solution = sorted(CLASSES), ["ImageId,PredictionString"]
+    for index in range(images):
+        stem, drawing = f"mini_val_{index + 1:08d}", draw(index, seed)
+        wnid = wnids[drawing.labels[0]]
+        Image.fromarray(drawing.image).save(pictures / f"{stem}.JPEG", quality=90)
+        (annotations / f"{stem}.xml").write_text(annotation(stem, wnid, drawing))
+        boxes = " ".join(f"{wnid} {' '.join(map(str, box_of(mask)))}" for mask in drawing.masks)
+        solution.append(f"{stem},{boxes} ")
+    (work / "LOC_synset_mapping.txt").write_text("".join(f"{w} {CLASSES[w]}\n" for w in wnids))
+    (work / "LOC_val_solution.csv").write_text("\n".join(solution) + "\n")
+    try:
+        work.rename(root)
+    except OSError:  # another process finished first; its rendering is the same
+        shutil.rmtree(work)
+        if not root.is_dir():
+            raise

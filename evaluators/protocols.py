@@ -1,0 +1,51 @@
+"""Protocols are data: a YAML file with every field of `Protocol`, shipped or the user's own."""
+
+import dataclasses
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evaluators.types import CHOICES, Protocol
+
+_FOLDER = resources.files("configs") / "protocols"
+
+
+def names() -> list[str]:
+    """The shipped protocols."""
+    return sorted(Path(entry.name).stem for entry in _FOLDER.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load(name: str, overrides: Mapping[str, str] | None = None) -> Protocol:
+    """Protocol `name` (or ``FILE.yaml``), single fields replaced by `overrides` (their text, read as YAML).
+
+    Raises `ValueError` naming the field, the bad value and what is accepted.
+    """
+    if name.endswith((".yaml", ".yml")):
+        text, origin = Path(name).read_text(), name
+    elif name in names():
+        text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"protocol {name}"
+    else:
+        raise ValueError(f"unknown protocol {name!r}; known: {', '.join(names())} (or FILE.yaml)")
+    values = yaml.safe_load(text)
+    if not isinstance(values, dict):
+        raise ValueError(f"{origin}: expected a mapping of protocol fields")
+    values = {"name": Path(name).stem, **values, **{k: yaml.safe_load(v) for k, v in (overrides or {}).items()}}
+    return Protocol(**_checked(values, origin))
+
+
+def _checked(values: dict[str, Any], origin: str) -> dict[str, Any]:
+    fields = {f.name for f in dataclasses.fields(Protocol)}
+    for key, value in values.items():
+        if key not in fields:
+            raise ValueError(f"{origin}: unknown field {key!r}; known: {', '.join(sorted(fields - {'name'}))}")
+        if key in CHOICES and value not in CHOICES[key]:
+            raise ValueError(f"{origin}: {key} is {value!r}; accepted: {', '.join(CHOICES[key])}")
+    if missing := fields - set(values):
+        raise ValueError(f"{origin}: field {min(missing)!r} is missing")
+    threshold = values["threshold"]
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < 1:
+        raise ValueError(f"{origin}: threshold is {threshold!r}; accepted: a number from 0 to below 1")
+    return values

@@ -1,0 +1,139 @@
+"""A run's folder: ``run.json``, which says what determined the numbers, and ``records/*.parquet``.
+
+Parts are written under a temporary name and renamed, so a run killed at any moment loses at most the
+records of the last 30 seconds and never holds half a part.
+"""
+
+import dataclasses
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from evaluators.types import Cell
+
+PART_IMAGES = 256
+PART_SECONDS = 30
+
+
+class Writer:
+    """Collects the records of whole images and writes a part per 256 images or 30 seconds.
+
+    As a context manager it writes what is left when it is left, whatever the reason.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.images, self.total = folder, 0, 0
+        self.rows: list[Any] = []
+        self.last = time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.flush()
+
+    def add(self, records: Sequence[Any]) -> None:
+        """Take one image's records (dataclasses of one kind)."""
+        self.rows += records
+        self.images += 1
+        if self.images >= PART_IMAGES or time.monotonic() - self.last >= PART_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.rows:
+            name = f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}"
+            temporary = self.folder / f".{name}.tmp"
+            pq.write_table(pa.Table.from_pylist([vars(r) for r in self.rows]), temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.rename(self.folder / f"{name}.parquet")
+            self.total += len(self.rows)
+        self.rows, self.images, self.last = [], 0, time.monotonic()
+
+
+def read(run: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """All records of a run, in the order of image and cell; empty if there are none yet."""
+    parts = sorted((run / "records").glob("*.parquet"))
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    frame = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns).to_pandas()
+    return frame.sort_values(["image_id", "method", "layer", "variant"], ignore_index=True)
+
+
+def done(run: Path) -> dict[Cell, set[str]]:
+    """The images that each cell already holds."""
+    frame = read(run, ["image_id", "method", "layer", "variant"])
+    groups = frame.groupby(["method", "layer", "variant"])["image_id"]
+    return {Cell(*map(str, key)): set(images) for key, images in groups}
+
+
+def find(runs: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Every run at or below `runs`: ``(folder, its run.json)``, sorted by folder."""
+    if not runs.is_dir():
+        raise FileNotFoundError(f"{runs}: no such folder of runs")
+    return [(path.parent, load(path.parent)) for path in sorted(runs.rglob("run.json"))]
+
+
+def load(run: Path) -> dict[str, Any]:
+    """The run's ``run.json``. Raises `ValueError` naming the file when it is none."""
+    path = run / "run.json"
+    try:
+        found = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not a run.json: {error}") from None
+    if not isinstance(found, dict) or not {"identity", "invocations"} <= set(found):
+        raise ValueError(f"{path}: not a run.json that camx wrote")
+    return found
+
+
+def save(run: Path, description: dict[str, Any]) -> None:
+    """Write ``run.json`` whole or not at all."""
+    temporary = run / f".run-{uuid.uuid4().hex[:8]}.tmp"
+    temporary.write_text(json.dumps(description, indent=2, default=str) + "\n")
+    temporary.rename(run / "run.json")
+
+
+def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any]) -> dict[str, Any]:
+    """Open a run's folder for another invocation; returns its description, already saved.
+
+    Raises `ValueError` when the folder holds a run whose identity differs: it names the field and a free
+    folder. Records of another protocol, data set or network must never mix.
+    """
+    if (run / "run.json").is_file():
+        description = load(run)
+        for key in identity:
+            _compare(run, key, description["identity"].get(key), identity[key])
+    else:
+        run.mkdir(parents=True, exist_ok=True)
+        description = {"identity": identity, "invocations": []}
+    description["invocations"].append(invocation)
+    save(run, description)
+    return description
+
+
+def _compare(run: Path, key: str, old: Any, new: Any) -> None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for field in {**old, **new}:
+            _compare(run, f"{key}.{field}", old.get(field), new.get(field))
+    elif old != new:
+        raise ValueError(f"{run} holds a run whose {key} is {old!r}, not {new!r}; choose another folder: --out {free(run)}")
+
+
+def free(run: Path) -> Path:
+    """A folder name next to `run` that is not taken."""
+    return next(p for n in range(2, 10_000) if not (p := run.with_name(f"{run.name}-{n}")).exists())
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as JSON's own types."""
+    return json.loads(json.dumps(dataclasses.asdict(value), default=str))

@@ -1,0 +1,98 @@
+"""The words of the evaluators as types. Boxes are ``(x0, y0, x1, y1)``, pixels of the original image."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image: its file, its class index and the true boxes of that class (exclusive end where drawn)."""
+
+    image_id: str
+    path: Path
+    label: int
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as read: `classes` are readable names by label, `model` is the network it suits by default.
+
+    `fingerprint` changes when any image's name, size in bytes, label or boxes change.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...] = field(repr=False)
+    samples: tuple[Sample, ...] = field(repr=False)
+    fingerprint: str
+    model: str = "vgg16"
+
+
+class Cell(NamedTuple):
+    """One measured entry of a run: `layer` is a name or a fusion ``S5+S4``; `variant` is empty or ``gamma=2``."""
+
+    method: str
+    layer: str
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class Localization:
+    """One image's outcome in one cell: a row of ``records/``. `top5` are class indices, best first.
+
+    The box is in pixels of the original image, with an exclusive end, as the authors' ``[x, y, x+w, y+h]``.
+    `degenerate` marks a map that is empty or constant.
+    """
+
+    image_id: str
+    label: int
+    top5: tuple[int, ...]
+    method: str
+    layer: str
+    variant: str
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    iou: float
+    degenerate: bool
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Every choice that moves a number but is not the method. Sources: protocol.md section 1.
+
+    view            resize: one squashed view of the network's input; ten-crop: the authors' ten crops
+    preprocessing   paper: Caffe's BGR form for VGG16's weights from a file; model: the network's own
+    gradient        next: at the next max-pool's output, upsampled (the authors'); own: at the activation
+    normalisation   max: divided by the maximum (the authors'); minmax
+    interpolation   how the uint8 map is resized to the image: cubic (the authors') or linear
+    threshold       share of 255 above which a pixel of the resized uint8 map is object
+    box             rectangle: the largest bounding rectangle (the authors'); contour: the largest contour
+    iou             inclusive: widths and heights count +1 (the authors'); exact
+    """
+
+    name: str
+    view: str
+    preprocessing: str
+    gradient: str
+    normalisation: str
+    interpolation: str
+    threshold: float
+    box: str
+    iou: str
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "view": ("resize", "ten-crop"),
+    "preprocessing": ("paper", "model"),
+    "gradient": ("own", "next"),
+    "normalisation": ("max", "minmax"),
+    "interpolation": ("cubic", "linear"),
+    "box": ("rectangle", "contour"),
+    "iou": ("inclusive", "exact"),
+}

@@ -1,0 +1,124 @@
+"""Train the miniature's two networks and write their weights and cards.
+
+    python scripts/train_miniature.py mini-vgg            # about half an hour on 2 cores
+    python scripts/train_miniature.py mini-resnet
+
+Training images come from the miniature's generator with another seed than its validation images, so
+none is seen twice. Batch norm is folded into the convolutions before the weights are written.
+"""
+
+import argparse
+import hashlib
+import importlib
+import itertools
+import json
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from evaluators.miniature import SEED, VERSION, ilsvrc
+
+OUT = Path(__file__).parents[1] / "configs" / "weights"
+TRAIN_SEED = SEED + 1
+
+
+def render(count: int, seed: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` drawn images squashed to ``(count,3,side,side) uint8``, and their labels ``(count,)``."""
+    images, labels = np.empty((count, side, side, 3), np.uint8), np.empty(count, np.int64)
+    for index in range(count):
+        drawing = ilsvrc.draw(index, seed)
+        images[index] = cv2.resize(drawing.image, (side, side), interpolation=cv2.INTER_LINEAR)
+        labels[index] = drawing.labels[0]
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels)
+
+
+def augment(images: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+    """A random zoom between the whole image and the crop of the ten-crop view, and a random flip."""
+    side = int(torch.randint(size, images.shape[-1] + 9, (), generator=generator))
+    x = nn.functional.interpolate(images.float(), (side, side), mode="bilinear", antialias=True)
+    top, left = (int(torch.randint(side - size + 1, (), generator=generator)) for _ in range(2))
+    x = x[..., top : top + size, left : left + size] / 255
+    flip = torch.rand(len(x), generator=generator) < 0.5
+    return torch.where(flip[:, None, None, None], x.flip(3), x)
+
+
+def fold(module: nn.Module) -> None:
+    """Fold every batch norm into the convolution before it, in place; the norm becomes the identity."""
+    children = list(module.named_children())
+    for (name, conv), (after, norm) in itertools.pairwise(children):
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            setattr(module, name, fuse_conv_bn_eval(conv, norm))
+            setattr(module, after, nn.Identity())
+    for _, child in module.named_children():
+        fold(child)
+
+
+def accuracy(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+    with torch.no_grad():
+        return float(torch.cat([network(x).argmax(1) for x in images.split(100)]).eq(labels).float().mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=["mini-vgg", "mini-resnet"])
+    parser.add_argument("--images", type=int, default=8000)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--lr", type=float, default=0.004)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    spec = importlib.import_module(f"camcore.models.{options.model.replace('-', '_')}")
+    size, started = spec.INPUT_SIZE, time.time()
+    generator = torch.manual_seed(options.seed)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (spec.MEAN, spec.STD))
+    images, labels = render(options.images, TRAIN_SEED, size * 8 // 7)
+    val, val_labels = render(ilsvrc.IMAGES, SEED, size)
+    val = (val.float() / 255 - mean) / std
+    network = spec.build(len(ilsvrc.CLASSES), batch_norm=True).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=options.lr, weight_decay=0.05)
+    steps = options.epochs * (options.images // options.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, total_steps=steps)
+    for epoch in range(options.epochs):
+        network.train()
+        total = 0.0
+        for batch in torch.randperm(options.images, generator=generator).split(options.batch):
+            x = (augment(images[batch], size, generator) - mean) / std
+            loss = nn.functional.cross_entropy(network(x), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += float(loss) * len(batch)
+        network.eval()
+        print(f"epoch {epoch + 1}: loss {total / options.images:.3f}, top-1 {accuracy(network, val, val_labels):.4f}, "
+              f"{time.time() - started:.0f} s", flush=True)  # fmt: skip
+    fold(network)
+    shipped = spec.build(len(ilsvrc.CLASSES))
+    # Folding leaves identities between a Sequential's convolutions; the shipped network has none.
+    shipped.load_state_dict(dict(zip(shipped.state_dict(), network.state_dict().values(), strict=True)))
+    top1 = accuracy(shipped.eval(), val, val_labels)
+    path = OUT / spec.SHIPPED
+    save_file(shipped.state_dict(), path)
+    card = {
+        "command": f"python scripts/train_miniature.py {options.model} --images {options.images} --epochs {options.epochs} "
+        f"--batch {options.batch} --lr {options.lr} --seed {options.seed}",
+        "generator_version": VERSION,
+        "seed": options.seed,
+        "training_images": options.images,
+        "seconds_on_2_cores": round(time.time() - started),
+        "top1_percent": round(100 * top1, 2),
+        "torch": torch.__version__,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
+    print(json.dumps(card, indent=2))
+
+
+if __name__ == "__main__":
+    main()
