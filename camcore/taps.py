@@ -98,8 +98,8 @@ def _forward(network: nn.Module, images: Tensor, paths: Sequence[str]) -> tuple[
         with ExitStack() as hooks:
             for path in dict.fromkeys(paths):
                 hooks.enter_context(_watch(_module(network, path), path, seen, path in overwritten))
-            # The clone is no leaf, so a network may begin with an in-place operation.
-            logits = network(images.detach().requires_grad_().clone())
+            # The first copy may be of an inference tensor; the second is no leaf, so a network may begin in place.
+            logits = network(images.detach().clone().requires_grad_().clone())
         missing = [path for path in paths if path not in seen]
         if missing:
             raise ValueError(f"module {missing[0]!r} did not run in the forward pass, so it cannot be tapped")

@@ -38,9 +38,9 @@ def command(ctx: click.Context, out: Path, **chosen: Any) -> None:
     dataset = datasets.load(chosen["data"])
     network = networks.load(chosen["model"] or dataset.model, chosen["weights"], protocol.preprocessing, device, chosen["download"])
     _check_classes(dataset, network)
-    cells = options.checked(cells_of, network, chosen["methods"] or METHODS, chosen["layers"] or tuple(network.layers))
+    cells, cams = options.checked(cells_of, network, chosen["methods"] or METHODS, chosen["layers"] or tuple(network.layers))
     plan = runs.Plan(
-        network, protocol, cells,
+        network, protocol, cells, cams,
         batch_size=chosen["batch_size"] or options.BATCH[device.split(":")[0]],
         workers=chosen["workers"] or os.cpu_count() or 1, device=device,
     )  # fmt: skip
@@ -59,8 +59,8 @@ def command(ctx: click.Context, out: Path, **chosen: Any) -> None:
     summary(out, cells)
 
 
-def cells_of(network: Any, methods: tuple[str, ...], layers: tuple[str, ...]) -> "tuple[Cell, ...]":
-    """Every method on every layer or fusion. Raises `ValueError` for an unknown one, before anything runs."""
+def cells_of(network: Any, methods: tuple[str, ...], layers: tuple[str, ...]) -> "tuple[tuple[Cell, ...], dict[str, Any]]":
+    """Every method on every layer or fusion, and the methods' functions. Raises `ValueError` for an unknown one, before anything runs."""
     from camcore import maps
     from evaluators.types import Cell
 
@@ -68,7 +68,7 @@ def cells_of(network: Any, methods: tuple[str, ...], layers: tuple[str, ...]) ->
         for part in layer.split("+"):
             network.layer(part)
     found = maps.methods(methods)
-    return tuple(Cell(method, layer) for method in found for layer in dict.fromkeys(layers))
+    return tuple(Cell(method, layer) for method in found for layer in dict.fromkeys(layers)), found
 
 
 def _check_classes(dataset: "Dataset", network: Any) -> None:

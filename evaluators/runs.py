@@ -27,6 +27,7 @@ class Plan:
     network: Network
     protocol: Protocol
     cells: tuple[Cell, ...]
+    cams: Mapping[str, maps.Method]
     batch_size: int
     workers: int
     device: str = "cpu"
@@ -64,23 +65,22 @@ def image_maps(plan: Plan, images: torch.Tensor, targets: torch.Tensor) -> tuple
     The crops' logits are summed; each crop's map is of the target's logit in that crop.
     """
     network, view = plan.network, plan.view
-    cams = maps.methods(list(dict.fromkeys(c.method for c in plan.cells)))
     layers = [network.layer(n) for n in dict.fromkeys(n for c in plan.cells for n in c.layer.split("+"))]
     inputs = network.preprocessing(views.cut(images.to(plan.device), view))
     asked = targets.to(plan.device).repeat_interleave(view.crops)
     chunks = [
-        maps.compute(network.module, x, t, layers, cams, plan.protocol.gradient)  # type: ignore[arg-type]  # checked by Protocol
+        maps.compute(network.module, x, t, layers, plan.cams, plan.protocol.gradient)  # type: ignore[arg-type]  # checked by Protocol
         for x, t in zip(inputs.split(plan.batch_size), asked.split(plan.batch_size))
     ]
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops)).sum(1)
     top5 = logits.topk(min(5, logits.shape[1])).indices
     merged = {key: views.merge(torch.cat([chunk[0][key] for chunk in chunks]), view) for key in chunks[0][0]}
-    grids = {}
+    grids = []
     for cell in plan.cells:
         parts = {name: merged[cell.method, name] for name in cell.layer.split("+")}
         one = fusion.fuse(parts) if len(parts) > 1 else fusion.normalise(parts[cell.layer], plan.protocol.normalisation)
-        grids[cell] = fusion.to_bytes(one).cpu().numpy()
-    return grids, top5.cpu().numpy()
+        grids.append(fusion.to_bytes(one))
+    return dict(zip(plan.cells, torch.stack(grids).cpu().numpy())), top5.cpu().numpy()  # one transfer for all
 
 
 def measure(plan: Plan, samples: Sequence[Sample], missing: Mapping[str, set[Cell]], writer: Writer, tick: Callable[[], Any]) -> None:

@@ -1,0 +1,121 @@
+"""Every method against the paper's equation, written slowly in plain loops."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from camcore import maps, plugins
+
+
+def loops(acts):
+    n, c, h, w = acts.shape
+    return ((i, [(k, y, x) for k in range(c) for y in range(h) for x in range(w)], c, h, w) for i in range(n))
+
+
+def gradcam(a, g):
+    out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
+    for n, _, c, h, w in loops(a):
+        weights = [sum(g[n, k, i, j].item() for i in range(h) for j in range(w)) / (h * w) for k in range(c)]
+        for i in range(h):
+            for j in range(w):
+                out[n, i, j] = max(0.0, sum(weights[k] * a[n, k, i, j].item() for k in range(c)))
+    return out
+
+
+def gradcampp(a, g):
+    out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
+    for n, _, c, h, w in loops(a):
+        weights = []
+        for k in range(c):
+            total, weight = sum(a[n, k, i, j].item() for i in range(h) for j in range(w)), 0.0
+            for i in range(h):
+                for j in range(w):
+                    v = g[n, k, i, j].item()
+                    denominator = 2 * v**2 + total * v**3
+                    if v > 0:  # elsewhere relu(v) is zero
+                        weight += v**2 / denominator * v
+            weights.append(weight)
+        for i in range(h):
+            for j in range(w):
+                out[n, i, j] = max(0.0, sum(weights[k] * a[n, k, i, j].item() for k in range(c)))
+    return out
+
+
+def layercam(a, g):
+    out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
+    for n, places, *_ in loops(a):
+        for k, i, j in places:
+            out[n, i, j] += max(0.0, g[n, k, i, j].item()) * a[n, k, i, j].item()
+    return out.clamp(min=0)
+
+
+def layercam_normal(a, g):
+    out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
+    for n, places, *_ in loops(a):
+        for k, i, j in places:
+            out[n, i, j] += g[n, k, i, j].item() * a[n, k, i, j].item()
+    return out.clamp(min=0)
+
+
+def normgrad(a, g):
+    out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
+    for n, _, c, h, w in loops(a):
+        for i in range(h):
+            for j in range(w):
+                left = math.sqrt(sum(a[n, k, i, j].item() ** 2 for k in range(c)))
+                right = math.sqrt(sum(g[n, k, i, j].item() ** 2 for k in range(c)))
+                out[n, i, j] = left * right
+    return out
+
+
+ORACLES = {"gradcam": gradcam, "gradcampp": gradcampp, "layercam": layercam, "layercam-normal": layercam_normal, "normgrad": normgrad}
+
+
+def tapped(seed, scale, dtype):
+    generator = torch.manual_seed(seed)
+    acts = torch.randn(2, 5, 4, 3, generator=generator).clamp(min=0).to(dtype)  # half of them zero
+    grads = (scale * torch.randn(2, 5, 4, 3, generator=generator)).to(dtype)
+    return SimpleNamespace(acts=acts, grads=grads)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3])
+@pytest.mark.parametrize("seed", range(3))
+def test_agrees_with_the_equation(name, scale, seed):
+    cam = maps.methods([name])[name]
+    single, double = tapped(seed, scale, torch.float), tapped(seed, scale, torch.double)
+    expected = ORACLES[name](single.acts.double(), single.grads.double())
+    assert torch.allclose(cam(double), expected, rtol=1e-5, atol=1e-5 * expected.max().item())
+    error = (cam(single).double() - expected).abs().max() / expected.max()
+    assert error < 1e-5
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_leaves_the_tap_alone(name):
+    tap = tapped(0, 1.0, torch.float)
+    acts, grads = tap.acts.clone(), tap.grads.clone()
+    maps.methods([name])[name](tap)
+    assert torch.equal(tap.acts, acts)
+    assert torch.equal(tap.grads, grads)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("sign", [-1.0, 0.0])
+def test_finite_where_no_gradient_is_positive(name, sign):
+    tap = tapped(1, 1.0, torch.float)
+    tap.grads = sign * tap.grads.abs()
+    found = maps.methods([name])[name](tap)
+    assert found.isfinite().all()
+    assert (found >= 0).all()
+
+
+@pytest.mark.parametrize("row", plugins.describe("camcore.methods"), ids=lambda row: row[0])
+def test_file_is_short_and_cites_its_source(row):
+    name, title, source = row
+    assert title
+    assert source
+    path = plugins.load("camcore.methods", "cam", name).module.__file__
+    assert len(Path(path).read_text().splitlines()) < 20

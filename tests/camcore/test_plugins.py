@@ -1,0 +1,40 @@
+import sys
+
+import pytest
+
+from camcore import plugins
+
+
+def test_names_are_file_names_with_hyphens():
+    assert "layercam-normal" in plugins.names("camcore.methods")
+    assert {"vgg16", "resnet50", "mini-vgg", "mini-resnet"} <= set(plugins.names("camcore.models"))
+    assert "mini" in plugins.names("evaluators.datasets")
+
+
+def test_describe_reads_titles():
+    rows = {name: title for name, title, _ in plugins.describe("camcore.methods")}
+    assert rows["gradcampp"] == "Grad-CAM++"
+
+
+def test_by_name_file_and_module(tmp_path, monkeypatch):
+    (tmp_path / "my_method.py").write_text("def cam(tap):\n    return tap\n\ndef other(tap):\n    return 1\n")
+    assert plugins.load("camcore.methods", "cam", "layercam_normal").name == "layercam-normal"
+    assert plugins.load("camcore.methods", "cam", str(tmp_path / "my_method.py")).name == "my-method"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "my_method", raising=False)
+    found = plugins.load("camcore.methods", "cam", "my_method:other")
+    assert (found.name, found.function(None)) == ("other", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("nope", "known: gradcam"), ("math:nope", "no function 'nope'"), ("no_such_module:cam", "no_such_module")]
+)
+def test_unknown_ones_say_what_is_known(name, word):
+    with pytest.raises(ValueError, match=word):
+        plugins.load("camcore.methods", "cam", name)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"nothing\.py"):
+        plugins.load("camcore.methods", "cam", "nothing.py")

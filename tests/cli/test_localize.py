@@ -1,0 +1,136 @@
+import json
+import shutil
+
+import pandas as pd
+import pytest
+import torch
+
+from evaluators import records
+from evaluators.miniature import ilsvrc as drawn
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "small"
+    drawn.write(root, images=6)
+    return root
+
+
+SMALL = ["localize", "--protocol", "single", "--model", "mini-vgg", "--batch-size", "4"]
+
+
+def test_a_run_has_what_the_contract_says(camx, small, tmp_path):
+    done = camx(*SMALL, "--data", small)
+    frame = records.read(tmp_path / "results/localize")
+    assert len(frame) == 6 * 25
+    assert not frame.duplicated(["image_id", "method", "layer", "variant"]).any()
+    columns = ["image_id", "label", "top5", "method", "layer", "variant", "x0", "y0", "x1", "y1", "iou"]
+    assert set(columns) <= set(frame.columns)
+    assert set(frame["method"]) == {"gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal"}
+    assert set(frame["layer"]) == {"S5", "S4", "S3", "S2", "S1"}
+    assert frame["variant"].unique().tolist() == [""]
+    assert (frame["x1"] > frame["x0"]).all()
+    run = json.loads((tmp_path / "results/localize/run.json").read_text())
+    assert set(run["identity"]) == {"command", "data", "model", "weights_sha256", "protocol", "seed"}
+    last = run["invocations"][-1]
+    assert set(last["versions"]) == {"camx", "torch", "torchvision", "cv2", "numpy", "PIL"}
+    assert last["counts"] == {"images": 6, "records_written": 150}
+    assert last["start"] < last["end"]
+    assert "46.62" in done.stdout  # the paper's value stands beside ours
+    assert "\r" not in done.stderr  # no progress bar in a pipe
+
+
+def test_cells_can_be_added_and_nothing_is_measured_twice(camx, small, tmp_path):
+    run = tmp_path / "results/localize"
+    camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5", "--limit", 2)
+    assert len(records.read(run)) == 2
+    camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5")
+    assert len(records.read(run)) == 6
+    camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5", "--layer", "S5+S4+S3")
+    frame = records.read(run)
+    assert len(frame) == 12
+    assert set(frame["layer"]) == {"S5", "S5+S4+S3"}
+    assert "6 of them done before" in camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5").stdout
+    assert len(records.read(run)) == 12
+
+
+def test_a_changed_protocol_is_refused(camx, small, tmp_path):
+    camx(*SMALL, "--data", small, "--limit", 1)
+    done = camx(*SMALL, "--data", small, "--limit", 1, "--set", "threshold=0.3", code=1)
+    assert "protocol.threshold is 0.15, not 0.3" in done.stderr
+    assert "--out results/localize-2" in done.stderr
+
+
+def test_config_file_and_command_line(camx, small, tmp_path):
+    (tmp_path / "mine.yaml").write_text("limit: 3\nmethod: [layercam]\nlayer: [S4]\nprotocol: single\n")
+    camx("localize", "--data", small, "--model", "mini-vgg", "--config", "mine.yaml", "--limit", 2)
+    frame = records.read(tmp_path / "results/localize")
+    assert (len(frame), set(frame["layer"])) == (2, {"S4"})
+    (tmp_path / "mine.yaml").write_text("limits: 3\n")
+    assert "unknown option 'limits'" in camx("localize", "--config", "mine.yaml", code=2).stderr
+
+
+def test_a_method_a_data_set_and_a_table_are_one_new_file_each(camx, small, tmp_path):
+    (tmp_path / "brightness.py").write_text('TITLE = "sum"\nSOURCE = "here"\n\n\ndef cam(tap):\n    return tap.acts.sum(1)\n')
+    (tmp_path / "mine.py").write_text(
+        "from pathlib import Path\nfrom evaluators.datasets import ilsvrc\n\n\n"
+        f"def read():\n    return ilsvrc.read(Path({str(small)!r}), 'mine', 'mini-vgg')\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "{title: Mine, source: me, command: localize, metrics: [gtknown], columns: {S3: {layer: S3}},"
+        " rows: [{row: Brightness, cell: {method: brightness}, gtknown: [50]}, {row: LayerCAM, cell: {method: layercam}}]}"
+    )
+    camx("localize", "--protocol", "single", "--data", "mine.py", "--method", "brightness.py", "--method", "layercam", "--layer", "S3")
+    assert "Brightness" in camx("tables", "--table", "mine.yaml").stdout
+    table = pd.read_csv(tmp_path / "results/tables/table_mine.csv")
+    assert table["row"].tolist() == ["Brightness", "LayerCAM"]
+    assert table["S3"].notna().all()
+    assert pd.read_csv(tmp_path / "results/tables/cells.csv")["n"].tolist() == [6, 6]
+    camx("localize", "--protocol", "single", "--data", "mine:read", "--method", "brightness:cam", "--layer", "S3", "--out", "other")
+    assert records.read(tmp_path / "other")["method"].unique().tolist() == ["cam"]
+
+
+def test_bad_input_is_one_line_and_earlier_records_stay(camx, small, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(small, data)
+    pictures = data / "ILSVRC/Data/CLS-LOC/val"
+    camx(*SMALL, "--data", data, "--limit", 2, "--layer", "S5")
+    before = records.read(tmp_path / "results/localize")
+    last = sorted(pictures.iterdir())[-1]
+    size = last.stat().st_size
+    last.write_bytes(b"\xff\xd8" + b"\0" * (size - 2))  # the fingerprint, of names and sizes, stays
+    done = camx(*SMALL, "--data", data, "--layer", "S5", code=1)
+    assert last.name in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    after = records.read(tmp_path / "results/localize")
+    assert after[after["image_id"].isin(before["image_id"])].reset_index(drop=True).equals(before)
+    next((data / "ILSVRC/Annotations/CLS-LOC/val").iterdir()).unlink()
+    assert "missing annotation" in camx(*SMALL, "--data", data, code=1).stderr
+    torch.save({"a": torch.ones(1)}, tmp_path / "w.pth")
+    done = camx(*SMALL, "--data", small, "--weights", "w.pth", code=1)
+    assert "do not fit mini-vgg" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "empty").mkdir()
+    assert "is no data set" in camx("localize", "--data", "empty", code=1).stderr
+    assert (
+        "1000 classes apart" in camx("localize", "--data", small, "--weights", _thousand(tmp_path), "--model", "mini-resnet", code=1).stderr
+    )
+
+
+def _thousand(folder):
+    from camcore.models import mini_resnet
+
+    torch.save(mini_resnet.build(1000).state_dict(), folder / "thousand.pth")
+    return folder / "thousand.pth"
+
+
+def test_workers_and_interruption_change_no_record(camx, small, tmp_path):
+    def run(out, *more):
+        camx(*SMALL, "--data", small, "--out", out, *more)
+        return records.read(tmp_path / out)
+
+    whole = run("a", "--workers", 1)
+    assert whole.equals(run("b", "--workers", 3))
+    run("c", "--limit", 1)
+    run("c", "--limit", 4)
+    assert whole.equals(run("c"))

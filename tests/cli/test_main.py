@@ -1,0 +1,95 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CAMX = Path(sys.executable).parent / "camx"
+
+
+def test_help_is_instant():
+    """The fastest of three, in CPU seconds: a busy machine must not fail it, an import of torch must."""
+    taken = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([CAMX, "--help"], check=True, capture_output=True)
+        after = os.times()
+        taken.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    assert min(taken) < 0.3
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["localize", "--help"], ["tables", "--help"], ["explain", "--help"], ["demo", "--help"], ["list", "methods"]]
+)
+def test_start_up_imports_no_torch(arguments, tmp_path):
+    code = f"""
+import sys
+from cli.main import group
+group.main({arguments!r}, standalone_mode=False)
+sys.exit(bool({{'torch', 'pandas', 'cv2'}} & set(sys.modules)))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+
+
+def test_version(camx):
+    assert camx("--version").stdout.startswith("camx 0.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [("methods", "layercam-normal"), ("models", "resnet50"), ("datasets", "mini"), ("tables", "localize"), ("protocols", "threshold")],
+)
+def test_list(camx, kind, known):
+    assert known in camx("list", kind).stdout
+
+
+def test_a_server_without_libgl_is_told_the_cure(tmp_path):
+    """A cv2 whose import fails as it does where libGL is missing."""
+    (tmp_path / "cv2").mkdir()
+    (tmp_path / "cv2/__init__.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')")
+    for command in ("localize", "explain"):
+        done = subprocess.run(
+            [CAMX, command], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}
+        )
+        assert done.returncode == 1
+        assert "opencv-python-headless" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_both_opencv_packages_live_together():
+    """grad-cam brings opencv-python-headless beside opencv-python; both write the folder cv2."""
+    import importlib.metadata
+
+    import cv2
+
+    found = {importlib.metadata.version(name) for name in ("opencv-python", "opencv-python-headless")}
+    assert found == {importlib.metadata.version("opencv-python")}
+    assert importlib.metadata.version("opencv-python").startswith(cv2.__version__)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["localise"], "No such command 'localise'"),
+        (["localize", "--method", "gradcamm"], "unknown method 'gradcamm'; known: gradcam"),
+        (["localize", "--layer", "S6"], "unknown layer 'S6' of mini-vgg; known: S5"),
+        (["localize", "--layer", "S5+S9"], "unknown layer 'S9'"),
+        (["localize", "--protocol", "papr"], "unknown protocol 'papr'"),
+        (["localize", "--set", "threshold"], "not FIELD=VALUE"),
+        (["localize", "--set", "threshold=3"], "threshold is 3"),
+        (["localize", "--device", "tpu"], "device 'tpu'"),
+        (["tables", "--table", "XX"], "unknown table 'XX'"),
+        (["localize", "--limit", "0"], "--limit"),
+        (["explain", "--class", "unicorn"], "unknown class 'unicorn'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_code_2(camx, arguments, word):
+    done = camx(*arguments, code=2)
+    assert word in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_debug_shows_the_traceback(camx):
+    assert "Traceback" in camx("localize", "--data", "/no/where", "--debug", code=1).stderr
+    assert "Traceback" not in camx("localize", "--data", "/no/where", code=1).stderr

@@ -1,0 +1,30 @@
+import pytest
+
+from evaluators import protocols
+
+
+def test_single_is_as_protocol_md_says():
+    single = protocols.load("single")
+    assert (single.view, single.gradient, single.normalisation, single.threshold) == ("resize", "next", "max", 0.15)
+    assert (single.box, single.iou, single.interpolation, single.preprocessing) == ("rectangle", "inclusive", "cubic", "paper")
+
+
+def test_overrides_and_files(tmp_path):
+    assert protocols.load("single", {"gradient": "own", "threshold": "0.2"}).threshold == 0.2
+    (tmp_path / "mine.yaml").write_text((protocols._FOLDER / "single.yaml").read_text().replace("0.15", "0.3"))
+    assert protocols.load(str(tmp_path / "mine.yaml")).threshold == 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "word"),
+    [
+        ("papr", {}, "known: .*single"),
+        ("single", {"gradient": "none"}, "accepted: own, next"),
+        ("single", {"speed": "1"}, "unknown field 'speed'"),
+        ("single", {"threshold": "2"}, "0 to below 1"),
+        ("single", {"threshold": "high"}, "0 to below 1"),
+    ],
+)
+def test_bad_ones_are_named(name, overrides, word):
+    with pytest.raises(ValueError, match=word):
+        protocols.load(name, overrides)

@@ -1,0 +1,77 @@
+import pandas as pd
+import pytest
+
+from evaluators import records, tables
+from evaluators.types import Cell, Localization
+
+
+def write_run(folder, images, hit, protocol="single", data="d", start="2026-01-01", methods=("layercam",)):
+    identity = {"command": "localize", "protocol": {"name": protocol}, "data": {"name": data, "root": data, "fingerprint": data}}
+    records.begin(folder, identity, {"start": start})
+    with records.Writer(folder / "records") as writer:
+        for i in range(images):
+            writer.add([Localization(str(i), 1, (1, 2, 3, 4, 5), m, "S5", "", 0, 0, 1, 1, 1.0 if i < hit else 0.0, False) for m in methods])
+
+
+def cell(filled, row="LayerCAM", column="S5", metric="loc1"):
+    return filled[(filled["row"] == row) & (filled["column"] == column) & (filled["metric"] == metric)].iloc[0]
+
+
+def test_a_cell_stands_beside_the_paper_s_value(tmp_path):
+    write_run(tmp_path / "run", 10, 4)
+    table = tables.load("I")
+    filled = tables.cells([table], tmp_path)
+    assert list(filled.columns) == tables.COLUMNS
+    assert len(filled) == 50
+    found = cell(filled)
+    assert (found["measured"], found["paper"], found["n"]) == (40, 46.62, 10)
+    assert found["delta"] == pytest.approx(40 - 46.62)
+    assert found["ci_low"] < 40 < found["ci_high"]
+    assert pd.isna(cell(filled, "ScoreCAM")["measured"])
+    paths = tables.write([table], filled, tmp_path / "out")
+    assert [p.name for p in paths] == ["cells.csv", "table_01.csv"]
+    printed = pd.read_csv(paths[1])
+    assert printed.columns[:7].tolist() == ["row", "metric", "S5", "S4", "S3", "S2", "S1"]
+    assert printed[(printed["row"] == "LayerCAM") & (printed["metric"] == "loc1")]["S5"].item() == 40
+
+
+def test_the_preferred_run_fills_a_cell(tmp_path):
+    write_run(tmp_path / "a", 10, 1, start="2026-01-03")
+    write_run(tmp_path / "b", 5, 5, protocol="paper", start="2026-01-01")
+    assert cell(tables.cells([tables.load("I")], tmp_path))["measured"] == 100
+    write_run(tmp_path / "c", 20, 5, start="2026-01-02", methods=("layercam", "gradcam"))
+    filled = tables.cells([tables.load("I")], tmp_path)
+    assert cell(filled)["run"].endswith("b")
+    assert cell(filled, "Grad-CAM")["measured"] == 25
+
+
+def test_data_sets_are_never_mixed(tmp_path):
+    write_run(tmp_path / "a", 10, 1, data="old", start="2026-01-01", methods=("layercam", "gradcam"))
+    write_run(tmp_path / "b", 10, 9, data="new", start="2026-01-02")
+    filled = tables.cells([tables.load("I")], tmp_path)
+    assert cell(filled)["measured"] == 90
+    assert pd.isna(cell(filled, "Grad-CAM")["measured"])
+    assert cell(tables.cells([tables.load("I")], tmp_path, "old"))["measured"] == 10
+    with pytest.raises(ValueError, match="the runs are on: new, old"):
+        tables.cells([tables.load("I")], tmp_path, "other")
+
+
+def test_every_shipped_table_cites_its_source():
+    assert "I" in tables.names()
+    for name in tables.names():
+        table = tables.load(name)
+        assert f"Table {name}" in table.source
+        assert all(e.cell is None or isinstance(e.cell, Cell) for e in table.entries)
+
+
+def test_bad_tables_say_what_is_wrong(tmp_path):
+    with pytest.raises(ValueError, match="known: I"):
+        tables.load("XX")
+    (tmp_path / "t.yaml").write_text("title: x\n")
+    with pytest.raises(ValueError, match="'source' is missing"):
+        tables.load(str(tmp_path / "t.yaml"))
+    (tmp_path / "t.yaml").write_text(
+        "{title: x, source: y, command: localize, metrics: [loc1], columns: {S5: {layer: S5}}, rows: [{row: a, loc1: [1, 2]}]}"
+    )
+    with pytest.raises(ValueError, match="row 'a' has 2 values of loc1, not 1"):
+        tables.load(str(tmp_path / "t.yaml"))
