@@ -1,0 +1,40 @@
+"""Every command the README shows in a `sh` block is run as it stands, and every command has help."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SHOWN = [line.split("#")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_readme_s_commands_run(camx):
+    commands = [line for line in SHOWN if line.startswith("camx ")]
+    assert commands
+    for line in commands:
+        camx(*shlex.split(line)[1:])
+
+
+def test_the_readme_s_make_targets_exist():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    shown = [line.split()[1] for line in SHOWN if line.startswith("make ")]
+    assert {"demo", "test"} <= set(shown)
+    assert set(shown) <= set(targets)
+
+
+def test_the_readme_s_pictures_exist():
+    for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / path).is_file()
+
+
+@pytest.mark.parametrize("name", sorted(main.COMMANDS))
+def test_every_command_has_help_and_is_in_the_readme(camx, name):
+    text = camx(name, "--help").stdout
+    assert text.startswith(f"Usage: camx {name}")
+    assert f"camx {name}" in README
