@@ -31,19 +31,48 @@ class Layer:
 
 @dataclass(frozen=True)
 class Tap:
-    """What a pass shows at one layer.
+    """What a pass shows at one layer, a row for each (image, class) pair asked about.
 
-    acts and grads: ``(N,C,h,w)``, the gradient of each image's own target logit, of the activations' size.
-    logits: ``(N,K)``. targets: ``(N,)``, the class each image is asked about.
+    acts and grads: ``(N,C,h,w)``, the gradient of the row's own target logit, of the activations' size.
+    logits: ``(N,K)``. targets: ``(N,)``, the row's class. origin: ``(N,)``, the row's place in `images`.
+    images: ``(B,3,H,W)``, the network's input, and `network` itself, for methods that ask it again.
     """
 
     acts: Tensor
     grads: Tensor
     logits: Tensor
     targets: Tensor
+    origin: Tensor
+    images: Tensor
+    layer: Layer
+    network: nn.Module
 
-    def __getitem__(self, images: slice) -> "Tap":
-        return replace(self, **{f: getattr(self, f)[images] for f in ("acts", "grads", "logits", "targets")})
+    def __getitem__(self, rows: slice) -> "Tap":
+        return replace(self, **{f: getattr(self, f)[rows] for f in ("acts", "grads", "logits", "targets", "origin")})
+
+    def score(self, images: Tensor) -> Tensor:
+        """Logits ``(M,K)`` of other ``images (M,3,H,W)``: no gradients, no hooks, nothing kept."""
+        with torch.no_grad(), frozen(self.network):
+            return self.network(images)
+
+    @property
+    def head(self) -> Tensor | None:
+        """The ``(K,C)`` weights, if the logits are a linear layer of this layer's global average; else None."""
+        linear = [m for m in self.network.modules() if isinstance(m, nn.Linear)]
+        if not linear or linear[-1].weight.shape != (self.logits.shape[1], self.acts.shape[1]):
+            return None
+        weight = linear[-1].weight.detach()
+        bias = 0 if linear[-1].bias is None else linear[-1].bias.detach()
+        rebuilt = self.acts.mean((2, 3)) @ weight.T + bias
+        return weight if torch.allclose(rebuilt, self.logits, rtol=1e-3, atol=1e-3) else None
+
+    def excite(self) -> Tensor:
+        """Contrastive excitation ``(N,C,h,w)`` at this layer's follower, or at the layer if it has none."""
+        from camcore.excitation import contrastive
+
+        path = self.layer.follower or self.layer.activation
+        with torch.no_grad(), frozen(self.network):
+            return contrastive(self.network, self.images[self.origin], self.targets, path)
 
 
 @contextmanager
@@ -109,34 +138,73 @@ def _forward(network: nn.Module, images: Tensor, paths: Sequence[str]) -> tuple[
         overwritten |= changed
 
 
-def _check(logits: Tensor, targets: Tensor, count: int) -> None:
+def _pairs(targets: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """``(origin, classes)`` of targets given as one class an image ``(B,)`` or as (image, class) pairs ``(N,2)``."""
+    if targets.is_floating_point() or targets.dtype == torch.bool:
+        raise ValueError(f"targets must be integers, not {targets.dtype}")
+    if targets.ndim == 2 and targets.shape[1] == 2:
+        origin, classes = targets[:, 0], targets[:, 1]
+        if len(origin) and not (int(origin.min()) >= 0 and int(origin.max()) < count):
+            raise ValueError(f"targets name images {int(origin.min())}..{int(origin.max())}, but there are {count}")
+        return origin, classes
+    if targets.shape != (count,):
+        raise ValueError(f"targets must be one class index per image, {count} of them, or (N,2) pairs; not {tuple(targets.shape)}")
+    return torch.arange(count, device=targets.device), targets
+
+
+def _check(logits: Tensor, classes: Tensor) -> None:
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise ValueError("the network must return logits (N,K)")
-    if targets.shape != (count,) or targets.is_floating_point():
-        raise ValueError(f"targets must be one class index per image: {count} integers, not {tuple(targets.shape)}")
-    if count and not (int(targets.min()) >= 0 and int(targets.max()) < logits.shape[1]):
-        raise ValueError(f"targets must lie in 0..{logits.shape[1] - 1}, not {targets.min()}..{targets.max()}")
+    if len(classes) and not (int(classes.min()) >= 0 and int(classes.max()) < logits.shape[1]):
+        raise ValueError(f"targets must lie in 0..{logits.shape[1] - 1}, not {int(classes.min())}..{int(classes.max())}")
+
+
+def _gradients(logits: Tensor, sources: Sequence[Tensor], origin: Tensor, classes: Tensor, whole: bool) -> list[Tensor | None]:
+    """The gradient of each row's logit at every source, rows as in `origin`.
+
+    Rows of different images share one backward pass; an image's further classes need one each. `whole`
+    says that the rows are the images, in order.
+    """
+    if whole:
+        score = logits.gather(1, classes[:, None]).sum()
+        return list(torch.autograd.grad(score, sources, allow_unused=True))
+    turn = torch.stack([(origin[:i] == o).sum() for i, o in enumerate(origin)])  # the row is its image's turn-th
+    found: list[Tensor | None] = [source.new_empty(len(origin), *source.shape[1:]) for source in sources]
+    for now in range(int(turn.max()) + 1):
+        rows = torch.nonzero(turn == now)[:, 0]
+        score = logits[origin[rows], classes[rows]].sum()
+        keep = now < int(turn.max())
+        for at, grad in enumerate(torch.autograd.grad(score, sources, allow_unused=True, retain_graph=keep)):
+            filled = found[at]
+            if grad is None or filled is None:
+                found[at] = None
+            else:
+                filled[rows] = grad[origin[rows]]
+    return found
 
 
 def tap(network: nn.Module, images: Tensor, targets: Tensor, layers: Sequence[Layer], gradient: Gradient = "own") -> dict[str, Tap]:
-    """Run ``images (N,3,H,W)`` forward once and the targets' logits backward once, for all `layers`.
+    """Run ``images (B,3,H,W)`` forward once and the targets' logits backward once, for all `layers`.
 
-    `gradient` ``next`` takes the gradient at the layer's follower (the next max-pool's output) and
-    upsamples it bilinearly, corners aligned, onto the activation: protocol.md section 1, "Map".
-    Gradients are asked for at the taps only; no parameter gets one. Raises `ValueError` for unknown
-    modules, for targets that are not strict (image, class) pairs, and for layers behind the logits.
+    `targets` is one class an image ``(B,)``, or ``(N,2)`` pairs (image, class) when images are asked about
+    several classes or none. `gradient` ``next`` takes the gradient at the layer's follower (the next
+    max-pool's output) and upsamples it bilinearly, corners aligned, onto the activation: protocol.md
+    section 1, "Map". Gradients are asked for at the taps only; no parameter gets one. Raises `ValueError`
+    for unknown modules, for targets that are not strict (image, class) pairs, and for layers that do not
+    reach the logits.
     """
     if not layers:
         raise ValueError("no layer to tap")
+    origin, classes = _pairs(targets, len(images))
+    whole = targets.ndim == 1
     sources = {y.name: y.follower if gradient == "next" and y.follower else y.activation for y in layers}
     paths = [y.activation for y in layers] + list(sources.values())
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         logits, seen = _forward(network, images, paths)
-        _check(logits, targets, len(images))
+        _check(logits, classes)
         wanted = list(dict.fromkeys(sources.values()))
-        scores = logits.gather(1, targets[:, None]).sum()
-        found = torch.autograd.grad(scores, [seen[path] for path in wanted], allow_unused=True)
-    grads = dict(zip(wanted, found))
+        grads = dict(zip(wanted, _gradients(logits, [seen[path] for path in wanted], origin, classes, whole)))
+    logits = logits.detach() if whole else logits.detach()[origin]
     taps = {}
     for layer in layers:
         grad, acts = grads[sources[layer.name]], seen[layer.activation].detach()
@@ -144,5 +212,5 @@ def tap(network: nn.Module, images: Tensor, targets: Tensor, layers: Sequence[La
             raise ValueError(f"layer {layer.name!r} does not reach the logits")
         if grad.shape[-2:] != acts.shape[-2:]:
             grad = interpolate(grad, acts.shape[-2:], mode="bilinear", align_corners=True)
-        taps[layer.name] = Tap(acts, grad, logits.detach(), targets)
+        taps[layer.name] = Tap(acts if whole else acts[origin], grad, logits, classes, origin, images, layer, network)
     return taps

@@ -7,6 +7,9 @@ import click
 
 from cli import options
 
+SCORED = 30  # images that Score-CAM, at two hundred masked passes an image, gets in the demonstration
+FUSED = tuple(dict.fromkeys(["S5", "S4", "S3", "S2", "S1", *("+".join(["S5", "S4", "S3", "S2", "S1"][:n]) for n in range(1, 6))]))
+
 
 @click.command("demo")
 @click.option(
@@ -18,11 +21,16 @@ def command(ctx: click.Context, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
     from cli import explain, localize, tables
 
-    runs = fresh(out / "localize")
-    ctx.invoke(localize.command, out=runs)
+    click.echo("1/4  localization: Tables I-IV and XII, the paper's protocol\n")
+    ctx.invoke(localize.command, out=fresh(out / "localize"))
+    click.echo(f"\n2/4  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
+    single = fresh(out / "localize-scorecam")
+    ctx.invoke(localize.command, protocol="single", methods=("scorecam",), layers=FUSED, sample=SCORED, out=single)
+    click.echo("\n3/4  tables\n")
     ctx.invoke(tables.command, runs=out, out=out / "tables", data="mini")
+    click.echo("\n4/4  pictures\n")
     ctx.invoke(explain.command, out=out / "explain")
-    click.echo(f"\ntables: {out / 'tables'}   pictures: {out / 'explain'}   records: {runs / 'records'}")
+    click.echo(f"\ntables: {out / 'tables'}   pictures: {out / 'explain'}   records: {out / 'localize' / 'records'}")
 
 
 def fresh(run: Path) -> Path:

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from cli import options
-from cli.localize import METHODS, cells_of
 
 SHOWN = 3  # pictures of the miniature when none is named
 
@@ -28,7 +27,7 @@ def command(
     --download, or --weights FILE). The predicted box of each map is green, true boxes are red.
     """
     from camcore import networks, views
-    from evaluators import datasets, protocols, runs
+    from evaluators import cells, datasets, protocols, runs
 
     protocol = protocols.load("single")
     device = options.pick_device(chosen["device"])
@@ -37,8 +36,8 @@ def command(
         views.read_image(path)
     model = chosen["model"] or ("vgg16" if images else "mini-vgg")
     network = networks.load(model, chosen["weights"], protocol.preprocessing, device, chosen["download"])
-    cells, cams = options.checked(cells_of, network, methods or METHODS, layers or tuple(network.layers))
-    plan = runs.Plan(network, protocol, cells, cams, batch_size=1, workers=1, device=device)
+    chosen_cells = options.checked(cells.product, network, methods, layers, ())
+    plan = runs.plan(network, protocol, chosen_cells, methods, device, batch_size=1)
     names = class_names(network)
     index = None if target is None else options.checked(_target, target, names, network.classes)
     out.mkdir(parents=True, exist_ok=True)

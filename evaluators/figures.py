@@ -45,10 +45,10 @@ def overlay_grid(
         for truth in truths:
             _frame(grid[row, 0], truth, "red")
         for column, layer in enumerate(layers, 1):
-            cell = Cell(method, layer)
+            cell = next((c for c in heatmaps if (c.method, c.layer) == (method, layer)), None)
             if row == 0:
                 grid[row, column].set_title(layer, fontsize=9)
-            if cell in heatmaps:
+            if cell:
                 grid[row, column].imshow(image)
                 grid[row, column].imshow(heatmaps[cell], cmap="jet", alpha=0.5, vmin=0, vmax=255)
                 _frame(grid[row, column], boxes[cell], "lime")

@@ -1,5 +1,7 @@
 """Maps on the image: resize a uint8 grid map to the original image, and threshold it."""
 
+import zlib
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,22 @@ def on_image(grid: np.ndarray, size: tuple[int, int], interpolation: str = "cubi
 def foreground(heatmap: np.ndarray, threshold: float = 0.15) -> np.ndarray:
     """``(H,W) uint8``, 1 where the map exceeds ``threshold * 255``: an absolute cut (protocol.md, "Box")."""
     return (heatmap > threshold * 255).astype(np.uint8)
+
+
+def grabcut(image: np.ndarray, mask: np.ndarray, image_id: str) -> np.ndarray:
+    """One iteration of GrabCut on ``image (H,W,3) uint8`` BGR, grown from ``mask (H,W)``: ``(H,W) uint8``, 0 or 1.
+
+    The mask is certain object, the rest probable background (protocol.md section 1, "GrabCut"). OpenCV
+    draws random numbers, seeded here by the image's name so that a rerun repeats. A mask that is all object
+    or all background has no second region to learn from, and stays as it is.
+    """
+    if mask.all() or not mask.any():
+        return mask
+    cv2.setRNGSeed(zlib.crc32(image_id.encode()) & 0x7FFFFFFF)
+    labels = np.where(mask, cv2.GC_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    back, front = np.zeros((1, 65)), np.zeros((1, 65))  # the models, which it fills
+    labels, _, _ = cv2.grabCut(image, labels, None, back, front, 1, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]  # it takes no rectangle
+    return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
 
 
 def degenerate(grid: np.ndarray) -> bool:

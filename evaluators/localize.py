@@ -18,12 +18,21 @@ def score(
     maps: Mapping[Cell, np.ndarray],
     top5: Sequence[int],
     protocol: Protocol,
+    image: np.ndarray | None = None,
 ) -> list[Localization]:
-    """One record per cell from its ``(g,g) uint8`` map; `size` is the original image's (width, height)."""
+    """One record per cell from its ``(g,g) uint8`` map; `size` is the original image's (width, height).
+
+    ``image (H,W,3) uint8`` BGR is needed where the protocol asks for GrabCut.
+    """
     records = []
     for cell, grid in maps.items():
         heatmap = heatmaps.on_image(grid, size, protocol.interpolation)
-        box = boxes.box(heatmaps.foreground(heatmap, protocol.threshold), protocol.box)
+        mask = heatmaps.foreground(heatmap, protocol.threshold)
+        if protocol.grabs(cell):
+            if image is None:
+                raise ValueError(f"{sample.image_id}: GrabCut at {cell.layer} needs the image")
+            mask = heatmaps.grabcut(image, mask, sample.image_id)
+        box = boxes.box(mask, protocol.box)
         overlap = boxes.iou(box, sample.boxes, protocol.iou)
         empty = heatmaps.degenerate(grid)
         records.append(Localization(sample.image_id, sample.label, tuple(top5), *cell, *box, overlap, empty))

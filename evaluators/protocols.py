@@ -45,7 +45,14 @@ def _checked(values: dict[str, Any], origin: str) -> dict[str, Any]:
             raise ValueError(f"{origin}: {key} is {value!r}; accepted: {', '.join(CHOICES[key])}")
     if missing := fields - set(values):
         raise ValueError(f"{origin}: field {min(missing)!r} is missing")
+    for key in ("grabcut", "grabcut_methods"):
+        value = values[key] if isinstance(values[key], list | tuple) else [values[key]] if values[key] else []
+        if not all(isinstance(v, str) for v in value):
+            raise ValueError(f"{origin}: {key} is {values[key]!r}; accepted: a list of names, such as [S2, S1] or []")
+        values[key] = tuple(value)
     threshold = values["threshold"]
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < 1:
         raise ValueError(f"{origin}: threshold is {threshold!r}; accepted: a number from 0 to below 1")
+    if values["style"] and values["view"] != "resize":
+        raise ValueError(f"{origin}: style {values['style']} shows one view; it needs view resize, not {values['view']}")
     return values

@@ -5,8 +5,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import torch
 
@@ -30,7 +33,7 @@ class Plan:
     cams: Mapping[str, maps.Method]
     batch_size: int
     workers: int
-    device: str = "cpu"
+    device: str
 
     @property
     def view(self) -> views.View:
@@ -40,6 +43,21 @@ class Plan:
     def batch(self) -> int:
         """Images a batch: `batch_size` counts views."""
         return max(1, self.batch_size // self.view.crops)
+
+
+def plan(
+    network: Network,
+    protocol: Protocol,
+    cells: Sequence[Cell],
+    methods: Sequence[str] = (),
+    device: str = "cpu",
+    batch_size: int = 20,
+    workers: int = 1,
+) -> Plan:
+    """The plan of `cells`; `methods` are plug-ins as the user named them, which a cell's name alone may not find."""
+    given = maps.methods(methods, protocol.style)
+    cams = given | maps.methods([c.method for c in cells if c.method not in given], protocol.style)
+    return Plan(network, protocol, tuple(cells), cams, batch_size, workers, device)
 
 
 def ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
@@ -66,50 +84,104 @@ def image_maps(plan: Plan, images: torch.Tensor, targets: torch.Tensor) -> tuple
     """
     network, view = plan.network, plan.view
     layers = [network.layer(n) for n in dict.fromkeys(n for c in plan.cells for n in c.layer.split("+"))]
+    pairs = {(c.method, n) for c in plan.cells for n in c.layer.split("+")}
     inputs = network.preprocessing(views.cut(images.to(plan.device), view))
     asked = targets.to(plan.device).repeat_interleave(view.crops)
     chunks = [
-        maps.compute(network.module, x, t, layers, plan.cams, plan.protocol.gradient)  # type: ignore[arg-type]  # checked by Protocol
+        maps.compute(network.module, x, t, layers, plan.cams, plan.protocol.gradient, pairs)  # type: ignore[arg-type]  # checked by Protocol
         for x, t in zip(inputs.split(plan.batch_size), asked.split(plan.batch_size))
     ]
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops)).sum(1)
     top5 = logits.topk(min(5, logits.shape[1])).indices
-    merged = {key: views.merge(torch.cat([chunk[0][key] for chunk in chunks]), view) for key in chunks[0][0]}
-    grids = []
-    for cell in plan.cells:
-        parts = {name: merged[cell.method, name] for name in cell.layer.split("+")}
-        one = fusion.fuse(parts) if len(parts) > 1 else fusion.normalise(parts[cell.layer], plan.protocol.normalisation)
-        grids.append(fusion.to_bytes(one))
+    raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
+    grids = [fusion.to_bytes(m) for m in (_styled(plan, raw) if plan.protocol.style else _combined(plan, raw))]
     return dict(zip(plan.cells, torch.stack(grids).cpu().numpy())), top5.cpu().numpy()  # one transfer for all
 
 
-def measure(plan: Plan, samples: Sequence[Sample], missing: Mapping[str, set[Cell]], writer: Writer, tick: Callable[[], Any]) -> None:
+def _combined(plan: Plan, raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Each cell's map in [0, 1], ``(B,g,g)``: the crops merged on the grid, then normalised or fused.
+
+    Raw maps of one size are merged in one call, and each is normalised once for all the cells it is part of.
+    """
+    merged: dict[tuple[str, str], torch.Tensor] = {}
+    for shape in {m.shape for m in raw.values()}:
+        keys = [key for key, m in raw.items() if m.shape == shape]
+        together = views.merge(torch.cat([raw[key] for key in keys]), plan.view)
+        merged |= zip(keys, together.unflatten(0, (len(keys), -1)))
+    normal = {key: fusion.normalise(m) for key, m in merged.items()}
+    for cell in plan.cells:
+        parts = {name: normal[cell.method, name] for name in cell.layer.split("+")}
+        if len(parts) > 1 or cell.variant:
+            yield fusion.fuse(parts, cell.variant)
+        elif plan.protocol.normalisation == "max":
+            yield parts[cell.layer]
+        else:
+            yield fusion.normalise(merged[cell.method, cell.layer], plan.protocol.normalisation)
+
+
+def _styled(plan: Plan, raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Each cell's map in [0, 1], ``(B,g,g)``, as another package makes it of the layers' raw maps."""
+    combine = maps.combination(plan.protocol.style)
+    for cell in plan.cells:
+        yield combine(cell.method, [raw[cell.method, name] for name in cell.layer.split("+")], plan.view.grid)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A sample's picture: its squashed form for the network, its size, and BGR pixels if GrabCut needs them."""
+
+    sample: Sample
+    squashed: np.ndarray
+    size: tuple[int, int]
+    bgr: np.ndarray | None
+
+
+def decode(plan: Plan, sample: Sample) -> Decoded:
+    image = views.read_image(sample.path)
+    bgr = np.asarray(image)[..., ::-1].copy() if any(map(plan.protocol.grabs, plan.cells)) else None
+    return Decoded(sample, views.squash(image, plan.view.grid), image.size, bgr)
+
+
+def measure(
+    plan: Plan,
+    samples: Sequence[Sample],
+    missing: Mapping[str, set[Cell]],
+    writer: Writer,
+    tick: Callable[[], Any],
+    save: Path | None = None,
+) -> None:
     """Compute and write the `missing` cells of each sample; `tick` is called after each image.
 
     The last batch is padded with its last image, so the network always sees the same shape and an
-    image's records do not depend on its neighbours.
+    image's records do not depend on its neighbours. With `save`, each map is also written there.
     """
-    view = plan.view
+    cv2.setNumThreads(1)  # the pool's threads are the parallelism
 
-    def decode(sample: Sample) -> tuple[Sample, tuple[int, int], np.ndarray]:
-        image = views.read_image(sample.path)
-        return sample, image.size, views.squash(image, view.grid)
+    def grade(job: tuple[Decoded, dict[Cell, np.ndarray], list[int]]) -> list[Localization]:
+        decoded, grids, top5 = job
+        if save:
+            save_maps(save, decoded.sample.image_id, grids)
+        return localize.score(decoded.sample, decoded.size, grids, top5, plan.protocol, decoded.bgr)
 
-    def grade(job: tuple[Sample, tuple[int, int], dict[Cell, np.ndarray], list[int]]) -> list[Localization]:
-        sample, size, grids, top5 = job
-        return localize.score(sample, size, grids, top5, plan.protocol)
-
-    def jobs(decoded: Iterator) -> Iterator:
-        while batch := list(itertools.islice(decoded, plan.batch)):
+    def jobs(pictures: Iterator[Decoded]) -> Iterator[tuple[Decoded, dict[Cell, np.ndarray], list[int]]]:
+        while batch := list(itertools.islice(pictures, plan.batch)):
             padded = batch + [batch[-1]] * (plan.batch - len(batch))
-            images = torch.from_numpy(np.stack([squashed for _, _, squashed in padded]))
-            grids, top5 = image_maps(plan, images, torch.tensor([s.label for s, _, _ in padded]))
-            for i, (sample, size, _) in enumerate(batch):
-                wanted = {cell: grid[i] for cell, grid in grids.items() if cell in missing[sample.image_id]}
-                yield sample, size, wanted, top5[i].tolist()
+            images = torch.from_numpy(np.stack([d.squashed for d in padded]))
+            grids, top5 = image_maps(plan, images, torch.tensor([d.sample.label for d in padded]))
+            for i, decoded in enumerate(batch):
+                wanted = missing[decoded.sample.image_id]
+                yield decoded, {cell: grid[i] for cell, grid in grids.items() if cell in wanted}, top5[i].tolist()
 
     with ThreadPoolExecutor(plan.workers) as readers, ThreadPoolExecutor(plan.workers) as scorers:
-        decoded = ahead(readers, decode, samples, 2 * plan.batch)
-        for records in ahead(scorers, grade, jobs(decoded), 2 * plan.batch):
+        pictures = ahead(readers, partial(decode, plan), samples, 2 * plan.batch)
+        for records in ahead(scorers, grade, jobs(pictures), 2 * plan.batch):
             writer.add(records)
             tick()
+
+
+def save_maps(folder: Path, image_id: str, grids: Mapping[Cell, np.ndarray]) -> None:
+    """Write each uint8 grid map as ``<image_id>_<method>_<layer>.png``; a variant but the default is appended."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for cell, grid in grids.items():
+        suffix = f"_{cell.variant}" if cell.variant not in ("", fusion.DEFAULT) else ""
+        cv2.imwrite(str(folder / f"{image_id}_{cell.method}_{cell.layer}{suffix}.png"), grid)

@@ -1,9 +1,24 @@
-"""Intervals. What is resampled is the image."""
+"""Intervals and paired tests. What is resampled is the image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+DRAWS = 10_000
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two methods on the same images: the mean difference a - b, its 95 % interval, and the p-value."""
+
+    difference: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    n: int
 
 
 def share_interval(percent: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -15,3 +30,54 @@ def share_interval(percent: float, n: int, confidence: float = CONFIDENCE) -> tu
     tail = (1 - confidence) / 2
     low, high = stats.binom.ppf([tail, 1 - tail], n, np.clip(percent / 100, 0, 1))
     return 100 * float(low) / n, 100 * float(high) / n
+
+
+def _quantiles(draws: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def mcnemar(a: np.ndarray, b: np.ndarray, seed: int = 0) -> Paired:
+    """Hits ``(n,) bool`` of two methods: exact McNemar test, the interval by bootstrap of the images.
+
+    Only images that one hits and the other misses tell anything; under the null hypothesis each is as
+    likely to fall either way (McNemar 1947, exact form). The difference is in percentage points.
+    """
+    n, only_a, only_b = len(a), int((a & ~b).sum()), int((~a & b).sum())
+    p = float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    # Resampled images are multinomial in (only a, only b, neither): drawn directly, whatever n is.
+    draws = np.random.default_rng(seed).multinomial(n, [only_a / n, only_b / n, 1 - (only_a + only_b) / n], DRAWS)
+    low, high = _quantiles(100 * (draws[:, 0] - draws[:, 1]) / n)
+    return Paired(100 * (only_a - only_b) / n, low, high, p, n)
+
+
+def sign_flip(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = DRAWS) -> Paired:
+    """Means of ``(n,) float`` values: permutation test that flips the signs of the paired differences.
+
+    Seeded. The p-value counts the observed arrangement among the drawn ones, so it is never 0.
+    """
+    d, rng = np.asarray(a, float) - np.asarray(b, float), np.random.default_rng(seed)
+    observed, n = abs(d.mean()), len(d)
+    as_large, means = 0, np.empty(draws)
+    for i in range(draws):
+        as_large += abs(d @ rng.choice((-1.0, 1.0), n)) / n >= observed * (1 - 1e-12)
+        means[i] = d[rng.integers(n, size=n)].mean()
+    low, high = _quantiles(means)
+    return Paired(float(d.mean()), low, high, (as_large + 1) / (draws + 1), n)
+
+
+def paired_bootstrap(a: np.ndarray, b: np.ndarray, statistic: Callable[[np.ndarray], float], seed: int = 0, draws: int = 2000) -> Paired:
+    """A set metric (mIoU, set IoU) of two methods from per-image counts ``(n, ...)``: bootstrap of the images.
+
+    `statistic` turns the counts summed over images, ``(...)``, into the number. The p-value is twice the
+    share of resamples on the far side of zero, counting the observed one.
+    """
+    rng, n = np.random.default_rng(seed), len(a)
+    found = np.empty(draws)
+    for i in range(draws):
+        weights = rng.multinomial(n, np.full(n, 1 / n))
+        found[i] = statistic(np.tensordot(weights, a, 1)) - statistic(np.tensordot(weights, b, 1))
+    low, high = _quantiles(found)
+    beyond = min((found <= 0).sum(), (found >= 0).sum())
+    return Paired(statistic(a.sum(0)) - statistic(b.sum(0)), low, high, min(1.0, 2 * (beyond + 1) / (draws + 1)), n)

@@ -19,7 +19,11 @@ COLUMNS = ["table", "row", "metric", "column", "paper", "measured", "ci_low", "c
 
 @dataclass(frozen=True)
 class Entry:
-    """One number of a table: where it stands, the paper's value (or None), and the cell that measures it."""
+    """One number of a table: where it stands, the paper's value (or None), and the cell that measures it.
+
+    `quoted` says whose number the paper's is, where it is not its own. `printed` is whether the paper has
+    such a number; the others go to ``cells.csv`` only.
+    """
 
     table: str
     row: str
@@ -28,6 +32,8 @@ class Entry:
     paper: float | None
     command: str
     cell: Cell | None
+    quoted: str = ""
+    printed: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,14 +91,17 @@ def load(name: str) -> Table:
 
 def _entries(name: str, content: dict[str, Any], row: dict[str, Any], origin: str) -> list[Entry]:
     found = []
-    for metric in content["metrics"]:
+    quoted = str(row.get("quoted", ""))
+    for metric in [*content["metrics"], *content.get("also", [])]:
         values = row.get(metric, [None] * len(content["columns"]))
         if len(values) != len(content["columns"]):
             raise ValueError(f"{origin}: row {row.get('row')!r} has {len(values)} values of {metric}, not {len(content['columns'])}")
         for (column, part), paper in zip(content["columns"].items(), values):
             spec = {"variant": "", **(part or {}), **(row.get("cell") or {})}
-            cell = Cell(**spec) if {"method", "layer"} <= set(spec) and not row.get("quoted") else None
-            found.append(Entry(name, str(row["row"]), metric, str(column), paper, content["command"], cell))
+            cell = Cell(**spec) if {"method", "layer"} <= set(spec) else None
+            if cell or paper is not None:
+                printed = metric in content["metrics"]
+                found.append(Entry(name, str(row["row"]), metric, str(column), paper, content["command"], cell, quoted, printed))
     return found
 
 
@@ -147,14 +156,23 @@ def cells(tables: Sequence[Table], runs: Path, data: str | None = None) -> pd.Da
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def printed(table: Table, filled: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``cells.csv`` that the paper's table prints."""
+    metrics = {entry.metric for entry in table.entries if entry.printed}
+    return filled[(filled["table"] == table.name) & filled["metric"].isin(metrics)]
+
+
 def layout(table: Table, filled: pd.DataFrame) -> pd.DataFrame:
     """The table as the paper prints it: a line per row and metric, our value and the paper's per column."""
-    own = filled[filled["table"] == table.name]
+    own = printed(table, filled)
     order = list(dict.fromkeys(own["column"]))
+    quoted = {entry.row: entry.quoted for entry in table.entries}
     lines = []
     for (row, metric), group in own.groupby(["row", "metric"], sort=False):
         by_column = group.set_index("column")
         line = {"row": row, "metric": metric}
+        if any(quoted.values()):
+            line["quoted"] = quoted[row]
         line |= {column: by_column["measured"].get(column) for column in order}
         line |= {f"{column} (paper)": by_column["paper"].get(column) for column in order}
         lines.append(line)

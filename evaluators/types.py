@@ -74,6 +74,9 @@ class Protocol:
     threshold       share of 255 above which a pixel of the resized uint8 map is object
     box             rectangle: the largest bounding rectangle (the authors'); contour: the largest contour
     iou             inclusive: widths and heights count +1 (the authors'); exact
+    grabcut         layers whose thresholded map GrabCut grows into a connected region (the paper: S2, S1)
+    grabcut_methods for which methods (the paper says LayerCAM)
+    style           another package whose way of making maps is followed (camcore/styles), or empty
     """
 
     name: str
@@ -85,6 +88,13 @@ class Protocol:
     threshold: float
     box: str
     iou: str
+    grabcut: tuple[str, ...] = ()
+    grabcut_methods: tuple[str, ...] = ()
+    style: str = ""
+
+    def grabs(self, cell: Cell) -> bool:
+        """Whether GrabCut refines this cell; never a fused one."""
+        return cell.layer in self.grabcut and cell.method in self.grabcut_methods
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -95,4 +105,5 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "interpolation": ("cubic", "linear"),
     "box": ("rectangle", "contour"),
     "iou": ("inclusive", "exact"),
+    "style": ("", "pytorch-grad-cam", "torch-cam"),
 }

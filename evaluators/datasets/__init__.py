@@ -3,6 +3,7 @@
 `load` finds the reader of a folder by asking each; a reader that needs no folder is called by its name.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,3 +40,23 @@ def load(data: str = "mini") -> Dataset:
         if module.LAYOUT:
             layouts.append(module.LAYOUT)
     raise ValueError(f"{data} is no data set that camx knows: expected {'; or '.join(layouts)}")
+
+
+def without(dataset: Dataset, blacklist: Path) -> Dataset:
+    """The data set less the images a file lists, one a line: a name, or a number in the data set's order from 1.
+
+    Raises `ValueError` for a line that names no image. The fingerprint is that of what is left.
+    """
+    if not blacklist.is_file():
+        raise FileNotFoundError(f"{blacklist}: no such blacklist")
+    by_name = {s.image_id: s for s in dataset.samples}
+    for number, s in enumerate(dataset.samples, 1):
+        by_name.setdefault(str(number), s)
+    dropped = set()
+    for line in filter(None, map(str.strip, blacklist.read_text().splitlines())):
+        name = line if line in by_name else Path(line).stem
+        if name not in by_name:
+            raise ValueError(f"{blacklist}: {line!r} names no image; expected a name or a number from 1 to {len(dataset.samples)}")
+        dropped.add(by_name[name].image_id)
+    kept = tuple(s for s in dataset.samples if s.image_id not in dropped)
+    return dataclasses.replace(dataset, samples=kept, fingerprint=fingerprint(kept))

@@ -24,8 +24,40 @@ def slow(maps, scaled, gamma):
 @pytest.mark.parametrize("gamma", [1, 2, 4])
 def test_fusion_is_equation_9_then_the_maximum(gamma):
     torch.manual_seed(0)
-    maps = {f"S{s}": torch.rand(2, 4, 5) * s for s in (5, 4, 3, 2)}
-    assert torch.allclose(fusion.fuse(maps, gamma=gamma), slow(maps, ("S3", "S2", "S1"), gamma), atol=1e-6)
+    raw = {f"S{s}": torch.rand(2, 4, 5) * s for s in (5, 4, 3, 2)}
+    expected = slow(raw, ("S3", "S2", "S1"), gamma)
+    found = fusion.fuse({name: fusion.normalise(m) for name, m in raw.items()}, f"gamma={gamma}")
+    assert torch.allclose(found, expected / (expected.amax((1, 2), keepdim=True) + 1e-8), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("variant", "function"),
+    [
+        ("scale=none", lambda x: x),
+        ("scale=sqrt", math.sqrt),
+        ("scale=tan", math.tan),
+        ("gamma=1", math.tanh),
+        ("gamma=2", lambda x: math.tanh(2 * x)),
+    ],
+)
+def test_scale_functions(variant, function):
+    x = torch.linspace(0, 1, 11).reshape(1, 1, 11)
+    zero = torch.zeros(1, 1, 11)
+    shallow = torch.tensor([function(v) for v in x.flatten().tolist()])
+    assert torch.allclose(fusion.fuse({"S5": zero, "S3": x}, variant).flatten(), shallow / shallow.max(), atol=1e-6)
+    assert torch.allclose(fusion.fuse({"S5": zero, "S4": x}, variant), x, atol=1e-6)  # S5 and S4 are not scaled
+
+
+def test_variants_have_one_name_each():
+    assert fusion.canonical("S5", "") == ""
+    assert fusion.canonical("S5+S4", "") == ""
+    assert fusion.canonical("S5+S4", "gamma=3") == ""
+    assert fusion.canonical("S5+S4+S3", "") == "gamma=2"
+    assert fusion.canonical("S5+S4+S3", "gamma=2.0") == "gamma=2"
+    assert fusion.canonical("layer4+layer3", "") == ""
+    for bad in ("gamma=0", "gamma=x", "scale=log", "wide", "gamma=-1", "gamma=inf"):
+        with pytest.raises(ValueError, match="gamma=NUMBER above 0, scale=none"):
+            fusion.canonical("S5+S3", bad)
 
 
 def test_normalisations():

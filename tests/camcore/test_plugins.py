@@ -28,7 +28,7 @@ def test_by_name_file_and_module(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "word"), [("nope", "known: gradcam"), ("math:nope", "no function 'nope'"), ("no_such_module:cam", "no_such_module")]
+    ("name", "word"), [("nope", "known: cam, cmwp, gradcam"), ("math:nope", "no function 'nope'"), ("no_such_module:cam", "no_such_module")]
 )
 def test_unknown_ones_say_what_is_known(name, word):
     with pytest.raises(ValueError, match=word):

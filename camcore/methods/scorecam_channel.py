@@ -1,0 +1,10 @@
+from camcore.masking import combine
+
+TITLE = "Score-CAM, softmax over channels"
+SOURCE = "the variant of pytorch-grad-cam and torch-cam: the class's masked logits compete across channels"
+COSTLY = True
+
+
+def cam(tap):
+    """M = ReLU(sum_k w_k A_k), w = softmax over k of f(x * mask_k)_c. Shape (N,h,w)."""
+    return combine(tap, lambda logits: logits.softmax(0))

@@ -1,0 +1,33 @@
+"""Which cells a run measures: those of tables, or every method on every layer."""
+
+from collections.abc import Sequence
+
+from camcore import fusion, maps
+from camcore.networks import Network
+from evaluators import tables
+from evaluators.types import Cell
+
+METHODS = ("gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal")  # one pass feeds them all
+
+
+def product(network: Network, methods: Sequence[str], layers: Sequence[str], variants: Sequence[str], style: str = "") -> list[Cell]:
+    """Every method on every layer (or fusion) in every variant, each once.
+
+    Without `methods`, the gradient methods; without `layers`, each method's own. Raises `ValueError` for an
+    unknown method, layer or variant before anything runs.
+    """
+    found = []
+    for spec in methods or METHODS:
+        (method,) = maps.methods([spec])
+        for layer in layers or maps.default_layers(spec, list(network.layers)):
+            for part in layer.split("+"):
+                network.layer(part)
+            found += [Cell(method, layer, "" if style else fusion.canonical(layer, v)) for v in variants or ("",)]
+    return list(dict.fromkeys(found))
+
+
+def of_tables(chosen: Sequence[tables.Table], network: Network, costly: bool) -> list[Cell]:
+    """The union of the tables' cells that this network has the layers for; expensive methods only if asked."""
+    wanted = dict.fromkeys(e.cell for t in chosen for e in t.entries if e.cell)
+    known = [c for c in wanted if set(c.layer.split("+")) <= set(network.layers)]
+    return [c for c in known if costly or not maps.costly(c.method)]
