@@ -78,7 +78,7 @@ def draw(plan: Any, path: Path, truths: Any, names: tuple[str, ...], target: int
     protocol, image = plan.protocol, views.read_image(path)
     squashed = torch.from_numpy(views.squash(image, plan.view.grid))[None]
     with torch.no_grad():
-        inputs = plan.network.preprocessing(views.cut(squashed.to(plan.device), plan.view))
+        inputs = plan.network.prepare(views.cut(squashed, plan.view))
         scores = plan.network.module(inputs).sum(0).softmax(0)
     asked = int(scores.argmax()) if target is None else target
     grids, _ = runs.image_maps(plan, squashed, torch.tensor([asked]))

@@ -1,10 +1,16 @@
 """`camx tables`: the paper's tables from recorded runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli import options, printing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evaluators.tables import Table
 
 
 @click.command("tables")
@@ -33,11 +39,12 @@ def command(runs: Path, out: Path, names: tuple[str, ...], data: str | None, com
     chosen = [options.checked(tables.load, name) for name in names or tables.names()]
     filled = tables.cells(chosen, runs, data)
     for table in chosen:
-        show(table, filled)
+        if tables.printed(table, filled)["measured"].notna().any():
+            show(table, filled)
     paths = tables.write(chosen, filled, out)
     if not filled["measured"].notna().any():
         click.echo(f"no run below {runs} measures a cell of these tables yet; `camx localize` makes one", err=True)
-    click.echo("wrote " + ", ".join(map(str, paths)))
+    click.echo("\nwrote " + ", ".join(map(str, paths)))
 
 
 def versus(runs: Path, out: Path, data: str | None, a: str, b: str, seed: int) -> None:
@@ -61,25 +68,29 @@ def versus(runs: Path, out: Path, data: str | None, a: str, b: str, seed: int) -
     click.echo(f"\nhits: exact McNemar; mean IoU: sign-flip permutation; p is not corrected for many tests. wrote {path}")
 
 
-def show(table, filled) -> None:
-    """One table on the terminal: ours, the 95 % interval, and the paper's value in brackets."""
-    from evaluators import tables
+def show(table: "Table", filled: "pd.DataFrame") -> None:
+    """One table on the terminal: ours, the 95 % interval, and the paper's value in brackets; then its runs."""
+    from evaluators import records, tables
 
     own = tables.printed(table, filled)
     columns = list(dict.fromkeys(own["column"]))
-    most, rows = own["n"].max(), []
+    runs = list(dict.fromkeys(own["run"].dropna()))
+    marks = {run: "*" * n for n, run in enumerate(runs)}
+    rows = []
     for (row, metric), group in own.groupby(["row", "metric"], sort=False):
         cells = {c.column: c for c in group.itertuples()}
-        rows.append([row, metric, *(_cell(cells[c], most) if c in cells else None for c in columns)])
-    click.echo(f"\nTable {table.name}. {table.title}. Ours [95 % interval] (paper)")
+        rows.append([row, metric, *(_cell(cells[c], marks) if c in cells else None for c in columns)])
+    click.echo(f"\nTable {table.name}. {table.title}. Percent: ours [95 % interval] (paper)")
     printing.table(rows, ("", "metric", *columns))
-    click.echo("")
+    for run in runs:
+        identity, n = records.load(Path(run))["identity"], own[own["run"] == run]["n"].max()
+        click.echo(
+            f"{marks[run]}{run}: {identity['model']} on {identity['data']['name']}, protocol {identity['protocol']['name']}, n={n:.0f}"
+        )
 
 
-def _cell(cell, most) -> str:
-    """Ours, its interval and the paper's value; n where it is not the table's largest."""
-    paper = f"({cell.paper:.2f})" if cell.paper == cell.paper and cell.paper is not None else "(-)"
+def _cell(cell: Any, marks: dict[str, str]) -> str:
+    paper = "(-)" if cell.paper is None or cell.paper != cell.paper else f"({cell.paper:.2f})"
     if cell.measured is None or cell.measured != cell.measured:
         return paper
-    own = "" if cell.n == most else f" n={cell.n:.0f}"
-    return f"{cell.measured:.2f} [{cell.ci_low:.1f}, {cell.ci_high:.1f}]{own} {paper}"
+    return f"{cell.measured:.2f}{marks[cell.run]} [{cell.ci_low:.0f}, {cell.ci_high:.0f}] {paper}"

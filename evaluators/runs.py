@@ -85,7 +85,7 @@ def image_maps(plan: Plan, images: torch.Tensor, targets: torch.Tensor) -> tuple
     network, view = plan.network, plan.view
     layers = [network.layer(n) for n in dict.fromkeys(n for c in plan.cells for n in c.layer.split("+"))]
     pairs = {(c.method, n) for c in plan.cells for n in c.layer.split("+")}
-    inputs = network.preprocessing(views.cut(images.to(plan.device), view))
+    inputs = network.prepare(views.cut(images.to(plan.device), view))
     asked = targets.to(plan.device).repeat_interleave(view.crops)
     chunks = [
         maps.compute(network.module, x, t, layers, plan.cams, plan.protocol.gradient, pairs)  # type: ignore[arg-type]  # checked by Protocol

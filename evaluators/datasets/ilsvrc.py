@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 import scipy.io
+from scipy.io.matlab import MatReadError
 
 from evaluators.datasets import fingerprint
 from evaluators.types import Box, Dataset, Sample
@@ -97,7 +98,7 @@ def read_val_box(path: Path) -> list[tuple[Box, ...]]:
     try:
         images = scipy.io.loadmat(path)["rec"][0]
         return [tuple(_checked(*map(int, box["bbox"][0])) for box in image["objects"][0]) for image in images]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except (MatReadError, ValueError, KeyError, IndexError, TypeError, NotImplementedError) as error:
         raise ValueError(f"{path}: not the devkit's val_box.mat: {error!r}") from None
 
 

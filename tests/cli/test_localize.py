@@ -20,7 +20,8 @@ SMALL = ["localize", "--protocol", "single", "--model", "mini-vgg", "--batch-siz
 
 
 def test_a_run_has_what_the_contract_says(camx, small, tmp_path):
-    done = camx(*SMALL, "--data", small)
+    methods = ["gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal"]
+    done = camx(*SMALL, "--data", small, *(word for m in methods for word in ("--method", m)))
     frame = records.read(tmp_path / "results/localize")
     assert len(frame) == 6 * 25
     assert not frame.duplicated(["image_id", "method", "layer", "variant"]).any()
@@ -134,3 +135,83 @@ def test_workers_and_interruption_change_no_record(camx, small, tmp_path):
     run("c", "--limit", 1)
     run("c", "--limit", 4)
     assert whole.equals(run("c"))
+
+
+def test_the_default_is_the_paper_s_protocol_and_every_cheap_cell(camx, small, tmp_path):
+    done = camx("localize", "--data", small, "--model", "mini-vgg", "--limit", 2, "--save-maps")
+    frame = records.read(tmp_path / "results/localize")
+    assert len(frame) == 2 * 59
+    assert not set(frame["method"]) & {"scorecam", "cmwp", "cam"}
+    assert set(frame["variant"]) == {"", "gamma=1", "gamma=2", "gamma=3", "gamma=4", "scale=none", "scale=sqrt", "scale=tan"}
+    run = json.loads((tmp_path / "results/localize/run.json").read_text())
+    assert run["identity"]["protocol"]["name"] == "paper"
+    assert len(list((tmp_path / "results/localize/maps").iterdir())) == 2 * 59
+    for name in ("Table I.", "Table II.", "Table III.", "Table IV.", "Table V.", "Table XII."):
+        assert name in done.stdout
+    camx("localize", "--data", small, "--model", "mini-vgg", "--limit", 1, "--table", "I", "--table", "V")
+    added = records.read(tmp_path / "results/localize")
+    assert len(added) == 2 * 59 + 6  # Score-CAM at five stages and c-MWP, of one image
+    assert set(added["method"]) - set(frame["method"]) == {"scorecam", "cmwp"}
+    camx("tables")
+    cells = pd.read_csv(tmp_path / "results/tables/cells.csv")
+    assert sorted(p.name for p in (tmp_path / "results/tables").iterdir()) == [
+        "cells.csv", "table_01.csv", "table_02.csv", "table_03.csv", "table_04.csv", "table_05.csv", "table_12.csv"
+    ]  # fmt: skip
+    assert cells[(cells["row"] == "c-MWP") & (cells["metric"] == "loc1")]["n"].tolist() == [1]
+
+
+def test_methods_tell_paired_differences(camx, small, tmp_path):
+    camx(*SMALL, "--data", small, "--layer", "S4")
+    done = camx("tables", "--compare", "layercam", "gradcam")
+    assert "mean IoU" in done.stdout
+    frame = pd.read_csv(tmp_path / "results/tables/compare_layercam_gradcam.csv")
+    assert frame["n"].tolist() == [6, 6, 6, 6]
+    assert "methods recorded: gradcam, gradcampp" in camx("tables", "--compare", "layercam", "scorecam", code=1).stderr
+
+
+@pytest.mark.parametrize("style", ["pytorch-grad-cam", "torch-cam"])
+def test_as_another_package(camx, small, tmp_path, style):
+    camx(
+        "localize",
+        "--data",
+        small,
+        "--model",
+        "mini-vgg",
+        "--as",
+        style,
+        "--limit",
+        2,
+        "--method",
+        "gradcampp",
+        "--layer",
+        "S5",
+        "--layer",
+        "S5+S3",
+    )
+    run = json.loads((tmp_path / "results/localize/run.json").read_text())
+    assert run["identity"]["protocol"]["style"] == style
+    assert set(records.read(tmp_path / "results/localize")["variant"]) == {""}
+    assert "leave out --protocol" in camx("localize", "--as", style, "--protocol", "paper", code=2).stderr
+
+
+def test_a_sample_is_seeded(camx, small, tmp_path):
+    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+        camx(*SMALL, "--data", small, "--layer", "S5", "--sample", 3, "--seed", seed, "--out", out)
+    a, b, c = (set(records.read(tmp_path / out)["image_id"]) for out in "abc")
+    assert a == b != c
+    assert len(a) == 3
+
+
+def test_residual_networks_have_cam_and_their_own_layers(camx, small, tmp_path):
+    camx("localize", "--data", small, "--model", "mini-resnet", "--protocol", "single", "--method", "cam", "--method", "layercam")
+    frame = records.read(tmp_path / "results/localize")
+    assert set(zip(frame["method"], frame["layer"])) == {("cam", "layer4"), *(("layercam", f"layer{i}") for i in (1, 2, 3, 4))}
+    assert (
+        "breaks the chain" in camx("localize", "--data", small, "--model", "mini-resnet", "--method", "cmwp", "--out", "x", code=1).stderr
+    )
+    assert (
+        "no cell of table I suits mini-resnet" in camx("localize", "--data", small, "--model", "mini-resnet", "--table", "I", code=2).stderr
+    )
+    assert (
+        "global average pooling" in camx("localize", "--data", small, "--model", "mini-vgg", "--method", "cam", "--out", "y", code=1).stderr
+    )

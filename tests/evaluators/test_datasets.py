@@ -1,8 +1,10 @@
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
 from evaluators import datasets
@@ -83,6 +85,94 @@ def test_the_fingerprint_follows_every_change(root):
         xml.write_text(text)
 
 
+def moved(root, name):
+    """Pictures flat below `name`, the XML files apart."""
+    flat = root.parent / name
+    shutil.copytree(root / "ILSVRC/Data/CLS-LOC/val", flat / "val")
+    shutil.copy(root / "LOC_synset_mapping.txt", flat)
+    return flat
+
+
+def plain(dataset):
+    return [(s.image_id, s.label, s.boxes) for s in dataset.samples]
+
+
+def test_every_layout_reads_the_same(root):
+    expected = datasets.load(str(root))
+    assert plain(datasets.load(str(root / "ILSVRC/.."))) == plain(expected)
+    beside, apart, nested, solution = (moved(root, n) for n in ("beside", "apart", "nested", "solution"))
+    for xml in (root / "ILSVRC/Annotations/CLS-LOC/val").iterdir():
+        shutil.copy(xml, beside / "val")
+        (apart / "Annotations").mkdir(exist_ok=True)
+        shutil.copy(xml, apart / "Annotations")
+        (nested / "bbox/val").mkdir(parents=True, exist_ok=True)
+        shutil.copy(xml, nested / "bbox/val")
+    for sample in expected.samples:  # what the folder says is not what the annotation says: the annotation counts
+        (nested / "val/n90000000").mkdir(exist_ok=True)
+        (nested / f"val/{sample.image_id}.JPEG").rename(nested / f"val/n90000000/{sample.image_id}.JPEG")
+    shutil.copy(root / "LOC_val_solution.csv", solution)
+    for other in (beside, apart, nested, solution):
+        assert plain(datasets.load(str(other))) == plain(expected)
+
+
+def val_box(path, samples):
+    """A file as the devkit has it: unsigned boxes, devkit ids that are not the labels."""
+    objects = np.empty((1, len(samples)), [("objects", "O")])
+    for i, sample in enumerate(samples):
+        boxes = np.empty((1, len(sample.boxes)), [("label", "O"), ("bbox", "O")])
+        for j, box in enumerate(sample.boxes):
+            boxes[0, j] = (np.array([[900]], np.uint16), np.array([box], np.uint8))
+        objects[0, i] = (boxes,)
+    scipy.io.savemat(path, {"rec": objects})
+
+
+def test_val_box_mat_with_its_list_and_in_wnid_folders(root):
+    expected = datasets.load(str(root))
+    flat, nested = moved(root, "flat"), moved(root, "nested")
+    val_box(flat / "val_box.mat", expected.samples)
+    (flat / "val_list.txt").write_text("".join(f"{s.image_id}.JPEG {s.label}\n" for s in expected.samples))
+    assert plain(datasets.load(str(flat))) == plain(expected)
+    shutil.copy(flat / "val_box.mat", nested)
+    wnids = sorted(drawn.CLASSES)
+    for sample in expected.samples:
+        folder = nested / "val" / wnids[sample.label]
+        folder.mkdir(exist_ok=True)
+        (nested / f"val/{sample.image_id}.JPEG").rename(folder / f"{sample.image_id}.JPEG")
+    assert sorted(plain(datasets.load(str(nested)))) == plain(expected)
+    (flat / "val_list.txt").write_text("x y\n")
+    with pytest.raises(ValueError, match=r"line 1 is 'x y'"):
+        datasets.load(str(flat))
+    (flat / "val_list.txt").unlink()
+    with pytest.raises(ValueError, match=r"val_list\.txt"):
+        datasets.load(str(flat))
+    (flat / "val_box.mat").write_bytes(b"no mat file")
+    with pytest.raises(ValueError, match=r"not the devkit's val_box\.mat"):
+        datasets.load(str(flat))
+
+
+def test_the_thousand_classes_need_no_mapping_file(root):
+    (root / "LOC_synset_mapping.txt").unlink()
+    for xml in (root / "ILSVRC/Annotations/CLS-LOC/val").iterdir():
+        xml.write_text(re.sub("n9000000.", "n01443537", xml.read_text()))
+    dataset = datasets.load(str(root))
+    assert len(dataset.classes) == 1000
+    assert {s.label for s in dataset.samples} == {1}
+    assert dataset.classes[1] == "goldfish"
+
+
+def test_a_blacklist_leaves_images_out(root, tmp_path):
+    dataset = datasets.load(str(root))
+    (tmp_path / "black.txt").write_text("2\nmini_val_00000004.JPEG\n")
+    left = datasets.without(dataset, tmp_path / "black.txt")
+    assert [s.image_id[-1] for s in left.samples] == ["1", "3"]
+    assert left.fingerprint != dataset.fingerprint
+    (tmp_path / "black.txt").write_text("99\n")
+    with pytest.raises(ValueError, match="'99' names no image"):
+        datasets.without(dataset, tmp_path / "black.txt")
+    with pytest.raises(FileNotFoundError, match="no such blacklist"):
+        datasets.without(dataset, tmp_path / "nothing.txt")
+
+
 def test_bad_folders_are_one_clear_line(root, tmp_path):
     def refused(word, data=root):
         with pytest.raises((ValueError, FileNotFoundError), match=word) as error:
@@ -91,7 +181,7 @@ def test_bad_folders_are_one_clear_line(root, tmp_path):
 
     refused("no such data folder", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    refused("LOC_synset_mapping", tmp_path / "empty")
+    refused("expected ILSVRC/Data/CLS-LOC/val", tmp_path / "empty")
     with pytest.raises(ValueError, match="unknown dataset 'imagenet'; known: ilsvrc, mini"):
         datasets.load("imagenet")
     xml = sorted((root / "ILSVRC/Annotations/CLS-LOC/val").iterdir())[1]
@@ -99,7 +189,7 @@ def test_bad_folders_are_one_clear_line(root, tmp_path):
     for bad, word in [
         ("<annotation>", "not an ILSVRC annotation"),
         ("<annotation></annotation>", "names no object"),
-        (text.replace("n9", "n8"), "is not in LOC_synset_mapping"),
+        (text.replace("n9", "n8"), "is not one of the data set's 10"),
         (text.replace("<xmin>", "<xmin>x"), "not an ILSVRC annotation"),
         (text.replace("<xmin>", "<xmin>9"), "inside out"),
         (text.replace("xmin", "left"), "no bndbox"),
@@ -108,9 +198,9 @@ def test_bad_folders_are_one_clear_line(root, tmp_path):
         refused(f"{xml.name}.*{word}")
     xml.unlink()
     refused(f"{xml.name}: missing annotation")
-    (root / "LOC_synset_mapping.txt").unlink()
-    refused(r"LOC_synset_mapping\.txt")
+    shutil.rmtree(root / "ILSVRC/Annotations")
+    (root / "LOC_val_solution.csv").unlink()
+    refused("images but no boxes")
     shutil.rmtree(root / "ILSVRC/Data/CLS-LOC/val")
     (root / "ILSVRC/Data/CLS-LOC/val").mkdir()
-    (root / "LOC_synset_mapping.txt").write_text("n1 a\n")
     refused("no image")

@@ -50,3 +50,26 @@ def test_metrics_by_hand():
     assert numbers.loc["layercam", "S5", ""].to_dict() == {"loc1": 25, "loc5": 50, "gtknown": 75, "degenerate": 0, "n": 4}
     assert numbers.loc["gradcam", "S5", ""].to_dict() == {"loc1": 0, "loc5": 0, "gtknown": 0, "degenerate": 100, "n": 1}
     assert localize.classification(frame) == (50, 75)
+
+
+def test_grabcut_only_where_the_protocol_says():
+    paper = protocols.load("paper")
+    assert paper.grabs(Cell("layercam", "S2"))
+    assert not paper.grabs(Cell("layercam", "S3"))
+    assert not paper.grabs(Cell("gradcam", "S2"))
+    assert not paper.grabs(Cell("layercam", "S2+S1", "gamma=2"))
+    assert not SINGLE.grabs(Cell("layercam", "S2"))
+
+
+def test_grabcut_changes_the_box():
+    image = np.full((100, 100, 3), 10, np.uint8)
+    image[20:80, 20:80] = 200
+    image += np.random.default_rng(0).integers(0, 9, image.shape).astype(np.uint8)
+    grid = np.zeros((100, 100), np.uint8)
+    grid[45:55, 45:55] = 255
+    sample = Sample("a", Path("a"), 0, ((20, 20, 80, 80),))
+    grown, kept = localize.score(
+        sample, (100, 100), {Cell("layercam", "S1"): grid, Cell("layercam", "S3"): grid}, [0] * 5, protocols.load("paper"), image
+    )
+    assert grown.iou > 0.9
+    assert kept.iou < 0.1

@@ -9,6 +9,19 @@ def test_single_is_as_protocol_md_says():
     assert (single.box, single.iou, single.interpolation, single.preprocessing) == ("rectangle", "inclusive", "cubic", "paper")
 
 
+def test_single_is_paper_with_one_view_and_no_grabcut():
+    paper, single = vars(protocols.load("paper")), vars(protocols.load("single"))
+    assert {k for k in paper if paper[k] != single[k]} == {"name", "view", "grabcut"}
+    assert (paper["view"], paper["grabcut"], paper["grabcut_methods"]) == ("ten-crop", ("S2", "S1"), ("layercam",))
+    assert single["grabcut"] == ()
+
+
+def test_lists_are_overridden_as_yaml():
+    assert protocols.load("paper", {"grabcut": "[S3, S2, S1]"}).grabcut == ("S3", "S2", "S1")
+    assert protocols.load("paper", {"grabcut": "[]"}).grabcut == ()
+    assert protocols.load("paper", {"grabcut": "S1"}).grabcut == ("S1",)
+
+
 def test_overrides_and_files(tmp_path):
     assert protocols.load("single", {"gradient": "own", "threshold": "0.2"}).threshold == 0.2
     (tmp_path / "mine.yaml").write_text((protocols._FOLDER / "single.yaml").read_text().replace("0.15", "0.3"))
@@ -23,6 +36,8 @@ def test_overrides_and_files(tmp_path):
         ("single", {"speed": "1"}, "unknown field 'speed'"),
         ("single", {"threshold": "2"}, "0 to below 1"),
         ("single", {"threshold": "high"}, "0 to below 1"),
+        ("single", {"grabcut": "[1]"}, "a list of names"),
+        ("torch-cam", {"view": "ten-crop"}, "needs view resize"),
     ],
 )
 def test_bad_ones_are_named(name, overrides, word):

@@ -18,3 +18,51 @@ def test_share_interval_is_the_bootstrap_s(hits, n):
 def test_certain_shares():
     assert stats.share_interval(0, 10) == (0, 0)
     assert stats.share_interval(100, 10) == (100, 100)
+
+
+def test_mcnemar_is_statsmodels_exact_test():
+    """Against the binomial written out: twice the smaller tail, on the images only one method hits."""
+    from math import comb
+
+    rng = np.random.default_rng(1)
+    a, b = rng.random(200) < 0.6, rng.random(200) < 0.5
+    found = stats.mcnemar(a, b)
+    more, less = int((a & ~b).sum()), int((~a & b).sum())
+    tail = sum(comb(more + less, k) for k in range(min(more, less) + 1)) / 2 ** (more + less)
+    assert found.p_value == pytest.approx(min(1, 2 * tail))
+    assert found.difference == pytest.approx(100 * (a.mean() - b.mean()))
+    draws = [100 * (a[i].mean() - b[i].mean()) for i in (rng.integers(200, size=200) for _ in range(4000))]
+    assert found.ci_low == pytest.approx(np.quantile(draws, 0.025), abs=1)
+    assert found.ci_high == pytest.approx(np.quantile(draws, 0.975), abs=1)
+
+
+def test_equal_methods_differ_by_nothing():
+    hits = np.array([True, False, True])
+    assert stats.mcnemar(hits, hits) == stats.Paired(0.0, 0.0, 0.0, 1.0, 3)
+    assert stats.sign_flip(hits, hits, draws=100).p_value == 1
+
+
+def test_sign_flip_counts_all_arrangements():
+    """Five differences: the exact p-value over all 32 sign patterns."""
+    from itertools import product
+
+    a, b = np.array([3.0, 1.0, 4.0, 1.5, 9.0]), np.array([1.0, 2.0, 1.0, 1.0, 2.0])
+    d = a - b
+    exact = np.mean([abs(np.dot(d, s)) >= abs(d.sum()) - 1e-9 for s in product((-1, 1), repeat=5)])
+    found = stats.sign_flip(a, b)
+    assert found.p_value == pytest.approx(exact, abs=0.02)
+    assert found == stats.sign_flip(a, b)
+    assert found.difference == pytest.approx(d.mean())
+
+
+def test_paired_bootstrap_of_a_set_iou():
+    """A set IoU is no mean over images: intersections and unions are summed first."""
+    rng = np.random.default_rng(2)
+    union = rng.integers(50, 100, 60)
+    a, b = (np.stack([(union * share).astype(int), union], 1) for share in (0.6, 0.5))
+    iou = lambda counts: float(counts[0] / counts[1])  # noqa: E731
+    found = stats.paired_bootstrap(a, b, iou, draws=500)
+    assert found.difference == pytest.approx(a[:, 0].sum() / union.sum() - b[:, 0].sum() / union.sum())
+    assert found.ci_low > 0
+    assert found.p_value < 0.01
+    assert stats.paired_bootstrap(a, a, iou, draws=500).p_value == 1

@@ -1,0 +1,56 @@
+import cv2
+import numpy as np
+import pytest
+
+from evaluators import heatmaps
+
+
+def scene():
+    """A bright square on a dark noisy ground, and a mask of its middle."""
+    image = np.random.default_rng(0).integers(0, 40, (60, 80, 3)).astype(np.uint8)
+    image[20:40, 30:60] += 180
+    mask = np.zeros((60, 80), np.uint8)
+    mask[26:34, 38:50] = 1
+    return image, mask
+
+
+def test_resizing_is_opencv_s_on_bytes():
+    grid = np.random.default_rng(1).integers(0, 256, (16, 16)).astype(np.uint8)
+    assert np.array_equal(heatmaps.on_image(grid, (50, 30)), cv2.resize(grid, (50, 30), interpolation=cv2.INTER_CUBIC))
+    assert heatmaps.on_image(grid, (50, 30)).shape == (30, 50)
+
+
+def test_the_cut_is_absolute():
+    heatmap = np.array([[38, 39], [0, 255]], np.uint8)
+    assert heatmaps.foreground(heatmap).tolist() == [[0, 1], [0, 1]]
+    assert heatmaps.foreground(heatmap // 2).tolist() == [[0, 0], [0, 1]]  # not a share of the map's own maximum
+
+
+def test_grabcut_grows_the_mask_over_the_object():
+    image, mask = scene()
+    found = heatmaps.grabcut(image, mask, "a")
+    assert found[22:38, 32:58].mean() > 0.95
+    assert found[:15].mean() < 0.05
+    assert (found >= mask).all()  # certain object stays object
+
+
+def test_grabcut_repeats_whatever_was_drawn_before():
+    image, mask = scene()
+    image = np.random.default_rng(3).integers(0, 256, image.shape).astype(np.uint8)  # nothing to find: the seed decides
+    first = heatmaps.grabcut(image, mask, "a")
+    cv2.setRNGSeed(99)
+    heatmaps.grabcut(image, mask, "another")
+    assert np.array_equal(heatmaps.grabcut(image, mask, "a"), first)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_mask_of_one_kind_stays(value):
+    image, mask = scene()
+    mask = np.full_like(mask, value)
+    assert np.array_equal(heatmaps.grabcut(image, mask, "a"), mask)
+
+
+def test_degenerate_maps():
+    assert heatmaps.degenerate(np.zeros((3, 3), np.uint8))
+    assert heatmaps.degenerate(np.full((3, 3), 7, np.uint8))
+    assert not heatmaps.degenerate(np.eye(3, dtype=np.uint8))
