@@ -22,10 +22,10 @@ def command(ctx: click.Context, out: Path) -> None:
     from cli import explain, localize, tables
 
     click.echo("1/4  localization: Tables I-IV and XII, the paper's protocol\n")
-    ctx.invoke(localize.command, out=fresh(out / "localize"))
+    ctx.invoke(localize.command, out=fresh(out / "localize"), quiet=True)
     click.echo(f"\n2/4  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
     single = fresh(out / "localize-scorecam")
-    ctx.invoke(localize.command, protocol="single", methods=("scorecam",), layers=FUSED, sample=SCORED, out=single)
+    ctx.invoke(localize.command, protocol="single", methods=("scorecam",), layers=FUSED, sample=SCORED, out=single, quiet=True)
     click.echo("\n3/4  tables\n")
     ctx.invoke(tables.command, runs=out, out=out / "tables", data="mini")
     click.echo("\n4/4  pictures\n")

@@ -35,6 +35,7 @@ STYLES = ("pytorch-grad-cam", "torch-cam")
 @click.option("--sample", type=click.IntRange(min=1), help="Only N images drawn at random (--seed).")
 @click.option("--blacklist", type=click.Path(path_type=Path), help="File of images to leave out: names, or numbers in validation order.")
 @click.option("--save-maps", is_flag=True, help="Also write each map as maps/<image>_<method>_<layer>.png.")
+@click.option("--quiet", is_flag=True, help="Print no table at the end.")
 @options.out("localize")
 def command(out: Path, **chosen: Any) -> None:
     """Measure how often the maps' boxes find the object: loc1, loc5 and GT-known localization.
@@ -76,7 +77,8 @@ def command(out: Path, **chosen: Any) -> None:
         finally:
             writer.flush()
             finish(out, description, writer.total, len(samples))
-    summary(out, cells, tables)
+    if not chosen["quiet"]:
+        summary(out, cells, tables)
 
 
 def choose(

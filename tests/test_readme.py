@@ -3,8 +3,10 @@
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from cli import main
 
@@ -19,6 +21,17 @@ def test_the_readme_s_commands_run(camx):
     assert commands
     for line in commands:
         camx(*shlex.split(line)[1:])
+
+
+def test_the_readme_s_python_runs():
+    """The example of a method is a method, and the example of the engine gives what it says."""
+    method, engine = re.findall(r"```python\n(.*?)```", README, re.S)
+    scope: dict = {}
+    exec(method, scope)
+    assert scope["cam"](SimpleNamespace(acts=torch.ones(2, 3, 4, 5))).shape == (2, 4, 5)
+    scope = {"torch": torch}
+    exec(engine, scope)
+    assert scope["found"]["layercam", "S5"].shape == (2, 7, 7)
 
 
 def test_the_readme_s_make_targets_exist():

@@ -89,7 +89,7 @@ def test_maps_are_the_authors_protocol_step_by_step(network, tmp_path):
     form = network.preprocessing
     crops = torch.stack([form(torch.from_numpy(np.array(c)).permute(2, 0, 1)[None])[0] for c in ten_crop(image, [112, 112])])
     features = network.module.features
-    target = features[:23](crops.contiguous(memory_format=torch.channels_last)).detach().requires_grad_()
+    target = features[:23](crops).detach().requires_grad_()
     pool = features[23](target)
     pool.retain_grad()
     logits = network.module.classifier(features[24:](pool).flatten(1)).sum(0)
