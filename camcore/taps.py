@@ -66,11 +66,12 @@ class Tap:
         rebuilt = self.acts.mean((2, 3)) @ weight.T + bias
         return weight if torch.allclose(rebuilt, self.logits, rtol=1e-3, atol=1e-3) else None
 
-    def excite(self) -> Tensor:
-        """Contrastive excitation ``(N,C,h,w)`` at this layer's follower, or at the layer if it has none."""
+    def excite(self, layer: Layer | None = None) -> Tensor:
+        """Contrastive excitation ``(N,C,h,w)`` at a layer's follower, or at the layer if it has none; default: this layer."""
         from camcore.excitation import contrastive
 
-        path = self.layer.follower or self.layer.activation
+        layer = layer or self.layer
+        path = layer.follower or layer.activation
         with torch.no_grad(), frozen(self.network):
             return contrastive(self.network, self.images[self.origin], self.targets, path)
 

@@ -43,7 +43,7 @@ def fresh(run: Path) -> Path:
     if not (run / "run.json").is_file():
         return run
     found = records.load(run)
-    if found["identity"]["data"]["fingerprint"] != datasets.load("mini").fingerprint:
+    if found["data"]["fingerprint"] != datasets.load("mini").fingerprint:
         return fresh(records.free(run))
     if {i["source"] for i in found["invocations"]} != {environment.source()}:
         click.echo(f"camx changed since {run} was measured: starting afresh")

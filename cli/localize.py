@@ -168,8 +168,7 @@ def finish(out: Path, description: dict[str, Any], written: int, images: int) ->
     """Enter what this invocation did into ``run.json``."""
     from evaluators import records
 
-    description["invocations"][-1] |= {"end": _now(), "counts": {"images": images, "records_written": written}}
-    records.save(out, description)
+    records.update(out, description, {"end": _now(), "counts": {"images": images, "records_written": written}})
 
 
 def _announce(dataset: "Dataset", plan: "Plan", images: int, todo: int) -> None:

@@ -83,10 +83,8 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
     click.echo(f"\nTable {table.name}. {table.title}. Percent: ours [95 % interval] (paper)")
     printing.table(rows, ("", "metric", *columns))
     for run in runs:
-        identity, n = records.load(Path(run))["identity"], own[own["run"] == run]["n"].max()
-        click.echo(
-            f"{marks[run]}{run}: {identity['model']} on {identity['data']['name']}, protocol {identity['protocol']['name']}, n={n:.0f}"
-        )
+        made, n = records.load(Path(run)), own[own["run"] == run]["n"].max()
+        click.echo(f"{marks[run]}{run}: {made['model']} on {made['data']['name']}, protocol {made['protocol']['name']}, n={n:.0f}")
 
 
 def _cell(cell: Any, marks: dict[str, str]) -> str:

@@ -20,10 +20,15 @@ def product(network: Network, methods: Sequence[str], layers: Sequence[str], var
     for spec in methods or METHODS:
         (method,) = maps.methods([spec])
         for layer in layers or maps.default_layers(spec, list(network.layers)):
-            for part in layer.split("+"):
-                network.layer(part)
+            layer = _deepest_first(layer, network)
             found += [Cell(method, layer, "" if style else fusion.canonical(layer, v)) for v in variants or ("",)]
     return list(dict.fromkeys(found))
+
+
+def _deepest_first(layer: str, network: Network) -> str:
+    """A fusion's layers in the network's order, each once, so that ``S4+S5`` is ``S5+S4``."""
+    parts = {network.layer(part).name for part in layer.split("+")}
+    return "+".join(name for name in network.layers if name in parts)
 
 
 def of_tables(chosen: Sequence[tables.Table], network: Network, costly: bool) -> list[Cell]:

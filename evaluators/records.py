@@ -91,7 +91,7 @@ def load(run: Path) -> dict[str, Any]:
         found = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not a run.json: {error}") from None
-    if not isinstance(found, dict) or not {"identity", "invocations"} <= set(found):
+    if not isinstance(found, dict) or not {"command", "invocations"} <= set(found):
         raise ValueError(f"{path}: not a run.json that camx wrote")
     return found
 
@@ -112,13 +112,22 @@ def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any]) -> di
     if (run / "run.json").is_file():
         description = load(run)
         for key in identity:
-            _compare(run, key, description["identity"].get(key), identity[key])
+            _compare(run, key, description.get(key), identity[key])
     else:
         run.mkdir(parents=True, exist_ok=True)
-        description = {"identity": identity, "invocations": []}
+        description = {**identity, "start": invocation["start"], "invocations": []}
     description["invocations"].append(invocation)
-    save(run, description)
+    update(run, description, {})
     return description
+
+
+def update(run: Path, description: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Enter `changes` of the current invocation and save; the run's own fields are those of its last one."""
+    last = description["invocations"][-1]
+    last |= changes
+    description |= {key: value for key, value in last.items() if key != "start"}
+    description |= {"invocations": description.pop("invocations")}  # the list stays last, for the reader
+    save(run, description)
 
 
 def _compare(run: Path, key: str, old: Any, new: Any) -> None:

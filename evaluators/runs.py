@@ -77,14 +77,18 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], 
             future.cancel()
 
 
-def image_maps(plan: Plan, images: torch.Tensor, targets: torch.Tensor) -> tuple[dict[Cell, np.ndarray], np.ndarray]:
+def image_maps(
+    plan: Plan, images: torch.Tensor, targets: torch.Tensor, cells: Sequence[Cell] | None = None
+) -> tuple[dict[Cell, np.ndarray], np.ndarray]:
     """Each cell's uint8 maps ``(B,g,g)`` of squashed ``images (B,3,g,g) uint8``, and the top 5 ``(B,5)``.
+
+    `cells` are the plan's unless given.
 
     The crops' logits are summed; each crop's map is of the target's logit in that crop.
     """
-    network, view = plan.network, plan.view
-    layers = [network.layer(n) for n in dict.fromkeys(n for c in plan.cells for n in c.layer.split("+"))]
-    pairs = {(c.method, n) for c in plan.cells for n in c.layer.split("+")}
+    network, view, cells = plan.network, plan.view, plan.cells if cells is None else cells
+    layers = [network.layer(n) for n in dict.fromkeys(n for c in cells for n in c.layer.split("+"))]
+    pairs = {(c.method, n) for c in cells for n in c.layer.split("+")}
     inputs = network.prepare(views.cut(images.to(plan.device), view))
     asked = targets.to(plan.device).repeat_interleave(view.crops)
     chunks = [
@@ -94,11 +98,11 @@ def image_maps(plan: Plan, images: torch.Tensor, targets: torch.Tensor) -> tuple
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops)).sum(1)
     top5 = logits.topk(min(5, logits.shape[1])).indices
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
-    grids = [fusion.to_bytes(m) for m in (_styled(plan, raw) if plan.protocol.style else _combined(plan, raw))]
-    return dict(zip(plan.cells, torch.stack(grids).cpu().numpy())), top5.cpu().numpy()  # one transfer for all
+    grids = [fusion.to_bytes(m) for m in (_styled(plan, cells, raw) if plan.protocol.style else _combined(plan, cells, raw))]
+    return dict(zip(cells, torch.stack(grids).cpu().numpy())), top5.cpu().numpy()  # one transfer for all
 
 
-def _combined(plan: Plan, raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
+def _combined(plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
     """Each cell's map in [0, 1], ``(B,g,g)``: the crops merged on the grid, then normalised or fused.
 
     Raw maps of one size are merged in one call, and each is normalised once for all the cells it is part of.
@@ -109,7 +113,7 @@ def _combined(plan: Plan, raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterat
         together = views.merge(torch.cat([raw[key] for key in keys]), plan.view)
         merged |= zip(keys, together.unflatten(0, (len(keys), -1)))
     normal = {key: fusion.normalise(m) for key, m in merged.items()}
-    for cell in plan.cells:
+    for cell in cells:
         parts = {name: normal[cell.method, name] for name in cell.layer.split("+")}
         if len(parts) > 1 or cell.variant:
             yield fusion.fuse(parts, cell.variant)
@@ -119,10 +123,10 @@ def _combined(plan: Plan, raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterat
             yield fusion.normalise(merged[cell.method, cell.layer], plan.protocol.normalisation)
 
 
-def _styled(plan: Plan, raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
+def _styled(plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
     """Each cell's map in [0, 1], ``(B,g,g)``, as another package makes it of the layers' raw maps."""
     combine = maps.combination(plan.protocol.style)
-    for cell in plan.cells:
+    for cell in cells:
         yield combine(cell.method, [raw[cell.method, name] for name in cell.layer.split("+")], plan.view.grid)
 
 
@@ -167,7 +171,9 @@ def measure(
         while batch := list(itertools.islice(pictures, plan.batch)):
             padded = batch + [batch[-1]] * (plan.batch - len(batch))
             images = torch.from_numpy(np.stack([d.squashed for d in padded]))
-            grids, top5 = image_maps(plan, images, torch.tensor([d.sample.label for d in padded]))
+            needed = set().union(*(missing[d.sample.image_id] for d in batch))
+            cells = [cell for cell in plan.cells if cell in needed]
+            grids, top5 = image_maps(plan, images, torch.tensor([d.sample.label for d in padded]), cells)
             for i, decoded in enumerate(batch):
                 wanted = missing[decoded.sample.image_id]
                 yield decoded, {cell: grid[i] for cell, grid in grids.items() if cell in wanted}, top5[i].tolist()

@@ -58,7 +58,7 @@ class Measured:
 
     @property
     def data(self) -> dict[str, Any]:
-        return self.description["identity"]["data"]
+        return self.description["data"]
 
     @property
     def newest(self) -> str:
@@ -112,11 +112,11 @@ def measured(runs: Path, command: str) -> list[Measured]:
     """
     found = []
     for folder, description in records.find(runs):
-        if description["identity"].get("command") == command and len(frame := records.read(folder)):
+        if description["command"] == command and len(frame := records.read(folder)):
             images = frame["image_id"].nunique()
             found.append(Measured(folder, description, localize.reduce(frame), images))
     found.sort(key=lambda m: m.newest, reverse=True)
-    found.sort(key=lambda m: (m.description["identity"]["protocol"]["name"] != "paper", -m.images))
+    found.sort(key=lambda m: (m.description["protocol"]["name"] != "paper", -m.images))
     return found
 
 

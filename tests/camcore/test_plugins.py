@@ -38,3 +38,15 @@ def test_unknown_ones_say_what_is_known(name, word):
 def test_a_missing_file_is_named():
     with pytest.raises(FileNotFoundError, match=r"nothing\.py"):
         plugins.load("camcore.methods", "cam", "nothing.py")
+
+
+def test_entry_points_of_other_packages(tmp_path, monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    (tmp_path / "their_package.py").write_text("def theirs(tap):\n    return 2\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("theirs", "their_package:theirs", "camx.methods")
+    monkeypatch.setattr(plugins.importlib.metadata, "entry_points", lambda group: [point] if group == "camx.methods" else [])
+    assert "theirs" in plugins.names("camcore.methods")
+    assert ("theirs", "their_package:theirs", "entry point") in plugins.describe("camcore.methods")
+    assert plugins.load("camcore.methods", "cam", "theirs").function(None) == 2

@@ -32,8 +32,9 @@ def test_a_run_has_what_the_contract_says(camx, small, tmp_path):
     assert frame["variant"].unique().tolist() == [""]
     assert (frame["x1"] > frame["x0"]).all()
     run = json.loads((tmp_path / "results/localize/run.json").read_text())
-    assert set(run["identity"]) == {"command", "data", "model", "weights_sha256", "protocol", "seed"}
-    last = run["invocations"][-1]
+    assert {"command", "data", "model", "weights_sha256", "protocol", "seed", "options", "commit", "device", "start", "end"} <= set(run)
+    assert len(run["invocations"]) == 1
+    last = run
     assert set(last["versions"]) == {"camx", "torch", "torchvision", "cv2", "numpy", "PIL"}
     assert last["counts"] == {"images": 6, "records_written": 150}
     assert last["start"] < last["end"]
@@ -47,7 +48,7 @@ def test_cells_can_be_added_and_nothing_is_measured_twice(camx, small, tmp_path)
     assert len(records.read(run)) == 2
     camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5")
     assert len(records.read(run)) == 6
-    camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5", "--layer", "S5+S4+S3")
+    camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5", "--layer", "S3+S5+S4")
     frame = records.read(run)
     assert len(frame) == 12
     assert set(frame["layer"]) == {"S5", "S5+S4+S3"}
@@ -144,7 +145,7 @@ def test_the_default_is_the_paper_s_protocol_and_every_cheap_cell(camx, small, t
     assert not set(frame["method"]) & {"scorecam", "cmwp", "cam"}
     assert set(frame["variant"]) == {"", "gamma=1", "gamma=2", "gamma=3", "gamma=4", "scale=none", "scale=sqrt", "scale=tan"}
     run = json.loads((tmp_path / "results/localize/run.json").read_text())
-    assert run["identity"]["protocol"]["name"] == "paper"
+    assert run["protocol"]["name"] == "paper"
     assert len(list((tmp_path / "results/localize/maps").iterdir())) == 2 * 59
     for name in ("Table I.", "Table II.", "Table III.", "Table IV.", "Table V.", "Table XII."):
         assert name in done.stdout
@@ -158,6 +159,17 @@ def test_the_default_is_the_paper_s_protocol_and_every_cheap_cell(camx, small, t
         "cells.csv", "table_01.csv", "table_02.csv", "table_03.csv", "table_04.csv", "table_05.csv", "table_12.csv"
     ]  # fmt: skip
     assert cells[(cells["row"] == "c-MWP") & (cells["metric"] == "loc1")]["n"].tolist() == [1]
+
+
+def test_only_what_is_missing_is_computed(camx, small, monkeypatch):
+    from camcore.methods import gradcam, layercam
+
+    calls = []
+    for module in (gradcam, layercam):
+        monkeypatch.setattr(module, "cam", lambda tap, name=module.TITLE, cam=module.cam: calls.append(name) or cam(tap))
+    camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5")
+    camx(*SMALL, "--data", small, "--method", "layercam", "--method", "gradcam", "--layer", "S5")
+    assert calls == ["LayerCAM"] * 2 + ["Grad-CAM"] * 2  # two batches each
 
 
 def test_methods_tell_paired_differences(camx, small, tmp_path):
@@ -189,7 +201,7 @@ def test_as_another_package(camx, small, tmp_path, style):
         "S5+S3",
     )
     run = json.loads((tmp_path / "results/localize/run.json").read_text())
-    assert run["identity"]["protocol"]["style"] == style
+    assert run["protocol"]["style"] == style
     assert set(records.read(tmp_path / "results/localize")["variant"]) == {""}
     assert "leave out --protocol" in camx("localize", "--as", style, "--protocol", "paper", code=2).stderr
 

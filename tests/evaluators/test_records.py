@@ -62,7 +62,7 @@ def test_another_identity_is_refused_by_name(tmp_path):
 
 
 def test_a_torn_run_json_is_named(tmp_path):
-    (tmp_path / "run.json").write_text('{"identity": {')
+    (tmp_path / "run.json").write_text('{"command": {')
     with pytest.raises(ValueError, match=r"run\.json: not a run\.json"):
         records.find(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
