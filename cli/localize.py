@@ -186,8 +186,9 @@ def summary(out: Path, cells: "tuple[Cell, ...]", chosen: "list[Table]") -> None
     frame = records.read(out)
     numbers = localize.reduce(frame)
     top1, top5 = localize.classification(frame)
+    filled = tables.cells(chosen, out)
     for table in chosen:
-        show(table, tables.cells([table], out))
+        show(table, filled)
     if not chosen:
         _matrix(numbers, cells)
     blank = numbers.loc[[c for c in cells if c in numbers.index], "degenerate"]

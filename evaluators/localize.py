@@ -42,7 +42,7 @@ def score(
 def hits(records: pd.DataFrame) -> pd.DataFrame:
     """Boolean columns loc1, loc5 and gtknown for each record (protocol.md section 1, "IoU")."""
     labels = records["label"].to_numpy()
-    top5 = np.array(records["top5"].to_list()).reshape(len(records), -1)
+    top5 = np.concatenate(records["top5"].to_numpy()).reshape(len(records), -1)
     hit = records["iou"].to_numpy() >= HIT
     first, among = top5[:, 0] == labels, (top5 == labels[:, None]).any(1)
     return pd.DataFrame({"loc1": hit & first, "loc5": hit & among, "gtknown": hit}, index=records.index)
