@@ -43,7 +43,8 @@ def record(network: nn.Module, images: Tensor) -> list[Link]:
             handle.remove()
     x = images.clone()
     for path, module, seen in links:
-        if not isinstance(module, (*WEIGHTED, *AVERAGES, *PASSES, nn.MaxPool2d)) or x.numel() != seen.numel():
+        known = isinstance(module, (*WEIGHTED, *AVERAGES, *PASSES, nn.MaxPool2d))
+        if not known or x.numel() != seen.numel() or getattr(module, "padding_mode", "zeros") != "zeros":
             raise ValueError(_refusal(path, module))
         x = module(x.reshape(seen.shape))
     if x.shape != logits.shape or not torch.allclose(x, logits, rtol=1e-4, atol=1e-5):

@@ -1,6 +1,7 @@
 """Maps: images, targets, methods and layers in; raw maps out. The composition of taps and methods."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,21 +11,49 @@ from camcore.taps import Gradient, Layer, Tap, tap
 
 METHODS = "camcore.methods"
 STYLES = "camcore.styles"
-Method = Callable[[Tap], Tensor]
 STEP = 4_000_000  # elements of a temporary on a CPU: 16 MB
 
 
-def methods(names: Sequence[str], style: str = "") -> dict[str, Method]:
-    """``{name: method}`` of the plug-ins named, as `compute` takes them. `ValueError` for an unknown one.
+@dataclass(frozen=True)
+class Method:
+    """A method ready to run: called with a tap, it gives raw maps ``(N,h,w)``.
 
-    A method that only combines a tap's tensors runs a few rows at a time on a CPU; a ``COSTLY`` one, which asks
-    the network again, gets the whole batch. `style` names a package whose own versions are preferred.
+    One that only combines a tap's tensors runs a few rows at a time on a CPU: there the temporaries of a
+    whole batch of a shallow layer are too large for the allocator to keep, and each would come from the
+    operating system anew, page by page, and cost more than the arithmetic. A `costly` one, which asks the
+    network again, gets all rows.
+    """
+
+    cam: Callable[[Tap], Tensor]
+    costly: bool = False
+
+    def __call__(self, tap: Tap) -> Tensor:
+        count = len(tap.acts)
+        if self.costly or tap.acts.device.type != "cpu" or not count:
+            return self.cam(tap)
+        step = max(1, STEP // max(1, tap.acts[0].numel()))
+        return torch.cat([self.cam(tap[i : i + step]) for i in range(0, count, step)])
+
+    def first(self, tap: Tap, rows: int) -> Tensor:
+        """The maps of the first `rows` rows; of the others too where they cost little, else zeros."""
+        if not self.costly or rows >= len(tap.acts):
+            return self(tap)
+        maps = self(tap[:rows])
+        return torch.cat([maps, maps.new_zeros(len(tap.acts) - rows, *maps.shape[1:])])
+
+
+def methods(names: Sequence[str], style: str = "") -> dict[str, Method]:
+    """``{name: method}`` of the plug-ins named, as `compute` takes them.
+
+    `style` names a package whose own versions are preferred. Raises `ValueError` for an unknown method, and
+    for two of one name.
     """
     own = plugins.load(STYLES, "combine", style).module.METHODS if style else {}
-    found = {}
+    found: dict[str, Method] = {}
     for plugin in (plugins.load(METHODS, "cam", name) for name in dict.fromkeys(names)):
-        cam, whole = own.get(plugin.name, (plugin.function, getattr(plugin.module, "COSTLY", False)))
-        found[plugin.name] = cam if whole else _in_steps(cam)
+        method = Method(*own.get(plugin.name, (plugin.function, bool(getattr(plugin.module, "COSTLY", False)))))
+        if found.setdefault(plugin.name, method) != method:
+            raise ValueError(f"two methods are named {plugin.name!r}; rename one")
     return found
 
 
@@ -44,21 +73,6 @@ def default_layers(name: str, known: Sequence[str]) -> list[str]:
     return own or list(known)
 
 
-def _in_steps(cam: Method) -> Method:
-    """The same method, on a CPU a few rows at a time.
-
-    There the temporaries of a whole batch of a shallow layer are too large for the allocator to keep: each
-    would come from the operating system anew, page by page, and cost more than the arithmetic.
-    """
-
-    def stepped(tap: Tap) -> Tensor:
-        rows = len(tap.acts) if tap.acts.device.type != "cpu" else STEP // max(1, tap.acts[:1].numel())
-        step = max(1, rows)
-        return torch.cat([cam(tap[i : i + step]) for i in range(0, len(tap.acts), step)])
-
-    return stepped
-
-
 def compute(
     network: nn.Module,
     images: Tensor,
@@ -67,14 +81,16 @@ def compute(
     cams: Mapping[str, Method],
     gradient: Gradient = "own",
     pairs: Collection[tuple[str, str]] | None = None,
+    rows: int | None = None,
 ) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
     """Raw maps ``{(method, layer): (N,h,w)}`` and logits ``(N,K)`` of preprocessed ``images (N,3,H,W)``.
 
     One forward and one backward pass feed every method and layer. ``targets (N,)`` are class indices, or
-    ``(N,2)`` pairs (image, class). `pairs` limits the (method, layer) pairs computed; the default is all.
+    ``(N,2)`` pairs (image, class). `pairs` limits the (method, layer) pairs computed; the default is all. Rows from `rows` on
+    are padding, which costly methods leave empty.
     """
     wanted = [(m, y.name) for m in cams for y in layers if pairs is None or (m, y.name) in pairs]
     taps = tap(network, images, targets, layers, gradient)
     with torch.no_grad():
-        maps = {(m, y): cams[m](taps[y]) for m, y in wanted}
+        maps = {(m, y): cams[m].first(taps[y], len(targets) if rows is None else rows) for m, y in wanted}
     return maps, next(iter(taps.values())).logits

@@ -103,7 +103,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     for key in NESTED:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, Mapping) or not state or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
         raise ValueError(f"{path}: not plain weights: expected a state dict, names to tensors")
     return {k.removeprefix("module."): v.float() if v.is_floating_point() else v for k, v in state.items()}
 
@@ -150,6 +150,14 @@ def _named(spec, name: str, download: bool) -> tuple[Path, str, tuple[str, ...]]
     return path, str(weights), tuple(weights.meta["categories"])
 
 
+def _exact() -> None:
+    """Full float32 and repeatable kernels on CUDA, so that a record depends on the image and the cell alone."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
 def _class_names(spec, classes: int) -> tuple[str, ...]:
     if hasattr(spec, "WEIGHTS") and classes == 1000:
         return tuple(spec.WEIGHTS.DEFAULT.meta["categories"])
@@ -179,6 +187,8 @@ def load(name: str, weights: str | None = None, preprocessing: str = "model", de
         last = parameter
     classes = len(last)
     module = module.to(device)
+    if torch.device(device).type == "cuda":
+        _exact()
     form = Preprocessing("torchvision", spec.MEAN, spec.STD)
     if preprocessing == "paper" and from_file and hasattr(spec, "CAFFE_MEAN_BGR"):
         form = Preprocessing("caffe", spec.CAFFE_MEAN_BGR, (1.0, 1.0, 1.0), scale=1.0, bgr=True)

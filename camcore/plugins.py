@@ -62,6 +62,11 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
+def _refuse_known(package: str, kind: str, name: str, module: ModuleType) -> None:
+    if name in names(package):
+        raise ValueError(f"{kind} {module.__file__} would be recorded as {name!r}, which camx has already; give it another name")
+
+
 def load(package: str, hook: str, name: str) -> Plugin:
     """Find a plug-in by name, as ``FILE.py``, or as ``module:function``.
 
@@ -79,6 +84,7 @@ def load(package: str, hook: str, name: str) -> Plugin:
         function = hook if isinstance(loaded, ModuleType) else loaded.__name__
     elif name.endswith(".py"):
         module, name = _from_file(Path(name)), Path(name).stem.replace("_", "-")
+        _refuse_known(package, kind, name, module)
     elif ":" in name:
         where, _, function = name.partition(":")
         if "" not in sys.path:
@@ -87,7 +93,8 @@ def load(package: str, hook: str, name: str) -> Plugin:
             module = importlib.import_module(where)
         except ModuleNotFoundError as error:
             raise ValueError(f"{kind} {name!r}: {error}") from error
-        name = function.replace("_", "-")
+        name = (where.rpartition(".")[2] if function == hook else function).replace("_", "-")
+        _refuse_known(package, kind, name, module)
     else:
         known = ", ".join(names(package))
         raise ValueError(f"unknown {kind} {name!r}; known: {known} (or module:function, or FILE.py)")

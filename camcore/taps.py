@@ -1,5 +1,6 @@
 """Taps: one forward and one backward pass show the activations and gradients of all layers at once."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -169,12 +170,17 @@ def _gradients(logits: Tensor, sources: Sequence[Tensor], origin: Tensor, classe
     if whole:
         score = logits.gather(1, classes[:, None]).sum()
         return list(torch.autograd.grad(score, sources, allow_unused=True))
-    turn = torch.stack([(origin[:i] == o).sum() for i, o in enumerate(origin)])  # the row is its image's turn-th
+    turns: list[list[int]] = []  # the first row of every image, the second, ...
+    seen: Counter[int] = Counter()
+    for row, image in enumerate(origin.tolist()):
+        turns += [[]] * (seen[image] == len(turns))
+        turns[seen[image]] = [*turns[seen[image]], row]
+        seen[image] += 1
     found: list[Tensor | None] = [source.new_empty(len(origin), *source.shape[1:]) for source in sources]
-    for now in range(int(turn.max()) + 1):
-        rows = torch.nonzero(turn == now)[:, 0]
+    for now, members in enumerate(turns, 1):
+        rows = torch.tensor(members, device=origin.device)
         score = logits[origin[rows], classes[rows]].sum()
-        keep = now < int(turn.max())
+        keep = now < len(turns)
         for at, grad in enumerate(torch.autograd.grad(score, sources, allow_unused=True, retain_graph=keep)):
             filled = found[at]
             if grad is None or filled is None:

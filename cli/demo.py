@@ -1,5 +1,6 @@
 """`camx demo`: the whole of camx on the embedded miniature, in one command."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -22,9 +23,9 @@ def command(ctx: click.Context, out: Path) -> None:
     from cli import explain, localize, tables
 
     click.echo("1/4  localization: Tables I-IV and XII, the paper's protocol\n")
-    ctx.invoke(localize.command, out=fresh(out / "localize"), quiet=True)
+    ctx.invoke(localize.command, out=fresh(out / "localize", "paper"), quiet=True)
     click.echo(f"\n2/4  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
-    single = fresh(out / "localize-scorecam")
+    single = fresh(out / "localize-scorecam", "single")
     ctx.invoke(localize.command, protocol="single", methods=("scorecam",), layers=FUSED, sample=SCORED, out=single, quiet=True)
     click.echo("\n3/4  tables\n")
     ctx.invoke(tables.command, runs=out, out=out / "tables", data="mini")
@@ -33,19 +34,23 @@ def command(ctx: click.Context, out: Path) -> None:
     click.echo(f"\ntables: {out / 'tables'}   pictures: {out / 'explain'}   records: {out / 'localize' / 'records'}")
 
 
-def fresh(run: Path) -> Path:
-    """The folder for a demonstration run: `run`, emptied if older source made it, or one beside it.
+def fresh(run: Path, protocol: str) -> Path:
+    """The folder for a demonstration run: `run`, emptied if older source made it, or the next one beside it.
 
-    Only a run on the miniature is ever emptied; a run on anybody's own data is left alone.
+    Only a run of the same protocol on the miniature is ever emptied; any other is left alone.
     """
     from evaluators import datasets, environment, records
 
-    if not (run / "run.json").is_file():
-        return run
-    found = records.load(run)
-    if found["data"]["fingerprint"] != datasets.load("mini").fingerprint:
-        return fresh(records.free(run))
-    if {i["source"] for i in found["invocations"]} != {environment.source()}:
-        click.echo(f"camx changed since {run} was measured: starting afresh")
-        shutil.rmtree(run)
-    return run
+    mini = datasets.load("mini")
+    for folder in itertools.chain([run], (run.with_name(f"{run.name}-{n}") for n in itertools.count(2))):
+        if not (folder / "run.json").is_file() and not (folder / "records").is_dir():
+            return folder
+        found = records.load(folder) if (folder / "run.json").is_file() else {}
+        own = (mini.fingerprint, mini.model, protocol, 0)
+        if found and own == (found["data"]["fingerprint"], found["model"], found["protocol"]["name"], found["seed"]):
+            if {i["source"] for i in found["invocations"]} != {environment.source()}:
+                click.echo(f"camx changed since {folder} was measured: starting afresh")
+                old = folder.rename(folder.with_name(f".{folder.name}-old"))  # whole or not at all
+                shutil.rmtree(old)
+            return folder
+    raise AssertionError("unreachable: the count is endless")

@@ -62,18 +62,19 @@ def command(out: Path, **chosen: Any) -> None:
     cells, tables = options.checked(choose, network, protocol, **{k: chosen[k] for k in ("methods", "layers", "variants", "names")})
     plan = options.checked(
         runs.plan, network, protocol, cells, chosen["methods"], device,
-        batch_size=chosen["batch_size"] or options.BATCH[device.split(":")[0]],
+        batch_size=chosen["batch_size"] or options.BATCH.get(device.split(":")[0], options.BATCH["cpu"]),
         workers=chosen["workers"] or os.cpu_count() or 1,
     )  # fmt: skip
     samples = pick(dataset, chosen["sample"], chosen["limit"], chosen["seed"])
-    description = records.begin(out, identity(dataset, network, protocol, chosen["seed"]), invocation(chosen, plan))
+    description = records.begin(out, identity(dataset, network, protocol, chosen["seed"]), invocation(chosen, plan, dataset))
     held = records.done(out)
     missing = {s.image_id: {c for c in cells if s.image_id not in held.get(c, ())} for s in samples}
-    todo = [s for s in samples if missing[s.image_id]]
+    maps = (out / "maps", runs.unsaved(out / "maps", samples, cells)) if chosen["save_maps"] else None
+    todo = [s for s in samples if missing[s.image_id] or (maps and maps[1][s.image_id])]
     _announce(dataset, plan, len(samples), len(todo))
     with records.Writer(out / "records") as writer, printing.progress(len(samples), len(samples) - len(todo)) as bar:
         try:
-            runs.measure(plan, todo, missing, writer, bar.update, out / "maps" if chosen["save_maps"] else None)
+            runs.measure(plan, todo, missing, writer, bar.update, maps)
         finally:
             writer.flush()
             finish(out, description, writer.total, len(samples))
@@ -132,9 +133,10 @@ def identity(dataset: "Dataset", network: "Network", protocol: "Protocol", seed:
 
     return {
         "command": "localize",
-        "data": {"name": dataset.name, "root": str(dataset.root), "fingerprint": dataset.fingerprint},
+        "data": {"fingerprint": dataset.fingerprint},
         "model": network.name,
         "weights_sha256": network.sha256,
+        "preprocessing": network.preprocessing.name,
         "protocol": records.plain(protocol),
         "seed": seed,
     }
@@ -144,15 +146,15 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
-def invocation(chosen: dict[str, Any], plan: "Plan") -> dict[str, Any]:
+def invocation(chosen: dict[str, Any], plan: "Plan", dataset: "Dataset") -> dict[str, Any]:
     """One call of the command as ``run.json`` keeps it."""
     from evaluators import environment
 
     return {
         "command_line": sys.argv[1:],
         "options": dict(chosen),
+        "dataset": {"name": dataset.name, "root": str(dataset.root)},
         "weights": plan.network.weights,
-        "preprocessing": plan.network.preprocessing.name,
         "batch_size": plan.batch_size,
         "workers": plan.workers,
         "device": plan.device,

@@ -15,14 +15,18 @@ def _config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) 
         return
     import yaml
 
-    content = yaml.safe_load(path.read_text()) or {}
-    known = {(o[2:]): p.name for p in ctx.command.params for o in p.opts if o.startswith("--")}
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    known = {option[2:]: p for p in ctx.command.params for option in p.opts if option.startswith("--")}
     if not isinstance(content, dict):
         raise click.BadParameter(f"{path}: expected option: value lines")
     for key in content:
         if str(key).replace("_", "-") not in known:
             raise click.BadParameter(f"{path}: unknown option {key!r}; known: {', '.join(sorted(known))}")
-    ctx.default_map = {known[str(k).replace("_", "-")]: v for k, v in content.items()}
+    given = {known[str(key).replace("_", "-")]: value for key, value in content.items()}
+    ctx.default_map = {str(p.name): [v] if p.multiple and not isinstance(v, list) else v for p, v in given.items()}
 
 
 def _set(_ctx: click.Context, _parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:

@@ -21,20 +21,26 @@ if TYPE_CHECKING:
 @click.option("--table", "names", multiple=True, help="Only this table: a name of `camx list tables`, or FILE.yaml; repeats.")
 @click.option("--data", help="Only runs on this data set: its name or folder.  [default: that of the newest run]")
 @click.option("--compare", nargs=2, metavar="A B", help="Instead, test two methods against each other, cell by cell.")
+@click.option("--pairs", is_flag=True, help="Instead, test every two cells of each table against each other.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
 @options.debug
-def command(runs: Path, out: Path, names: tuple[str, ...], data: str | None, compare: tuple[str, str] | None, seed: int) -> None:
+def command(
+    runs: Path, out: Path, names: tuple[str, ...], data: str | None, compare: tuple[str, str] | None, pairs: bool, seed: int
+) -> None:
     """Write table_NN.csv and cells.csv: every measured cell beside the paper's value.
 
     Each cell is filled from one run: `paper` protocol first, then most images, then the newest.
 
     \b
     camx tables --compare layercam gradcam     is the difference real? (exact McNemar test)
+    camx tables --pairs --table III            which of gamma's settings differ at all?
     """
     from evaluators import tables
 
     if compare:
         return versus(runs, out, data, *compare, seed)
+    if pairs:
+        return every_pair(runs, out, data, [options.checked(tables.load, name) for name in names or tables.names()], seed)
 
     chosen = [options.checked(tables.load, name) for name in names or tables.names()]
     filled = tables.cells(chosen, runs, data)
@@ -68,6 +74,37 @@ def versus(runs: Path, out: Path, data: str | None, a: str, b: str, seed: int) -
     click.echo(f"\nhits: exact McNemar; mean IoU: sign-flip permutation; p is not corrected for many tests. wrote {path}")
 
 
+def every_pair(runs: Path, out: Path, data: str | None, chosen: "list[Table]", seed: int) -> None:
+    """Write ``pairs_NN.csv`` for each table; print how many pairs differ, and the smallest tables whole."""
+    from evaluators import compare, tables
+
+    found = tables.one_data_set(tables.measured(runs, "localize"), data)
+    out.mkdir(parents=True, exist_ok=True)
+    for table in chosen:
+        frame = compare.pairs(table, found, seed)
+        if frame.empty:
+            continue
+        path = out / tables.file_name(table).replace("table_", "pairs_")
+        frame.to_csv(path, index=False)
+        real = int((frame["p_holm"] < 0.05).sum())
+        click.echo(f"Table {table.name}: {real} of {len(frame)} pairs differ (exact McNemar, Holm-corrected, p < 0.05). wrote {path}")
+        if len(chosen) == 1:
+            rows = [
+                (
+                    r.metric,
+                    r.a,
+                    r.b,
+                    f"{r.difference:+.2f}",
+                    f"[{r.ci_low:+.2f}, {r.ci_high:+.2f}]",
+                    f"{r.p_value:.2g}",
+                    f"{r.p_holm:.2g}",
+                    r.n,
+                )
+                for r in frame.itertuples()
+            ]
+            printing.table(rows, ("metric", "a", "b", "a - b", "95 % interval", "p", "p (Holm)", "n"))
+
+
 def show(table: "Table", filled: "pd.DataFrame") -> None:
     """One table on the terminal: ours, the 95 % interval, and the paper's value in brackets; then its runs."""
     from evaluators import records, tables
@@ -75,20 +112,26 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
     own = tables.printed(table, filled)
     columns = list(dict.fromkeys(own["column"]))
     runs = list(dict.fromkeys(own["run"].dropna()))
+    quoted = {entry.row for entry in table.entries if entry.quoted}
     marks = {run: "*" * n for n, run in enumerate(runs)}
     rows = []
     for (row, metric), group in own.groupby(["row", "metric"], sort=False):
         cells = {c.column: c for c in group.itertuples()}
-        rows.append([row, metric, *(_cell(cells[c], marks) if c in cells else None for c in columns)])
+        rows.append(
+            [f"{row} (quoted)" if row in quoted else row, metric, *(_cell(cells[c], marks) if c in cells else None for c in columns)]
+        )
     click.echo(f"\nTable {table.name}. {table.title}. Percent: ours [95 % interval] (paper)")
     printing.table(rows, ("", "metric", *columns))
     for run in runs:
         made, n = records.load(Path(run)), own[own["run"] == run]["n"].max()
-        click.echo(f"{marks[run]}{run}: {made['model']} on {made['data']['name']}, protocol {made['protocol']['name']}, n={n:.0f}")
+        click.echo(
+            f"{marks[run]}{run}: {made['model']} on {made['dataset']['name']}, protocol {made['protocol']['name']}, {made['preprocessing']} preprocessing, n={n:.0f}"
+        )
 
 
 def _cell(cell: Any, marks: dict[str, str]) -> str:
     paper = "(-)" if cell.paper is None or cell.paper != cell.paper else f"({cell.paper:.2f})"
     if cell.measured is None or cell.measured != cell.measured:
         return paper
-    return f"{cell.measured:.2f}{marks[cell.run]} [{cell.ci_low:.0f}, {cell.ci_high:.0f}] {paper}"
+    digits = 0 if cell.n < 1000 else 2  # a few hundred images tell no hundredths
+    return f"{cell.measured:.2f}{marks[cell.run]} [{cell.ci_low:.{digits}f}, {cell.ci_high:.{digits}f}] {paper}"

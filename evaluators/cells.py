@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from camcore import fusion, maps
+from camcore import maps
 from camcore.networks import Network
+from camcore.variants import canonical
 from evaluators import tables
 from evaluators.types import Cell
 
@@ -16,12 +17,14 @@ def product(network: Network, methods: Sequence[str], layers: Sequence[str], var
     Without `methods`, the gradient methods; without `layers`, each method's own. Raises `ValueError` for an
     unknown method, layer or variant before anything runs.
     """
+    if style and variants:
+        raise ValueError(f"a map made as {style} makes it has no variant, but --variant is {variants[0]!r}")
     found = []
     for spec in methods or METHODS:
         (method,) = maps.methods([spec])
         for layer in layers or maps.default_layers(spec, list(network.layers)):
             layer = _deepest_first(layer, network)
-            found += [Cell(method, layer, "" if style else fusion.canonical(layer, v)) for v in variants or ("",)]
+            found += [Cell(method, layer, "" if style else canonical(layer, v)) for v in variants or ("",)]
     return list(dict.fromkeys(found))
 
 

@@ -24,16 +24,33 @@ def load(name: str, overrides: Mapping[str, str] | None = None) -> Protocol:
     Raises `ValueError` naming the field, the bad value and what is accepted.
     """
     if name.endswith((".yaml", ".yml")):
-        text, origin = Path(name).read_text(), name
+        text, origin, title = read_text(name, "protocol"), name, name
     elif name in names():
-        text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"protocol {name}"
+        text, origin, title = (_FOLDER / f"{name}.yaml").read_text(), f"protocol {name}", name
     else:
         raise ValueError(f"unknown protocol {name!r}; known: {', '.join(names())} (or FILE.yaml)")
-    values = yaml.safe_load(text)
-    if not isinstance(values, dict):
-        raise ValueError(f"{origin}: expected a mapping of protocol fields")
-    values = {"name": Path(name).stem, **values, **{k: yaml.safe_load(v) for k, v in (overrides or {}).items()}}
-    return Protocol(**_checked(values, origin))
+    values = parse_yaml(text, origin)
+    if not isinstance(values, dict) or "name" in {**values, **(overrides or {})}:
+        raise ValueError(f"{origin}: expected a mapping of protocol fields; its name is the file's")
+    given = {key: parse_yaml(text, f"--set {key}={text}") for key, text in (overrides or {}).items()}
+    changed = {key: value for key, value in given.items() if values.get(key) != value}
+    title += "".join(f", {key}={value}" for key, value in changed.items())
+    return Protocol(**_checked({"name": title, **values, **given}, origin))
+
+
+def read_text(name: str, kind: str) -> str:
+    """A user's YAML file. `FileNotFoundError` in one line if there is none."""
+    if not Path(name).is_file():
+        raise FileNotFoundError(f"{name}: no such {kind} file")
+    return Path(name).read_text()
+
+
+def parse_yaml(text: str, origin: str) -> Any:
+    """YAML, or a `ValueError` that says where it is broken, in one line."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def _checked(values: dict[str, Any], origin: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from evaluators.types import Cell
 
+KEY = ["image_id", "method", "layer", "variant"]
 PART_IMAGES = 256
 PART_SECONDS = 30
 
@@ -66,13 +67,17 @@ def read(run: Path, columns: list[str] | None = None) -> pd.DataFrame:
     parts = sorted((run / "records").glob("*.parquet"))
     if not parts:
         return pd.DataFrame(columns=columns)
-    frame = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns).to_pandas()
-    return frame.sort_values(["image_id", "method", "layer", "variant"], ignore_index=True)
+    try:
+        frame = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns).to_pandas()
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{run / 'records'}: a part is not Parquet; delete it and run again: {error}") from None
+    # Two processes may have measured into one folder: what they both measured is the same, and counts once.
+    return frame.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
 
 
 def done(run: Path) -> dict[Cell, set[str]]:
     """The images that each cell already holds."""
-    frame = read(run, ["image_id", "method", "layer", "variant"])
+    frame = read(run, KEY)
     groups = frame.groupby(["method", "layer", "variant"])["image_id"]
     return {Cell(*map(str, key)): set(images) for key, images in groups}
 
@@ -99,7 +104,10 @@ def load(run: Path) -> dict[str, Any]:
 def save(run: Path, description: dict[str, Any]) -> None:
     """Write ``run.json`` whole or not at all."""
     temporary = run / f".run-{uuid.uuid4().hex[:8]}.tmp"
-    temporary.write_text(json.dumps(description, indent=2, default=str) + "\n")
+    with temporary.open("w") as file:
+        file.write(json.dumps(description, indent=2, default=str) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     temporary.rename(run / "run.json")
 
 
@@ -109,7 +117,10 @@ def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any]) -> di
     Raises `ValueError` when the folder holds a run whose identity differs: it names the field and a free
     folder. Records of another protocol, data set or network must never mix.
     """
-    if (run / "run.json").is_file():
+    described, recorded = (run / "run.json").is_file(), any((run / "records").glob("*.parquet"))
+    if recorded and not described:
+        raise ValueError(f"{run} holds records but no run.json to say what they are; choose another folder: --out {free(run)}")
+    if recorded:  # a run that failed before its first record claims nothing
         description = load(run)
         for key in identity:
             _compare(run, key, description.get(key), identity[key])
@@ -132,7 +143,7 @@ def update(run: Path, description: dict[str, Any], changes: dict[str, Any]) -> N
 
 def _compare(run: Path, key: str, old: Any, new: Any) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
-        for field in {**old, **new}:
+        for field in sorted({**old, **new}, key=lambda f: f == "name"):  # what differs, before what it is called
             _compare(run, f"{key}.{field}", old.get(field), new.get(field))
     elif old != new:
         raise ValueError(f"{run} holds a run whose {key} is {old!r}, not {new!r}; choose another folder: --out {free(run)}")

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import torch
 
-from camcore import fusion, maps, views
+from camcore import fusion, maps, plugins, views
 from camcore.networks import Network
+from camcore.variants import canonical
 from evaluators import localize
 from evaluators.records import Writer
 from evaluators.types import Cell, Localization, Protocol, Sample
@@ -56,6 +57,9 @@ def plan(
 ) -> Plan:
     """The plan of `cells`; `methods` are plug-ins as the user named them, which a cell's name alone may not find."""
     given = maps.methods(methods, protocol.style)
+    unknown = [c.method for c in cells if c.method not in given and c.method not in plugins.names(maps.METHODS)]
+    if unknown:
+        raise ValueError(f"unknown method {unknown[0]!r}; known: {', '.join(plugins.names(maps.METHODS))} (or --method FILE.py)")
     cams = given | maps.methods([c.method for c in cells if c.method not in given], protocol.style)
     return Plan(network, protocol, tuple(cells), cams, batch_size, workers, device)
 
@@ -78,11 +82,12 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], 
 
 
 def image_maps(
-    plan: Plan, images: torch.Tensor, targets: torch.Tensor, cells: Sequence[Cell] | None = None
+    plan: Plan, images: torch.Tensor, targets: torch.Tensor, cells: Sequence[Cell] | None = None, real: int | None = None
 ) -> tuple[dict[Cell, np.ndarray], np.ndarray]:
     """Each cell's uint8 maps ``(B,g,g)`` of squashed ``images (B,3,g,g) uint8``, and the top 5 ``(B,5)``.
 
-    `cells` are the plan's unless given.
+    `cells` are the plan's unless given. Images from `real` on are padding. A network of fewer than five
+    classes has -1 in the places it lacks.
 
     The crops' logits are summed; each crop's map is of the target's logit in that crop.
     """
@@ -91,12 +96,14 @@ def image_maps(
     pairs = {(c.method, n) for c in cells for n in c.layer.split("+")}
     inputs = network.prepare(views.cut(images.to(plan.device), view))
     asked = targets.to(plan.device).repeat_interleave(view.crops)
-    chunks = [
-        maps.compute(network.module, x, t, layers, plan.cams, plan.protocol.gradient, pairs)  # type: ignore[arg-type]  # checked by Protocol
-        for x, t in zip(inputs.split(plan.batch_size), asked.split(plan.batch_size))
-    ]
+    rows = (len(images) if real is None else real) * view.crops
+    chunks = []
+    for at in range(0, len(inputs), plan.batch_size):
+        part = slice(at, at + plan.batch_size)
+        left = min(max(rows - at, 0), plan.batch_size)
+        chunks.append(maps.compute(network.module, inputs[part], asked[part], layers, plan.cams, plan.protocol.gradient, pairs, left))  # type: ignore[arg-type]  # checked by Protocol
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops)).sum(1)
-    top5 = logits.topk(min(5, logits.shape[1])).indices
+    top5 = torch.nn.functional.pad(logits.topk(min(5, logits.shape[1])).indices, (0, max(0, 5 - logits.shape[1])), value=-1)
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
     grids = [fusion.to_bytes(m) for m in (_styled(plan, cells, raw) if plan.protocol.style else _combined(plan, cells, raw))]
     return dict(zip(cells, torch.stack(grids).cpu().numpy())), top5.cpu().numpy()  # one transfer for all
@@ -112,15 +119,10 @@ def _combined(plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], t
         keys = [key for key, m in raw.items() if m.shape == shape]
         together = views.merge(torch.cat([raw[key] for key in keys]), plan.view)
         merged |= zip(keys, together.unflatten(0, (len(keys), -1)))
-    normal = {key: fusion.normalise(m) for key, m in merged.items()}
+    normal = {key: fusion.normalise(m, plan.protocol.normalisation) for key, m in merged.items()}
     for cell in cells:
         parts = {name: normal[cell.method, name] for name in cell.layer.split("+")}
-        if len(parts) > 1 or cell.variant:
-            yield fusion.fuse(parts, cell.variant)
-        elif plan.protocol.normalisation == "max":
-            yield parts[cell.layer]
-        else:
-            yield fusion.normalise(merged[cell.method, cell.layer], plan.protocol.normalisation)
+        yield fusion.fuse(parts, cell.variant) if len(parts) > 1 or cell.variant else parts[cell.layer]
 
 
 def _styled(plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -146,37 +148,43 @@ def decode(plan: Plan, sample: Sample) -> Decoded:
     return Decoded(sample, views.squash(image, plan.view.grid), image.size, bgr)
 
 
+Missing = Mapping[str, set[Cell]]  # by image_id
+
+
 def measure(
     plan: Plan,
     samples: Sequence[Sample],
-    missing: Mapping[str, set[Cell]],
+    missing: Missing,
     writer: Writer,
     tick: Callable[[], Any],
-    save: Path | None = None,
+    unsaved: tuple[Path, Missing] | None = None,
 ) -> None:
     """Compute and write the `missing` cells of each sample; `tick` is called after each image.
 
     The last batch is padded with its last image, so the network always sees the same shape and an
-    image's records do not depend on its neighbours. With `save`, each map is also written there.
+    image's records do not depend on its neighbours. `unsaved` is a folder and the maps it lacks.
     """
     cv2.setNumThreads(1)  # the pool's threads are the parallelism
+    folder, pictured = unsaved or (None, {})
 
     def grade(job: tuple[Decoded, dict[Cell, np.ndarray], list[int]]) -> list[Localization]:
         decoded, grids, top5 = job
-        if save:
-            save_maps(save, decoded.sample.image_id, grids)
-        return localize.score(decoded.sample, decoded.size, grids, top5, plan.protocol, decoded.bgr)
+        image_id = decoded.sample.image_id
+        if folder:
+            save_maps(folder, image_id, {cell: grids[cell] for cell in pictured.get(image_id, ())})
+        unscored = {cell: grid for cell, grid in grids.items() if cell in missing[image_id]}
+        return localize.score(decoded.sample, decoded.size, unscored, top5, plan.protocol, decoded.bgr)
 
     def jobs(pictures: Iterator[Decoded]) -> Iterator[tuple[Decoded, dict[Cell, np.ndarray], list[int]]]:
         while batch := list(itertools.islice(pictures, plan.batch)):
             padded = batch + [batch[-1]] * (plan.batch - len(batch))
             images = torch.from_numpy(np.stack([d.squashed for d in padded]))
-            needed = set().union(*(missing[d.sample.image_id] for d in batch))
+            names = [d.sample.image_id for d in batch]
+            needed = set().union(*(missing[n] for n in names), *(pictured.get(n, set()) for n in names))
             cells = [cell for cell in plan.cells if cell in needed]
-            grids, top5 = image_maps(plan, images, torch.tensor([d.sample.label for d in padded]), cells)
+            grids, top5 = image_maps(plan, images, torch.tensor([d.sample.label for d in padded]), cells, len(batch))
             for i, decoded in enumerate(batch):
-                wanted = missing[decoded.sample.image_id]
-                yield decoded, {cell: grid[i] for cell, grid in grids.items() if cell in wanted}, top5[i].tolist()
+                yield decoded, {cell: grid[i] for cell, grid in grids.items()}, top5[i].tolist()
 
     with ThreadPoolExecutor(plan.workers) as readers, ThreadPoolExecutor(plan.workers) as scorers:
         pictures = ahead(readers, partial(decode, plan), samples, 2 * plan.batch)
@@ -185,9 +193,23 @@ def measure(
             tick()
 
 
+def map_file(folder: Path, image_id: str, cell: Cell) -> Path:
+    """``<image_id>_<method>_<layer>.png``; a variant that the layers do not imply is appended."""
+    suffix = f"_{cell.variant}" if cell.variant != canonical(cell.layer, "") else ""
+    return folder / f"{image_id}_{cell.method}_{cell.layer}{suffix}.png"
+
+
+def unsaved(folder: Path, samples: Sequence[Sample], cells: Sequence[Cell]) -> Missing:
+    """The maps that `folder` does not hold yet."""
+    return {s.image_id: {c for c in cells if not map_file(folder, s.image_id, c).is_file()} for s in samples}
+
+
 def save_maps(folder: Path, image_id: str, grids: Mapping[Cell, np.ndarray]) -> None:
-    """Write each uint8 grid map as ``<image_id>_<method>_<layer>.png``; a variant but the default is appended."""
+    """Write each uint8 grid map, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for cell, grid in grids.items():
-        suffix = f"_{cell.variant}" if cell.variant not in ("", fusion.DEFAULT) else ""
-        cv2.imwrite(str(folder / f"{image_id}_{cell.method}_{cell.layer}{suffix}.png"), grid)
+        path = map_file(folder, image_id, cell)
+        temporary = path.with_name(f".{path.name}")
+        if not cv2.imwrite(str(temporary), grid):
+            raise OSError(f"{path}: cannot be written")
+        temporary.rename(path)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from camcore.variants import canonical
 from evaluators import localize, records, stats
+from evaluators.protocols import parse_yaml, read_text
 from evaluators.types import Cell
 
 _FOLDER = resources.files("configs") / "tables"
@@ -54,11 +55,11 @@ class Measured:
     folder: Path
     description: dict[str, Any]
     numbers: pd.DataFrame
-    images: int
 
     @property
     def data(self) -> dict[str, Any]:
-        return self.description["data"]
+        """The data set's name, root and fingerprint."""
+        return self.description["data"] | self.description["dataset"]
 
     @property
     def newest(self) -> str:
@@ -74,12 +75,12 @@ def names() -> list[str]:
 def load(name: str) -> Table:
     """Table `name`, or the user's own ``FILE.yaml``. Raises `ValueError` saying what is wrong in which row."""
     if name.endswith((".yaml", ".yml")):
-        text, origin = Path(name).read_text(), name
+        text, origin = read_text(name, "table"), name
     elif name in names():
         text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"table {name}"
     else:
         raise ValueError(f"unknown table {name!r}; known: {', '.join(names())} (or FILE.yaml)")
-    content = yaml.safe_load(text)
+    content = parse_yaml(text, origin)
     needed = ("title", "source", "command", "metrics", "columns", "rows")
     missing = [k for k in needed if not isinstance(content, dict) or k not in content]
     if missing:
@@ -98,25 +99,28 @@ def _entries(name: str, content: dict[str, Any], row: dict[str, Any], origin: st
             raise ValueError(f"{origin}: row {row.get('row')!r} has {len(values)} values of {metric}, not {len(content['columns'])}")
         for (column, part), paper in zip(content["columns"].items(), values):
             spec = {"variant": "", **(part or {}), **(row.get("cell") or {})}
-            cell = Cell(**spec) if {"method", "layer"} <= set(spec) else None
+            cell = _cell(spec, origin) if {"method", "layer"} <= set(spec) else None
             if cell or paper is not None:
                 printed = metric in content["metrics"]
                 found.append(Entry(name, str(row["row"]), metric, str(column), paper, content["command"], cell, quoted, printed))
     return found
 
 
-def measured(runs: Path, command: str) -> list[Measured]:
-    """Every run of `command` below `runs` that has records, reduced; the preferred first.
+def _cell(spec: dict[str, Any], origin: str) -> Cell:
+    """The cell as records name it. Raises `ValueError` for a key or a variant that means nothing."""
+    try:
+        return Cell(str(spec["method"]), str(spec["layer"]), canonical(str(spec["layer"]), str(spec["variant"])))
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from None
 
-    Preferred is the ``paper`` protocol, then most images, then the newest.
-    """
+
+def measured(runs: Path, command: str) -> list[Measured]:
+    """Every run of `command` below `runs` that has records, reduced; the newest first."""
     found = []
     for folder, description in records.find(runs):
         if description["command"] == command and len(frame := records.read(folder)):
-            images = frame["image_id"].nunique()
-            found.append(Measured(folder, description, localize.reduce(frame), images))
+            found.append(Measured(folder, description, localize.reduce(frame)))
     found.sort(key=lambda m: m.newest, reverse=True)
-    found.sort(key=lambda m: (m.description["protocol"]["name"] != "paper", -m.images))
     return found
 
 
@@ -135,17 +139,20 @@ def one_data_set(found: Sequence[Measured], data: str | None) -> list[Measured]:
 
 
 def fill(entry: Entry, found: Sequence[Measured]) -> dict[str, Any]:
-    """The entry as a row of ``cells.csv``, measured by the first run that holds its cell."""
+    """The entry as a row of ``cells.csv``, measured by one run: `found` are the candidates, the newest first.
+
+    Preferred is the unchanged ``paper`` protocol, then the run that has most images in this cell.
+    """
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {"table": entry.table, "row": entry.row, "metric": entry.metric, "column": entry.column, "paper": entry.paper}
-    for run in found:
-        if entry.cell is not None and entry.cell in run.numbers.index:
-            numbers = run.numbers.loc[entry.cell]
-            value, n = float(numbers[entry.metric]), int(numbers["n"])
-            low, high = stats.share_interval(value, n)
-            delta = None if entry.paper is None else value - entry.paper
-            row |= {"measured": value, "ci_low": low, "ci_high": high, "delta": delta, "n": n, "run": str(run.folder)}
-            break
+    holding = [run for run in found if entry.cell is not None and entry.cell in run.numbers.index]
+    if holding:
+        run = min(holding, key=lambda r: (r.description["protocol"]["name"] != "paper", -r.numbers.loc[entry.cell, "n"]))
+        numbers = run.numbers.loc[entry.cell]
+        value, n = float(numbers[entry.metric]), int(numbers["n"])
+        low, high = stats.share_interval(value, n)
+        delta = None if entry.paper is None else value - entry.paper
+        row |= {"measured": value, "ci_low": low, "ci_high": high, "delta": delta, "n": n, "run": str(run.folder)}
     return row
 
 

@@ -29,7 +29,7 @@ def test_the_readme_s_python_runs():
     scope: dict = {}
     exec(method, scope)
     assert scope["cam"](SimpleNamespace(acts=torch.ones(2, 3, 4, 5))).shape == (2, 4, 5)
-    scope = {"torch": torch}
+    scope = {}
     exec(engine, scope)
     assert scope["found"]["layercam", "S5"].shape == (2, 7, 7)
 

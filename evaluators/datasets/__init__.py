@@ -28,18 +28,30 @@ def load(data: str = "mini") -> Dataset:
     Raises `FileNotFoundError` or `ValueError` in one line that says what a folder should hold.
     """
     root = Path(data)
-    if not root.is_dir():
-        if root.suffix != ".py" and ("/" in data or root.exists()):
+    if data in plugins.names(PACKAGE) or not root.is_dir():
+        if root.suffix != ".py" and "/" in data:
             raise FileNotFoundError(f"{data}: no such data folder")
-        return plugins.load(PACKAGE, "read", data).function()
+        plugin = plugins.load(PACKAGE, "read", data)
+        if layout := getattr(plugin.module, "LAYOUT", ""):
+            raise ValueError(f"{data} needs a folder: --data FOLDER (a folder of that name is ./{data}), which holds {layout}")
+        return _unique(plugin.function())
     layouts = []
     for name in plugins.names(PACKAGE):
         module = plugins.load(PACKAGE, "read", name).module
         if module.accepts(root):
-            return module.read(root)
+            return _unique(module.read(root))
         if module.LAYOUT:
             layouts.append(module.LAYOUT)
     raise ValueError(f"{data} is no data set that camx knows: expected {'; or '.join(layouts)}")
+
+
+def _unique(dataset: Dataset) -> Dataset:
+    """The data set, if no two images share a name: a record is known by its image's."""
+    seen: dict[str, Path] = {}
+    for sample in dataset.samples:
+        if seen.setdefault(sample.image_id, sample.path) != sample.path:
+            raise ValueError(f"{sample.path}: another image has the same name, {seen[sample.image_id]}; names must differ")
+    return dataset
 
 
 def without(dataset: Dataset, blacklist: Path) -> Dataset:

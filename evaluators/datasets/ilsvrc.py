@@ -27,7 +27,7 @@ PICTURES = {".jpeg", ".jpg", ".png"}
 PICTURE_FOLDERS = ("ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val", "val", ".")
 XML_FOLDERS = (
     "ILSVRC/Annotations/CLS-LOC/val", "Annotations/CLS-LOC/val", "Annotations/val", "Annotations", "annotations/val",
-    "annotations", "bbox/val", "val", ".",
+    "annotations", "bbox/val", ".",
 )  # fmt: skip
 Annotation = tuple[int, tuple[Box, ...]]
 Classes = Mapping[str, tuple[int, str]]
@@ -149,7 +149,9 @@ def _from_solution(path: Path, classes: Classes) -> Callable[[Path], Annotation]
     return annotate
 
 
-def _annotations(root: Path, classes: Classes) -> Callable[[Path], Annotation]:
+def _annotations(root: Path, classes: Classes, first: Path) -> Callable[[Path], Annotation]:
+    if first.with_suffix(".xml").is_file():
+        return lambda picture: read_annotation(picture.with_suffix(".xml"), classes)
     for folder in XML_FOLDERS:
         if next((root / folder).glob("*.xml"), None):
             return lambda picture: read_annotation(root / folder / f"{picture.stem}.xml", classes)
@@ -166,6 +168,6 @@ def read(root: Path, name: str = "ilsvrc", model: str = "vgg16") -> Dataset:
     paths = _pictures(root)
     if not paths:
         raise FileNotFoundError(f"{root}: no image in {', '.join(PICTURE_FOLDERS[:3])}; expected *.JPEG")
-    annotate = _annotations(root, classes)
+    annotate = _annotations(root, classes, paths[0])
     samples = tuple(Sample(path.stem, path, *annotate(path)) for path in paths)
     return Dataset(name, root, tuple(n for _, n in classes.values()), samples, fingerprint(samples), model)

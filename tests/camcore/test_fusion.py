@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from camcore import fusion
+from camcore import fusion, variants
 
 
 def slow(maps, scaled, gamma):
@@ -49,15 +49,16 @@ def test_scale_functions(variant, function):
 
 
 def test_variants_have_one_name_each():
-    assert fusion.canonical("S5", "") == ""
-    assert fusion.canonical("S5+S4", "") == ""
-    assert fusion.canonical("S5+S4", "gamma=3") == ""
-    assert fusion.canonical("S5+S4+S3", "") == "gamma=2"
-    assert fusion.canonical("S5+S4+S3", "gamma=2.0") == "gamma=2"
-    assert fusion.canonical("layer4+layer3", "") == ""
+    assert variants.canonical("S5", "") == ""
+    assert variants.canonical("S5+S4", "") == ""
+    assert variants.canonical("S5+S4", "gamma=3") == variants.canonical("S5", "gamma=3") == ""
+    assert variants.canonical("S3", "gamma=3") == "gamma=3"
+    assert variants.canonical("S5+S4+S3", "") == "gamma=2"
+    assert variants.canonical("S5+S4+S3", "gamma=2.0") == "gamma=2"
+    assert variants.canonical("layer4+layer3", "") == ""
     for bad in ("gamma=0", "gamma=x", "scale=log", "wide", "gamma=-1", "gamma=inf"):
         with pytest.raises(ValueError, match="gamma=NUMBER above 0, scale=none"):
-            fusion.canonical("S5+S3", bad)
+            variants.canonical("S5+S3", bad)
 
 
 def test_normalisations():

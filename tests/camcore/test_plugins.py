@@ -23,6 +23,10 @@ def test_by_name_file_and_module(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "my_method", raising=False)
+    assert plugins.load("camcore.methods", "cam", "my_method:cam").name == "my-method"
+    (tmp_path / "layercam.py").write_text("def cam(tap):\n    return tap\n")
+    with pytest.raises(ValueError, match="recorded as 'layercam', which camx has already"):
+        plugins.load("camcore.methods", "cam", "./layercam.py")
     found = plugins.load("camcore.methods", "cam", "my_method:other")
     assert (found.name, found.function(None)) == ("other", 1)
 

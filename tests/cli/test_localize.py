@@ -68,6 +68,14 @@ def test_config_file_and_command_line(camx, small, tmp_path):
     camx("localize", "--data", small, "--model", "mini-vgg", "--config", "mine.yaml", "--limit", 2)
     frame = records.read(tmp_path / "results/localize")
     assert (len(frame), set(frame["layer"])) == (2, {"S4"})
+    (tmp_path / "mine.yaml").write_text("method: layercam\nlayer: S5\n")
+    camx(*SMALL, "--data", small, "--config", "mine.yaml", "--limit", 1, "--out", "one")
+    assert len(records.read(tmp_path / "one")) == 1
+    for text, word in (("limit: many\n", "not a valid integer"), ("limit: [\n", "mine.yaml: not YAML"), ("- a\n", "option: value")):
+        (tmp_path / "mine.yaml").write_text(text)
+        done = camx("localize", "--config", "mine.yaml", code=2)
+        assert word in done.stderr
+        assert len(done.stderr.splitlines()) == 1
     (tmp_path / "mine.yaml").write_text("limits: 3\n")
     assert "unknown option 'limits'" in camx("localize", "--config", "mine.yaml", code=2).stderr
 
@@ -89,7 +97,7 @@ def test_a_method_a_data_set_and_a_table_are_one_new_file_each(camx, small, tmp_
     assert table["S3"].notna().all()
     assert pd.read_csv(tmp_path / "results/tables/cells.csv")["n"].tolist() == [6, 6]
     camx("localize", "--protocol", "single", "--data", "mine:read", "--method", "brightness:cam", "--layer", "S3", "--out", "other")
-    assert records.read(tmp_path / "other")["method"].unique().tolist() == ["cam"]
+    assert records.read(tmp_path / "other")["method"].unique().tolist() == ["brightness"]
 
 
 def test_bad_input_is_one_line_and_earlier_records_stay(camx, small, tmp_path):
@@ -204,6 +212,31 @@ def test_as_another_package(camx, small, tmp_path, style):
     assert run["protocol"]["style"] == style
     assert set(records.read(tmp_path / "results/localize")["variant"]) == {""}
     assert "leave out --protocol" in camx("localize", "--as", style, "--protocol", "paper", code=2).stderr
+
+
+def test_maps_of_a_recorded_run_can_be_saved_later(camx, small, tmp_path):
+    camx(*SMALL, "--data", small, "--layer", "S4", "--method", "layercam")
+    before = records.read(tmp_path / "results/localize")
+    camx(*SMALL, "--data", small, "--layer", "S4", "--method", "layercam", "--save-maps")
+    assert len(list((tmp_path / "results/localize/maps").glob("*.png"))) == 6
+    assert records.read(tmp_path / "results/localize").equals(before)
+    assert len(list((tmp_path / "results/localize/records").iterdir())) == 1
+
+
+def test_a_moved_data_set_is_the_same(camx, small, tmp_path):
+    camx(*SMALL, "--data", small, "--layer", "S4", "--limit", 1)
+    shutil.copytree(small, tmp_path / "moved", copy_function=shutil.copy2)
+    camx(*SMALL, "--data", "moved", "--layer", "S4")
+    assert len(records.read(tmp_path / "results/localize")) == 6 * 5
+
+
+def test_every_pair_of_a_table(camx, small, tmp_path):
+    camx("localize", "--data", small, "--model", "mini-vgg", "--table", "III")
+    done = camx("tables", "--pairs", "--table", "III")
+    assert "of 132 pairs differ" in done.stdout  # 12 cells: 66 pairs, two metrics
+    frame = pd.read_csv(tmp_path / "results/tables/pairs_03.csv")
+    assert (frame["p_holm"] >= frame["p_value"]).all()
+    assert frame.iloc[0]["a"] == "S5+S4+S3 gamma=1"
 
 
 def test_a_sample_is_seeded(camx, small, tmp_path):

@@ -160,6 +160,26 @@ def test_the_thousand_classes_need_no_mapping_file(root):
     assert dataset.classes[1] == "goldfish"
 
 
+def test_a_name_twice_is_refused(root):
+    nested = moved(root, "nested")
+    for wnid in ("n90000000", "n90000001"):
+        (nested / "val" / wnid).mkdir()
+        shutil.move(next(nested.glob("val/*.JPEG")), nested / "val" / wnid / "same.JPEG")
+        shutil.copy(next((root / "ILSVRC/Annotations/CLS-LOC/val").iterdir()), nested / "val" / wnid / "same.xml")
+    for picture in nested.glob("val/*.JPEG"):
+        picture.unlink()
+    with pytest.raises(ValueError, match="another image has the same name"):
+        datasets.load(str(nested))
+
+
+def test_a_reader_of_folders_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="ilsvrc needs a folder"):
+        datasets.load("ilsvrc")
+    (tmp_path / "mini").mkdir()
+    assert datasets.load("mini").name == "mini"  # the name wins over a folder of that name
+
+
 def test_a_blacklist_leaves_images_out(root, tmp_path):
     dataset = datasets.load(str(root))
     (tmp_path / "black.txt").write_text("2\nmini_val_00000004.JPEG\n")

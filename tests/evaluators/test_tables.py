@@ -6,8 +6,8 @@ from evaluators.types import Cell, Localization
 
 
 def write_run(folder, images, hit, protocol="single", data="d", start="2026-01-01", methods=("layercam",)):
-    identity = {"command": "localize", "protocol": {"name": protocol}, "data": {"name": data, "root": data, "fingerprint": data}}
-    records.begin(folder, identity, {"start": start})
+    identity = {"command": "localize", "protocol": {"name": protocol}, "data": {"fingerprint": data}}
+    records.begin(folder, identity, {"start": start, "dataset": {"name": data, "root": data}})
     with records.Writer(folder / "records") as writer:
         for i in range(images):
             writer.add([Localization(str(i), 1, (1, 2, 3, 4, 5), m, "S5", "", 0, 0, 1, 1, 1.0 if i < hit else 0.0, False) for m in methods])
@@ -43,6 +43,38 @@ def test_the_preferred_run_fills_a_cell(tmp_path):
     filled = tables.cells([tables.load("I")], tmp_path)
     assert cell(filled)["run"].endswith("b")
     assert cell(filled, "Grad-CAM")["measured"] == 25
+
+
+def test_most_images_counts_the_cell_s_own(tmp_path):
+    write_run(tmp_path / "a", 10, 1)
+    write_run(tmp_path / "a", 3, 3, methods=("gradcam",))
+    write_run(tmp_path / "b", 6, 3, methods=("gradcam",))
+    filled = tables.cells([tables.load("I")], tmp_path)
+    assert cell(filled, "Grad-CAM")["run"].endswith("b")
+    assert cell(filled)["run"].endswith("a")
+
+
+def test_an_overridden_protocol_is_not_the_paper_s(tmp_path):
+    write_run(tmp_path / "a", 5, 5, protocol="paper")
+    write_run(tmp_path / "b", 20, 1, protocol="paper, threshold=0.9")
+    assert cell(tables.cells([tables.load("I")], tmp_path))["measured"] == 100
+
+
+def test_cells_have_one_name_each(tmp_path):
+    text = "{title: x, source: y, command: localize, metrics: [loc1], rows: [{row: a, cell: {method: layercam}}]"
+    text += ", columns: {c: {layer: S5+S3%s}}}"
+    (tmp_path / "t.yaml").write_text(text % "")
+    assert tables.load(str(tmp_path / "t.yaml")).entries[0].cell == Cell("layercam", "S5+S3", "gamma=2")
+    (tmp_path / "t.yaml").write_text(text % ", variant: gamma=2.0")
+    assert tables.load(str(tmp_path / "t.yaml")).entries[0].cell == Cell("layercam", "S5+S3", "gamma=2")
+    (tmp_path / "t.yaml").write_text(text % ", variant: wide")
+    with pytest.raises(ValueError, match=r"t\.yaml: unknown variant 'wide'"):
+        tables.load(str(tmp_path / "t.yaml"))
+    with pytest.raises(FileNotFoundError, match=r"nothing\.yaml: no such table file"):
+        tables.load("nothing.yaml")
+    (tmp_path / "t.yaml").write_text("{title: [")
+    with pytest.raises(ValueError, match=r"t\.yaml: not YAML"):
+        tables.load(str(tmp_path / "t.yaml"))
 
 
 def test_data_sets_are_never_mixed(tmp_path):

@@ -1,0 +1,33 @@
+"""Variants of a fused cell, by name: ``gamma=G`` (eq. 9) or ``scale=NAME`` (Table IV). Text only, no torch."""
+
+SCALED = ("S3", "S2", "S1")  # the stages whose maps are scaled before the maximum; S5 and S4 are not
+SCALES = ("none", "sqrt", "tan")  # Table IV's tanh(x) is gamma=1 of Table III
+DEFAULT = "gamma=2"  # eq. 9 with the paper's best, Table III
+
+
+def parse(variant: str) -> tuple[str, float]:
+    """``("tanh", G)`` of ``gamma=G``, or ``(NAME, 0)`` of ``scale=NAME``. `ValueError` naming what is accepted."""
+    key, _, value = variant.partition("=")
+    if key == "scale" and value in SCALES:
+        return value, 0.0
+    try:
+        gamma = float(value) if key == "gamma" else 0.0
+    except ValueError:
+        gamma = 0.0
+    if not 0 < gamma < float("inf"):
+        raise ValueError(f"unknown variant {variant!r}; known: gamma=NUMBER above 0, scale={', scale='.join(SCALES)}")
+    return "tanh", gamma
+
+
+def canonical(layer: str, variant: str) -> str:
+    """The variant as records name it: empty where `layer` has no scaled stage, `DEFAULT` for a fusion without one.
+
+    A single layer is not scaled unless a variant says so.
+    """
+    if variant:
+        name, gamma = parse(variant)
+        variant = f"gamma={gamma:g}" if name == "tanh" else variant
+    parts = layer.split("+")
+    if not set(parts) & set(SCALED):
+        return ""
+    return variant or (DEFAULT if len(parts) > 1 else "")
