@@ -24,15 +24,22 @@ class Method:
     network again, gets all rows.
     """
 
+    name: str
     cam: Callable[[Tap], Tensor]
     costly: bool = False
 
     def __call__(self, tap: Tap) -> Tensor:
         count = len(tap.acts)
         if self.costly or tap.acts.device.type != "cpu" or not count:
-            return self.cam(tap)
+            return self._checked(self.cam(tap), count)
         step = max(1, STEP // max(1, tap.acts[0].numel()))
-        return torch.cat([self.cam(tap[i : i + step]) for i in range(0, count, step)])
+        return torch.cat([self._checked(self.cam(tap[i : i + step]), min(step, count - i)) for i in range(0, count, step)])
+
+    def _checked(self, maps: Tensor, count: int) -> Tensor:
+        if not isinstance(maps, Tensor) or maps.ndim != 3 or len(maps) != count:
+            shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+            raise ValueError(f"method {self.name!r} must return a tensor (N,h,w) with N={count}, not {shape}")
+        return maps
 
     def first(self, tap: Tap, rows: int) -> Tensor:
         """The maps of the first `rows` rows; of the others too where they cost little, else zeros."""
@@ -51,10 +58,16 @@ def methods(names: Sequence[str], style: str = "") -> dict[str, Method]:
     own = plugins.load(STYLES, "combine", style).module.METHODS if style else {}
     found: dict[str, Method] = {}
     for plugin in (plugins.load(METHODS, "cam", name) for name in dict.fromkeys(names)):
-        method = Method(*own.get(plugin.name, (plugin.function, bool(getattr(plugin.module, "COSTLY", False)))))
+        method = Method(plugin.name, *own.get(plugin.name, (plugin.function, bool(getattr(plugin.module, "COSTLY", False)))))
         if found.setdefault(plugin.name, method) != method:
             raise ValueError(f"two methods are named {plugin.name!r}; rename one")
     return found
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """``{name: sha256 of its file}`` of the methods that are not camx's own."""
+    found = [plugins.load(METHODS, "cam", name) for name in names]
+    return {p.name: p.sha256() for p in found if not p.shipped}
 
 
 def combination(style: str) -> Callable[[str, list[Tensor], int], Tensor]:

@@ -88,7 +88,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     or `ValueError` for a file that holds anything but tensors; nothing in a pickle is ever executed.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such weights file")
+        raise FileNotFoundError(f"{path}: {'a folder, not a' if path.is_dir() else 'no such'} weights file")
     state: Any
     try:
         if path.suffix == ".safetensors":
@@ -98,8 +98,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
                 warnings.simplefilter("ignore")
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().split("\n")[0][:160]
-        raise ValueError(f"{path}: not plain weights (a state dict of tensors in .pth or .safetensors): {reason}") from None
+        code = "WeightsUnpickler" in str(error) or "Unsupported" in str(error)
+        reason = "it holds other objects than tensors (nothing was executed)" if code else "it is damaged, or no such file at all"
+        raise ValueError(f"{path}: not plain weights, a state dict of tensors in .pth or .safetensors: {reason}") from error
     for key in NESTED:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
@@ -177,7 +178,7 @@ def load(name: str, weights: str | None = None, preprocessing: str = "model", de
     if weights is None and shipped:
         path = Path(str(resources.files("configs") / "weights" / shipped))
         label = f"shipped {path.name}"
-    elif weights and (Path(weights).suffix in (".pth", ".pt", ".safetensors") or Path(weights).is_file()):
+    elif weights and (Path(weights).suffix in (".pth", ".pt", ".safetensors") or Path(weights).exists()):
         path, label, from_file = Path(weights), Path(weights).name, True
     else:
         path, label, names = _named(spec, weights or "DEFAULT", download)

@@ -1,6 +1,7 @@
 """Plug-ins: the file's name is the plug-in's name. Listing them imports none of them, and so no torch."""
 
 import ast
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -15,11 +16,19 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plug-in found: its `name` in records and tables, its `module`, and the `function` it is about."""
+    """A plug-in found: its `name` in records and tables, its `module`, and the `function` it is about.
+
+    `shipped` says whether it is one of camx's own files.
+    """
 
     name: str
     module: ModuleType
     function: Callable[..., Any]
+    shipped: bool = False
+
+    def sha256(self) -> str:
+        """Of the module's file, so that records of an older version are not taken for this one's."""
+        return hashlib.sha256(Path(str(self.module.__file__)).read_bytes()).hexdigest()
 
 
 def _entry_points(package: str) -> dict[str, importlib.metadata.EntryPoint]:
@@ -58,7 +67,10 @@ def _from_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]  # a .py file always has a spec
     sys.modules.setdefault(path.stem, module)  # dataclasses and pickles look their module up by name
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    try:
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    except (SyntaxError, ImportError, NameError, AttributeError) as error:
+        raise ValueError(f"{path}: cannot be loaded: {error}") from error
     return module
 
 
@@ -73,11 +85,11 @@ def load(package: str, hook: str, name: str) -> Plugin:
     `hook` is the function that such a plug-in must have. Raises `ValueError` naming what is known.
     """
     kind = package.rpartition(".")[2].rstrip("s")
-    stem = _files(package).get(name.replace("_", "-"))
+    stem = _files(package).get(name.replace("_", "-").lower())
     function = hook
     if stem:
         module = importlib.import_module(f"{package}.{stem}")
-        name = name.replace("_", "-")
+        name = name.replace("_", "-").lower()
     elif name in _entry_points(package):
         loaded = _entry_points(package)[name].load()
         module = loaded if isinstance(loaded, ModuleType) else sys.modules[loaded.__module__]
@@ -100,4 +112,4 @@ def load(package: str, hook: str, name: str) -> Plugin:
         raise ValueError(f"unknown {kind} {name!r}; known: {known} (or module:function, or FILE.py)")
     if not callable(getattr(module, function, None)):
         raise ValueError(f"{kind} {name!r}: {module.__file__} has no function {function!r}")
-    return Plugin(name, module, getattr(module, function))
+    return Plugin(name, module, getattr(module, function), shipped=bool(stem))

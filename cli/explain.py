@@ -13,6 +13,7 @@ SHOWN = 3  # pictures of the miniature when none is named
 @click.command("explain")
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @options.network
+@options.overrides
 @click.option("--method", "methods", multiple=True, help="Method; repeats.  [default: the five gradient methods]")
 @click.option("--layer", "layers", multiple=True, help="Layer, or a fusion S5+S4; repeats.  [default: all]")
 @click.option("--class", "target", help="Class to explain: its index or name.  [default: the network's first choice]")
@@ -29,7 +30,7 @@ def command(
     from camcore import networks, views
     from evaluators import cells, datasets, protocols, runs
 
-    protocol = protocols.load("single")
+    protocol = options.checked(protocols.load, "single", chosen["overrides"])
     device = options.pick_device(chosen["device"])
     samples = dict.fromkeys(images) or {s.path: s for s in datasets.load("mini").samples[:SHOWN]}
     for path in images:
@@ -38,12 +39,13 @@ def command(
     network = networks.load(model, chosen["weights"], protocol.preprocessing, device, chosen["download"])
     chosen_cells = options.checked(cells.product, network, methods, layers, ())
     plan = runs.plan(network, protocol, chosen_cells, methods, device, batch_size=1)
+    click.echo(f"{network.name} ({network.weights}, {network.preprocessing.name} preprocessing)")
     names = class_names(network)
     index = None if target is None else options.checked(_target, target, names, network.classes)
     out.mkdir(parents=True, exist_ok=True)
     for path, sample in samples.items():
         destination = next(p for n in range(10_000) if (p := out / f"{path.stem}{f'-{n}' * (n > 0)}.png") not in _written)
-        click.echo(f"{destination}: {draw(plan, path, sample.boxes if sample else (), names, index, destination)}")
+        click.echo(f"{destination}: {draw(plan, path, sample, names, index, destination)}")
         _written.add(destination)
 
 
@@ -67,7 +69,7 @@ def _target(target: str, names: tuple[str, ...], classes: int) -> int:
     return names.index(target)
 
 
-def draw(plan: Any, path: Path, truths: Any, names: tuple[str, ...], target: int | None, destination: Path) -> str:
+def draw(plan: Any, path: Path, sample: Any, names: tuple[str, ...], target: int | None, destination: Path) -> str:
     """Write one picture's overlay grid; returns its title."""
     import numpy as np
     import torch
@@ -87,5 +89,7 @@ def draw(plan: Any, path: Path, truths: Any, names: tuple[str, ...], target: int
     title = f"{names[asked]} ({100 * float(scores[asked]):.1f} %)"
     if target is not None and int(scores.argmax()) != asked:
         title += f"; first choice {names[int(scores.argmax())]} ({100 * float(scores.max()):.1f} %)"
-    figures.overlay_grid(np.asarray(image), shown, found, truths, title, destination)
+    if sample:
+        title += f"; truth: {names[sample.label]}"
+    figures.overlay_grid(np.asarray(image), shown, found, sample.boxes if sample else (), title, destination)
     return title

@@ -15,14 +15,19 @@ def command(kind: str) -> None:
     if kind in KINDS:
         from camcore import plugins
 
-        printing.table(plugins.describe(KINDS[kind]), ("name", "title", "source"))
+        printing.table(plugins.describe(KINDS[kind]), ("name", "title", "source"), numbers=False)
     elif kind == "tables":
         from evaluators import tables
 
         found = [tables.load(name) for name in tables.names()]
-        printing.table([(t.name, t.command, t.title) for t in found], ("name", "command", "title"))
+        printing.table([(t.name, t.command, t.title) for t in found], ("name", "command", "title"), numbers=False)
     else:
         from evaluators import protocols
 
-        fields = [vars(protocols.load(name)) for name in protocols.names()]
-        printing.table([(n, *(p[n] for p in fields)) for n in fields[0] if n != "name"], ("field", *(p["name"] for p in fields)))
+        found_protocols = [protocols.load(name) for name in protocols.names()]
+        rows = [(f, *(_plain(getattr(p, f)) for p in found_protocols)) for f in vars(found_protocols[0]) if f != "name"]
+        printing.table(rows, ("field", *(p.name for p in found_protocols)), numbers=False)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)

@@ -148,6 +148,7 @@ def _now() -> str:
 
 def invocation(chosen: dict[str, Any], plan: "Plan", dataset: "Dataset") -> dict[str, Any]:
     """One call of the command as ``run.json`` keeps it."""
+    from camcore import maps
     from evaluators import environment
 
     return {
@@ -155,6 +156,7 @@ def invocation(chosen: dict[str, Any], plan: "Plan", dataset: "Dataset") -> dict
         "options": dict(chosen),
         "dataset": {"name": dataset.name, "root": str(dataset.root)},
         "weights": plan.network.weights,
+        "plugins": maps.versions(chosen["methods"]),
         "batch_size": plan.batch_size,
         "workers": plan.workers,
         "device": plan.device,

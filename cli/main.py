@@ -65,7 +65,7 @@ def main() -> None:
         sys.exit(stop.exit_code)
     except click.UsageError as error:
         hint = f" ({error.ctx.command_path} --help shows what is accepted)" if error.ctx else ""
-        _fail(error.format_message().replace("\n", " ") + hint, 2)
+        _fail(" ".join(error.format_message().split()) + hint, 2)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted; what was measured is recorded, and the same command goes on from there", 1)
     except BrokenPipeError:
@@ -84,6 +84,8 @@ def _line(error: Exception) -> str:
         return HEADLESS.format(text)
     if type(error).__name__ == "OutOfMemoryError":
         return f"the device is out of memory; lower --batch-size ({text[:120]})"
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
     if isinstance(error, ValueError | FileNotFoundError | click.ClickException):
         return text
     return f"{type(error).__name__}: {text} (camx --debug COMMAND shows where)"

@@ -61,10 +61,14 @@ network = _stack(
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."),
 )
 
+overrides = click.option(
+    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", callback=_set, help="Override a protocol field; repeats."
+)
+
 measuring = _stack(
     click.option("--data", default="mini", show_default=True, help="Folder of a data set, or a name of `camx list datasets`."),
     network,
-    click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", callback=_set, help="Override a protocol field; repeats."),
+    overrides,
     click.option("--method", "methods", multiple=True, help="Method; repeats.  [default: see `camx list methods`]"),
     click.option("--layer", "layers", multiple=True, help="Layer, or a fusion S5+S4 by maximum; repeats.  [default: all]"),
     click.option("--limit", type=click.IntRange(min=1), help="Only the first N images."),

@@ -7,10 +7,10 @@ import click
 from tabulate import tabulate
 
 
-def table(rows: Iterable[Iterable[object]], headers: Iterable[str]) -> None:
-    """An aligned text table; None is an empty cell."""
+def table(rows: Iterable[Iterable[object]], headers: Iterable[str], numbers: bool = True) -> None:
+    """An aligned text table, all columns but the first to the right if they hold numbers; None is an empty cell."""
     cells = [["" if c is None else str(c) for c in row] for row in rows]
-    aligned = ["left"] + ["right"] * (len(list(headers)) - 1)
+    aligned = ["left"] + ["right" if numbers else "left"] * (len(list(headers)) - 1)
     click.echo(tabulate(cells, list(headers), tablefmt="simple", disable_numparse=True, colalign=aligned if cells else None))
 
 

@@ -37,6 +37,8 @@ def command(
     """
     from evaluators import tables
 
+    if compare and compare[0] == compare[1]:
+        raise click.UsageError(f"--compare names {compare[0]!r} twice; it takes two methods")
     if compare:
         return versus(runs, out, data, *compare, seed)
     if pairs:
@@ -47,9 +49,11 @@ def command(
     for table in chosen:
         if tables.printed(table, filled)["measured"].notna().any():
             show(table, filled)
-    paths = tables.write(chosen, filled, out)
     if not filled["measured"].notna().any():
-        click.echo(f"no run below {runs} measures a cell of these tables yet; `camx localize` makes one", err=True)
+        raise ValueError(
+            f"no run below {runs} measures a cell of {', '.join(t.name for t in chosen)}; `camx localize` makes one. Nothing was written"
+        )
+    paths = tables.write(chosen, filled, out)
     click.echo("\nwrote " + ", ".join(map(str, paths)))
 
 
@@ -124,9 +128,8 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
     printing.table(rows, ("", "metric", *columns))
     for run in runs:
         made, n = records.load(Path(run)), own[own["run"] == run]["n"].max()
-        click.echo(
-            f"{marks[run]}{run}: {made['model']} on {made['dataset']['name']}, protocol {made['protocol']['name']}, {made['preprocessing']} preprocessing, n={n:.0f}"
-        )
+        how = f"protocol {made['protocol']['name']}, {made['preprocessing']} preprocessing"
+        click.echo(f"{marks[run]}{run}: {made['model']} on {made['dataset']['name']}, {how}, n={n:.0f}")
 
 
 def _cell(cell: Any, marks: dict[str, str]) -> str:

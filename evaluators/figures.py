@@ -32,9 +32,10 @@ def overlay_grid(
     """
     methods = list(dict.fromkeys(cell.method for cell in heatmaps))
     layers = list(dict.fromkeys(cell.layer for cell in heatmaps))
-    tall = PANEL * image.shape[0] / image.shape[1]
+    tall = PANEL * min(max(image.shape[0] / image.shape[1], 0.25), 4)  # a strip of a picture is no strip of a figure
     figure = Figure(figsize=(PANEL * (len(layers) + 1) + 0.3, tall * len(methods) + 0.7), layout="constrained", dpi=110)
-    figure.suptitle(title, fontsize=11)
+    legend = "green: the box of the map" + (", red: the true box" if truths else "")
+    figure.suptitle(f"{title}\n{legend}", fontsize=10)
     grid = figure.subplots(len(methods), len(layers) + 1, squeeze=False)
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])

@@ -32,6 +32,8 @@ def load(name: str, overrides: Mapping[str, str] | None = None) -> Protocol:
     values = parse_yaml(text, origin)
     if not isinstance(values, dict) or "name" in {**values, **(overrides or {})}:
         raise ValueError(f"{origin}: expected a mapping of protocol fields; its name is the file's")
+    if title == name and title not in names():  # a user's own file says what differs from the paper's
+        values = {**yaml.safe_load((_FOLDER / "paper.yaml").read_text()), **values}
     given = {key: parse_yaml(text, f"--set {key}={text}") for key, text in (overrides or {}).items()}
     changed = {key: value for key, value in given.items() if values.get(key) != value}
     title += "".join(f", {key}={value}" for key, value in changed.items())

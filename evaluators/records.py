@@ -124,6 +124,9 @@ def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any]) -> di
         description = load(run)
         for key in identity:
             _compare(run, key, description.get(key), identity[key])
+        for name, sha256 in invocation.get("plugins", {}).items():
+            if any(old.get("plugins", {}).get(name, sha256) != sha256 for old in description["invocations"]):
+                raise ValueError(f"{run} holds records of another version of {name!r}; choose another folder: --out {free(run)}")
     else:
         run.mkdir(parents=True, exist_ok=True)
         description = {**identity, "start": invocation["start"], "invocations": []}

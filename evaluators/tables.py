@@ -15,6 +15,7 @@ from evaluators.types import Cell
 
 _FOLDER = resources.files("configs") / "tables"
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII")
+METRICS = {"localize": (*localize.METRICS, "degenerate")}  # by the command that measures them
 COLUMNS = ["table", "row", "metric", "column", "paper", "measured", "ci_low", "ci_high", "delta", "n", "run"]
 
 
@@ -85,6 +86,12 @@ def load(name: str) -> Table:
     missing = [k for k in needed if not isinstance(content, dict) or k not in content]
     if missing:
         raise ValueError(f"{origin}: {missing[0]!r} is missing; a table needs {', '.join(needed)}")
+    if content["command"] not in METRICS:
+        raise ValueError(f"{origin}: command is {content['command']!r}; accepted: {', '.join(METRICS)}")
+    known = METRICS[content["command"]]
+    for metric in [*content["metrics"], *content.get("also", [])]:
+        if metric not in known:
+            raise ValueError(f"{origin}: unknown metric {metric!r}; known: {', '.join(known)}")
     stem = Path(name).stem
     entries = tuple(entry for row in content["rows"] for entry in _entries(stem, content, row, origin))
     return Table(stem, content["title"], content["source"], content["command"], entries)
@@ -98,7 +105,11 @@ def _entries(name: str, content: dict[str, Any], row: dict[str, Any], origin: st
         if len(values) != len(content["columns"]):
             raise ValueError(f"{origin}: row {row.get('row')!r} has {len(values)} values of {metric}, not {len(content['columns'])}")
         for (column, part), paper in zip(content["columns"].items(), values):
+            if not isinstance(part, dict | None) or not isinstance(row.get("cell"), dict | None):
+                raise ValueError(f"{origin}: row {row.get('row')!r}, column {column!r}: expected a mapping such as {{layer: S5}}")
             spec = {"variant": "", **(part or {}), **(row.get("cell") or {})}
+            if strange := set(spec) - set(Cell._fields):
+                raise ValueError(f"{origin}: row {row.get('row')!r}: unknown {min(strange)!r}; a cell has {', '.join(Cell._fields)}")
             cell = _cell(spec, origin) if {"method", "layer"} <= set(spec) else None
             if cell or paper is not None:
                 printed = metric in content["metrics"]
@@ -160,7 +171,7 @@ def cells(tables: Sequence[Table], runs: Path, data: str | None = None) -> pd.Da
     """Every entry of `tables` as a row, columns `COLUMNS`, percent."""
     by_command = {c: one_data_set(measured(runs, c), data) for c in {t.command for t in tables}}
     rows = [fill(entry, by_command[table.command]) for table in tables for entry in table.entries]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 
 
 def printed(table: Table, filled: pd.DataFrame) -> pd.DataFrame:
@@ -180,8 +191,8 @@ def layout(table: Table, filled: pd.DataFrame) -> pd.DataFrame:
         line = {"row": row, "metric": metric}
         if any(quoted.values()):
             line["quoted"] = quoted[row]
-        line |= {column: by_column["measured"].get(column) for column in order}
-        line |= {f"{column} (paper)": by_column["paper"].get(column) for column in order}
+        line |= {column or "measured": by_column["measured"].get(column) for column in order}
+        line |= {f"{column} (paper)" if column else "paper": by_column["paper"].get(column) for column in order}
         lines.append(line)
     return pd.DataFrame(lines)
 

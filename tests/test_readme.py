@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cli import main
+from evaluators import datasets, tables
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,12 +24,19 @@ def test_the_readme_s_commands_run(camx):
         camx(*shlex.split(line)[1:])
 
 
-def test_the_readme_s_python_runs():
-    """The example of a method is a method, and the example of the engine gives what it says."""
-    method, engine = re.findall(r"```python\n(.*?)```", README, re.S)
+def test_the_readme_s_python_runs(tmp_path, monkeypatch):
+    """The examples of a method, a data set and a table are such, and that of the engine gives what it says."""
+    method, data, engine = re.findall(r"```python\n(.*?)```", README, re.S)
     scope: dict = {}
     exec(method, scope)
     assert scope["cam"](SimpleNamespace(acts=torch.ones(2, 3, 4, 5))).shape == (2, 4, 5)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/cat-1.jpg").write_bytes(b"")
+    (tmp_path / "mine.py").write_text(data)
+    assert datasets.load("mine.py").classes == ("cat", "dog")
+    (tmp_path / "mine.yaml").write_text(re.search(r"```yaml\n(.*?)```", README, re.S)[1])
+    assert [e.cell for e in tables.load("mine.yaml").entries][-1] == ("brightness", "S5+S3", "gamma=2")
     scope = {}
     exec(engine, scope)
     assert scope["found"]["layercam", "S5"].shape == (2, 7, 7)

@@ -34,23 +34,33 @@ def load(data: str = "mini") -> Dataset:
         plugin = plugins.load(PACKAGE, "read", data)
         if layout := getattr(plugin.module, "LAYOUT", ""):
             raise ValueError(f"{data} needs a folder: --data FOLDER (a folder of that name is ./{data}), which holds {layout}")
-        return _unique(plugin.function())
+        return _checked(plugin.function())
     layouts = []
     for name in plugins.names(PACKAGE):
         module = plugins.load(PACKAGE, "read", name).module
         if module.accepts(root):
-            return _unique(module.read(root))
+            return _checked(module.read(root))
         if module.LAYOUT:
             layouts.append(module.LAYOUT)
     raise ValueError(f"{data} is no data set that camx knows: expected {'; or '.join(layouts)}")
 
 
-def _unique(dataset: Dataset) -> Dataset:
-    """The data set, if no two images share a name: a record is known by its image's."""
+def _checked(dataset: Dataset) -> Dataset:
+    """The data set, if every image has a name of its own, a known class and boxes. `ValueError` naming it if not."""
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"a data set's read() must return evaluators.types.Dataset, not {type(dataset).__name__}")
+    if not dataset.samples:
+        raise ValueError(f"{dataset.root}: the data set holds no image")
     seen: dict[str, Path] = {}
     for sample in dataset.samples:
         if seen.setdefault(sample.image_id, sample.path) != sample.path:
             raise ValueError(f"{sample.path}: another image has the same name, {seen[sample.image_id]}; names must differ")
+        if not 0 <= sample.label < len(dataset.classes):
+            raise ValueError(
+                f"{sample.path}: label {sample.label} is not one of the {len(dataset.classes)} classes, 0..{len(dataset.classes) - 1}"
+            )
+        if not sample.boxes or any(len(box) != 4 for box in sample.boxes):
+            raise ValueError(f"{sample.path}: boxes are {sample.boxes}; expected at least one (x0, y0, x1, y1)")
     return dataset
 
 

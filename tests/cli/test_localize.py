@@ -260,3 +260,48 @@ def test_residual_networks_have_cam_and_their_own_layers(camx, small, tmp_path):
     assert (
         "global average pooling" in camx("localize", "--data", small, "--model", "mini-vgg", "--method", "cam", "--out", "y", code=1).stderr
     )
+
+
+def test_an_edited_plug_in_is_another_method(camx, small, tmp_path):
+    method = tmp_path / "brightness.py"
+    method.write_text("def cam(tap):\n    return tap.acts.sum(1)\n")
+    run = [*SMALL, "--data", small, "--method", "brightness.py", "--layer", "S5"]
+    camx(*run, "--limit", 1)
+    method.write_text("def cam(tap):\n    return -tap.acts.sum(1)\n")
+    assert "another version of 'brightness'" in camx(*run, code=1).stderr
+    method.write_text("def cam(tap):\n    return tap.acts.sum()\n")
+    assert "method 'brightness' must return a tensor (N,h,w)" in camx(*run, "--out", "shape", code=1).stderr
+    method.write_text("def cam(tap:\n")
+    assert "brightness.py: cannot be loaded" in camx(*run, "--out", "syntax", code=2).stderr
+
+
+def test_a_data_set_of_one_s_own_is_checked(camx, small, tmp_path):
+    head = "from pathlib import Path\nfrom evaluators.types import Dataset, Sample\n\n\ndef read():\n    "
+    for body, word in [
+        ("return 5", "must return evaluators.types.Dataset, not int"),
+        ("return Dataset('a', Path('.'), ('x',), (), 'f')", "holds no image"),
+        (
+            "return Dataset('a', Path('.'), ('x',), (Sample('i', Path('i.png'), 3, ((0, 0, 1, 1),)),), 'f')",
+            "i.png: label 3 is not one of the 1",
+        ),
+        ("return Dataset('a', Path('.'), ('x',), (Sample('i', Path('i.png'), 0, ()),), 'f')", "i.png: boxes are ()"),
+    ]:
+        (tmp_path / "mine.py").write_text(head + body + "\n")
+        done = camx("localize", "--data", "mine.py", code=1)
+        assert word in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_nothing_measured_writes_no_tables(camx, tmp_path):
+    (tmp_path / "results").mkdir()
+    done = camx("tables", code=1)
+    assert "Nothing was written" in done.stderr
+    assert not (tmp_path / "results/tables").exists()
+    assert "twice" in camx("tables", "--compare", "layercam", "layercam", code=2).stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(camx, small, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = camx(*SMALL, "--data", small, "--out", "file/run", code=1)
+    assert "file/run: not a directory" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -37,6 +37,9 @@ def test_overrides_and_files(tmp_path):
     assert protocols.load("single", {"gradient": "own", "threshold": "0.2"}).threshold == 0.2
     (tmp_path / "mine.yaml").write_text((protocols._FOLDER / "single.yaml").read_text().replace("0.15", "0.3"))
     assert protocols.load(str(tmp_path / "mine.yaml")).threshold == 0.3
+    (tmp_path / "mine.yaml").write_text("gradient: own\n")
+    mine, paper = protocols.load(str(tmp_path / "mine.yaml")), protocols.load("paper")
+    assert {k for k in vars(mine) if vars(mine)[k] != vars(paper)[k]} == {"name", "gradient"}
 
 
 @pytest.mark.parametrize(

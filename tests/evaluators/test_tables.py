@@ -70,6 +70,15 @@ def test_cells_have_one_name_each(tmp_path):
     (tmp_path / "t.yaml").write_text(text % ", variant: wide")
     with pytest.raises(ValueError, match=r"t\.yaml: unknown variant 'wide'"):
         tables.load(str(tmp_path / "t.yaml"))
+    for old, new, word in [
+        ("command: localize", "command: foo", "command is 'foo'; accepted: localize"),
+        ("[loc1]", "[loc9]", "unknown metric 'loc9'; known: loc1"),
+        ("method: layercam", "methd: layercam", "row 'a': unknown 'methd'"),
+        ("{layer: S5+S3%s}", "4", "expected a mapping"),
+    ]:
+        (tmp_path / "t.yaml").write_text(text.replace(old, new).replace("%s", ""))
+        with pytest.raises(ValueError, match=word):
+            tables.load(str(tmp_path / "t.yaml"))
     with pytest.raises(FileNotFoundError, match=r"nothing\.yaml: no such table file"):
         tables.load("nothing.yaml")
     (tmp_path / "t.yaml").write_text("{title: [")
