@@ -8,7 +8,7 @@ import click
 
 from cli import options
 
-SCORED = 80  # images that Score-CAM, at two hundred masked passes an image, gets in the demonstration
+SCORED = 60  # images that Score-CAM, at two hundred masked passes an image, gets in the demonstration
 FUSED = tuple(dict.fromkeys(["S5", "S4", "S3", "S2", "S1", *("+".join(["S5", "S4", "S3", "S2", "S1"][:n]) for n in range(1, 6))]))
 
 
