@@ -77,7 +77,7 @@ def combination(style: str) -> Callable[[str, list[Tensor], int], Tensor]:
 
 def costly(name: str) -> bool:
     """Whether a method asks the network again, and so runs only when it is asked for."""
-    return bool(getattr(plugins.load(METHODS, "cam", name).module, "COSTLY", False))
+    return methods([name])[name].costly
 
 
 def default_layers(name: str, known: Sequence[str]) -> list[str]:
@@ -99,8 +99,8 @@ def compute(
     """Raw maps ``{(method, layer): (N,h,w)}`` and logits ``(N,K)`` of preprocessed ``images (N,3,H,W)``.
 
     One forward and one backward pass feed every method and layer. ``targets (N,)`` are class indices, or
-    ``(N,2)`` pairs (image, class). `pairs` limits the (method, layer) pairs computed; the default is all. Rows from `rows` on
-    are padding, which costly methods leave empty.
+    ``(N,2)`` pairs (image, class). `pairs` limits the (method, layer) pairs computed; the default is all.
+    Rows from `rows` on are padding, which costly methods leave empty.
     """
     wanted = [(m, y.name) for m in cams for y in layers if pairs is None or (m, y.name) in pairs]
     taps = tap(network, images, targets, layers, gradient)

@@ -70,14 +70,10 @@ class Network:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file) -> str:  # Python 3.10 has no file_digest
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -99,7 +95,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         code = "WeightsUnpickler" in str(error) or "Unsupported" in str(error)
-        reason = "it holds other objects than tensors (nothing was executed)" if code else "it is damaged, or no such file at all"
+        reason = "it holds other objects than tensors (nothing was executed)" if code else "it is damaged, or no weights at all"
         raise ValueError(f"{path}: not plain weights, a state dict of tensors in .pth or .safetensors: {reason}") from error
     for key in NESTED:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):

@@ -173,8 +173,9 @@ def _gradients(logits: Tensor, sources: Sequence[Tensor], origin: Tensor, classe
     turns: list[list[int]] = []  # the first row of every image, the second, ...
     seen: Counter[int] = Counter()
     for row, image in enumerate(origin.tolist()):
-        turns += [[]] * (seen[image] == len(turns))
-        turns[seen[image]] = [*turns[seen[image]], row]
+        if seen[image] == len(turns):
+            turns.append([])
+        turns[seen[image]].append(row)
         seen[image] += 1
     found: list[Tensor | None] = [source.new_empty(len(origin), *source.shape[1:]) for source in sources]
     for now, members in enumerate(turns, 1):

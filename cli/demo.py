@@ -9,7 +9,8 @@ import click
 from cli import options
 
 SCORED = 60  # images that Score-CAM, at two hundred masked passes an image, gets in the demonstration
-FUSED = tuple(dict.fromkeys(["S5", "S4", "S3", "S2", "S1", *("+".join(["S5", "S4", "S3", "S2", "S1"][:n]) for n in range(1, 6))]))
+STAGES = ("S5", "S4", "S3", "S2", "S1")
+LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # the columns of Tables I and II
 
 
 @click.command("demo")
@@ -26,7 +27,7 @@ def command(ctx: click.Context, out: Path) -> None:
     ctx.invoke(localize.command, out=fresh(out / "localize", "paper"), quiet=True)
     click.echo(f"\n2/4  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
     single = fresh(out / "localize-scorecam", "single")
-    ctx.invoke(localize.command, protocol="single", methods=("scorecam",), layers=FUSED, sample=SCORED, out=single, quiet=True)
+    ctx.invoke(localize.command, protocol="single", methods=("scorecam",), layers=LAYERS, sample=SCORED, out=single, quiet=True)
     click.echo("\n3/4  tables\n")
     ctx.invoke(tables.command, runs=out, out=out / "tables", data="mini")
     click.echo("\n4/4  pictures\n")

@@ -101,7 +101,7 @@ def image_maps(
     for at in range(0, len(inputs), plan.batch_size):
         part = slice(at, at + plan.batch_size)
         left = min(max(rows - at, 0), plan.batch_size)
-        chunks.append(maps.compute(network.module, inputs[part], asked[part], layers, plan.cams, plan.protocol.gradient, pairs, left))  # type: ignore[arg-type]  # checked by Protocol
+        chunks.append(maps.compute(network.module, inputs[part], asked[part], layers, plan.cams, plan.protocol.gradient, pairs, left))
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops)).sum(1)
     top5 = torch.nn.functional.pad(logits.topk(min(5, logits.shape[1])).indices, (0, max(0, 5 - logits.shape[1])), value=-1)
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 Box = tuple[int, int, int, int]
 
@@ -82,7 +82,7 @@ class Protocol:
     name: str
     view: str
     preprocessing: str
-    gradient: str
+    gradient: Literal["own", "next"]
     normalisation: str
     interpolation: str
     threshold: float
