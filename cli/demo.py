@@ -9,6 +9,7 @@ import click
 from cli import options
 
 SCORED = 60  # images that Score-CAM, at two hundred masked passes an image, gets in the demonstration
+OCCLUDED = 100  # images that are occluded in the demonstration
 STAGES = ("S5", "S4", "S3", "S2", "S1")
 LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # the columns of Tables I and II
 
@@ -21,18 +22,23 @@ LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # the columns 
 @click.pass_context
 def command(ctx: click.Context, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
-    from cli import explain, localize, tables
+    from cli import claims, explain, localize, occlude, tables
 
-    click.echo("1/4  localization: Tables I-IV and XII, the paper's protocol\n")
+    click.echo("1/6  localization: Tables I-IV and XII, the paper's protocol\n")
     ctx.invoke(localize.command, out=fresh(out / "localize", "paper"), quiet=True)
-    click.echo(f"\n2/4  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
+    click.echo(f"\n2/6  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
     single = fresh(out / "localize-scorecam", "single")
-    ctx.invoke(localize.command, protocol="single", methods=("scorecam",), layers=LAYERS, sample=SCORED, out=single, quiet=True)
-    click.echo("\n3/4  tables\n")
+    methods = ("scorecam", "layercam")  # the one beside the other, for the claims
+    ctx.invoke(localize.command, protocol="single", methods=methods, layers=LAYERS, sample=SCORED, out=single, quiet=True)
+    click.echo(f"\n3/6  image occlusion: Table VI, {OCCLUDED} images drawn at random\n")
+    ctx.invoke(occlude.command, sample=OCCLUDED, out=fresh(out / "occlude", "paper"), quiet=True)
+    click.echo("\n4/6  tables\n")
     ctx.invoke(tables.command, runs=out, out=out / "tables", data="mini")
-    click.echo("\n4/4  pictures\n")
+    click.echo("\n5/6  the paper's claims\n")
+    ctx.invoke(claims.command, runs=out, out=out / "claims", data="mini")
+    click.echo("\n6/6  pictures\n")
     ctx.invoke(explain.command, out=out / "explain")
-    click.echo(f"\ntables: {out / 'tables'}   pictures: {out / 'explain'}   records: {out / 'localize' / 'records'}")
+    click.echo(f"\ntables: {out / 'tables'}   claims: {out / 'claims'}   pictures: {out / 'explain'}   records: {out}/*/records")
 
 
 def fresh(run: Path, protocol: str) -> Path:

@@ -23,10 +23,13 @@ def command(kind: str) -> None:
         printing.table([(t.name, t.command, t.title) for t in found], ("name", "command", "title"), numbers=False)
     else:
         from evaluators import protocols
+        from evaluators.types import PROTOCOLS
 
-        found_protocols = [protocols.load(name) for name in protocols.names()]
-        rows = [(f, *(_plain(getattr(p, f)) for p in found_protocols)) for f in vars(found_protocols[0]) if f != "name"]
-        printing.table(rows, ("field", *(p.name for p in found_protocols)), numbers=False)
+        for command in PROTOCOLS:
+            found_protocols = [protocols.load(name, command=command) for name in protocols.names()]
+            rows = [(f, *(_plain(getattr(p, f)) for p in found_protocols)) for f in vars(found_protocols[0]) if f != "name"]
+            printing.table(rows, (command, *(p.name for p in found_protocols)), numbers=False)
+            click.echo()
 
 
 def _plain(value: object) -> str:

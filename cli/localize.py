@@ -1,44 +1,28 @@
 """`camx localize`: weakly supervised localization, one record per image and cell."""
 
-import os
-import sys
-from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import options, printing
+from cli import options, printing, running
 
 if TYPE_CHECKING:
     from camcore.networks import Network
-    from evaluators.runs import Plan
     from evaluators.tables import Table
-    from evaluators.types import Cell, Dataset, Protocol, Sample
-
-STYLES = ("pytorch-grad-cam", "torch-cam")
+    from evaluators.types import Cell, Protocol
 
 
 @click.command("localize")
-@click.option("--protocol", help="A name of `camx list protocols`, or FILE.yaml.  [default: paper]")
-@click.option("--as", "style", type=click.Choice(STYLES), help="Make maps as that package does, to explain its numbers.")
-@click.option(
-    "--table",
-    "names",
-    multiple=True,
-    help="Measure the cells of this table, or FILE.yaml; repeats.  [default: all that cost no extra pass]",
-)
+@options.selecting
 @options.measuring
-@click.option(
-    "--variant", "variants", multiple=True, help="For --layer: gamma=3, scale=none|sqrt|tan; repeats.  [default: gamma=2 where fused]"
-)
-@click.option("--sample", type=click.IntRange(min=1), help="Only N images drawn at random (--seed).")
-@click.option("--blacklist", type=click.Path(path_type=Path), help="File of images to leave out: names, or numbers in validation order.")
 @click.option("--save-maps", is_flag=True, help="Also write each map as maps/<image>_<method>_<layer>.png.")
-@click.option("--quiet", is_flag=True, help="Print no table at the end.")
 @options.out("localize")
 def command(out: Path, **chosen: Any) -> None:
     """Measure how often the maps' boxes find the object: loc1, loc5 and GT-known localization.
+
+    With nothing asked for, every cell of the tables that costs no extra pass.
 
     \b
     camx localize                                              Tables I-IV and XII on the miniature
@@ -47,37 +31,19 @@ def command(out: Path, **chosen: Any) -> None:
     camx localize --method layercam --layer S5 --layer S5+S4   two cells only
     camx localize --table I --table V                          with Score-CAM and c-MWP
     """
-    from camcore import networks
-    from evaluators import datasets, protocols, records, runs
+    from evaluators import records, runs
 
-    if chosen["style"] and chosen["protocol"]:
-        raise click.UsageError("--as names a protocol of its own; leave out --protocol")
-    protocol = options.checked(protocols.load, chosen["style"] or chosen["protocol"] or "paper", chosen["overrides"])
-    device = options.pick_device(chosen["device"])
-    dataset = datasets.load(chosen["data"])
-    if chosen["blacklist"]:
-        dataset = datasets.without(dataset, chosen["blacklist"])
-    network = networks.load(chosen["model"] or dataset.model, chosen["weights"], protocol.preprocessing, device, chosen["download"])
-    _check_classes(dataset, network)
+    protocol = running.protocol("localize", chosen)
+    dataset, network, device = running.load(chosen, protocol.preprocessing)
     cells, tables = options.checked(choose, network, protocol, **{k: chosen[k] for k in ("methods", "layers", "variants", "names")})
-    plan = options.checked(
-        runs.plan, network, protocol, cells, chosen["methods"], device,
-        batch_size=chosen["batch_size"] or options.BATCH.get(device.split(":")[0], options.BATCH["cpu"]),
-        workers=chosen["workers"] or os.cpu_count() or 1,
-    )  # fmt: skip
-    samples = pick(dataset, chosen["sample"], chosen["limit"], chosen["seed"])
-    description = records.begin(out, identity(dataset, network, protocol, chosen["seed"]), invocation(chosen, plan, dataset))
-    held = records.done(out)
-    missing = {s.image_id: {c for c in cells if s.image_id not in held.get(c, ())} for s in samples}
+    plan = running.plan(chosen, network, protocol, cells, device)
+    samples = running.pick(dataset, chosen["sample"], chosen["limit"], chosen["seed"])
+    identity = running.identity("localize", dataset, network, protocol, chosen["seed"])
+    description = records.begin(out, identity, running.invocation(chosen, plan, dataset))
+    running.announce(dataset, plan, len(samples), len(cells))
     maps = (out / "maps", runs.unsaved(out / "maps", samples, cells)) if chosen["save_maps"] else None
-    todo = [s for s in samples if missing[s.image_id] or (maps and maps[1][s.image_id])]
-    _announce(dataset, plan, len(samples), len(todo))
-    with records.Writer(out / "records") as writer, printing.progress(len(samples), len(samples) - len(todo)) as bar:
-        try:
-            runs.measure(plan, todo, missing, writer, bar.update, maps)
-        finally:
-            writer.flush()
-            finish(out, description, writer.total, len(samples))
+    measure = partial(runs.measure, plan, unsaved=maps)
+    running.record(out, description, samples, cells, measure, unsaved=maps[1] if maps else None)
     if not chosen["quiet"]:
         summary(out, cells, tables)
 
@@ -106,80 +72,6 @@ def choose(
         found += cells.product(network, methods, layers, variants, protocol.style)
     measured = set(found)
     return tuple(dict.fromkeys(found)), [t for t in chosen if any(e.cell in measured for e in t.entries)]
-
-
-def pick(dataset: "Dataset", sample: int | None, limit: int | None, seed: int) -> "tuple[Sample, ...]":
-    """`sample` images drawn at random, in the data set's order, then the first `limit` of them."""
-    import numpy as np
-
-    samples = dataset.samples
-    if sample and sample < len(samples):
-        drawn = np.random.default_rng(seed).choice(len(samples), sample, replace=False)
-        samples = tuple(samples[i] for i in sorted(drawn))
-    return samples[:limit]
-
-
-def _check_classes(dataset: "Dataset", network: "Network") -> None:
-    if len(dataset.classes) != network.classes:
-        raise ValueError(
-            f"{network.name} with {network.weights} tells {network.classes} classes apart, but {dataset.root} has "
-            f"{len(dataset.classes)}; choose a matching --model or --weights"
-        )
-
-
-def identity(dataset: "Dataset", network: "Network", protocol: "Protocol", seed: int) -> dict[str, Any]:
-    """What must not change between two invocations into one folder."""
-    from evaluators import records
-
-    return {
-        "command": "localize",
-        "data": {"fingerprint": dataset.fingerprint},
-        "model": network.name,
-        "weights_sha256": network.sha256,
-        "preprocessing": network.preprocessing.name,
-        "protocol": records.plain(protocol),
-        "seed": seed,
-    }
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
-def invocation(chosen: dict[str, Any], plan: "Plan", dataset: "Dataset") -> dict[str, Any]:
-    """One call of the command as ``run.json`` keeps it."""
-    from camcore import maps
-    from evaluators import environment
-
-    return {
-        "command_line": sys.argv[1:],
-        "options": dict(chosen),
-        "dataset": {"name": dataset.name, "root": str(dataset.root)},
-        "weights": plan.network.weights,
-        "plugins": maps.versions(chosen["methods"]),
-        "batch_size": plan.batch_size,
-        "workers": plan.workers,
-        "device": plan.device,
-        "versions": environment.versions(),
-        "commit": environment.commit(),
-        "source": environment.source(),
-        "start": _now(),
-        "end": None,
-    }
-
-
-def finish(out: Path, description: dict[str, Any], written: int, images: int) -> None:
-    """Enter what this invocation did into ``run.json``."""
-    from evaluators import records
-
-    records.update(out, description, {"end": _now(), "counts": {"images": images, "records_written": written}})
-
-
-def _announce(dataset: "Dataset", plan: "Plan", images: int, todo: int) -> None:
-    network, protocol = plan.network, plan.protocol
-    done = f", {images - todo} of them done before" if todo < images else ""
-    click.echo(f"{dataset.name}: {images} images{done}; {network.name} ({network.weights}, {network.preprocessing.name} preprocessing)")
-    click.echo(f"protocol {protocol.name}: {protocol.view} view, gradient {protocol.gradient}; {len(plan.cells)} cells")
 
 
 def summary(out: Path, cells: "tuple[Cell, ...]", chosen: "list[Table]") -> None:
@@ -211,7 +103,7 @@ def _matrix(numbers: Any, cells: "tuple[Cell, ...]") -> None:
     columns = list(dict.fromkeys((c.layer, c.variant) for c in cells))
     rows = []
     for method in dict.fromkeys(c.method for c in cells):
-        for metric in localize.METRICS:
+        for metric in localize.HITS:
             line: list[str | None] = [method, metric]
             for layer, variant in columns:
                 cell = Cell(method, layer, variant)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-COMMANDS = {p.stem for p in Path(__file__).parent.glob("*.py")} - {"main", "options", "printing", "__init__"}
+COMMANDS = {p.stem for p in Path(__file__).parent.glob("*.py")} - {"main", "options", "printing", "running", "__init__"}
 HEADLESS = (
     "OpenCV cannot be imported ({0}); on a server without a display: "
     "pip uninstall --yes opencv-python && pip install --force-reinstall opencv-python-headless"

@@ -8,6 +8,8 @@ import click
 
 BATCH = {"cpu": 20, "cuda": 100}  # views; on a CPU more of them are no faster, on a GPU they are
 
+STYLES = ("pytorch-grad-cam", "torch-cam")
+
 
 def _config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
     """A YAML file of this command's own options as defaults: the command line wins over it."""
@@ -78,6 +80,26 @@ measuring = _stack(
     click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), is_eager=True, expose_value=False,
                  callback=_config, help="YAML file of these options; the command line wins over it."),
     debug,
+)  # fmt: skip
+
+
+selecting = _stack(
+    click.option("--protocol", help="A name of `camx list protocols`, or FILE.yaml.  [default: paper]"),
+    click.option("--as", "style", type=click.Choice(STYLES), help="Make maps as that package does, to explain its numbers."),
+    click.option("--table", "names", multiple=True, help="Measure the cells of this table, or FILE.yaml; repeats."),
+    click.option("--variant", "variants", multiple=True,
+                 help="For --layer: gamma=3, scale=none|sqrt|tan; repeats.  [default: gamma=2 where fused]"),
+    click.option("--sample", type=click.IntRange(min=1), help="Only N images drawn at random (--seed)."),
+    click.option("--blacklist", type=click.Path(path_type=Path),
+                 help="File of images to leave out: names, or numbers in validation order."),
+    click.option("--quiet", is_flag=True, help="Print no table at the end."),
+)  # fmt: skip
+
+
+runs = _stack(
+    click.option("--runs", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+                 help="Where to look for run.json files."),
+    click.option("--data", help="Only runs on this data set: its name or folder.  [default: that of the newest run]"),
 )  # fmt: skip
 
 

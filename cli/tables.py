@@ -14,12 +14,9 @@ if TYPE_CHECKING:
 
 
 @click.command("tables")
-@click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("results"), show_default=True, help="Where to look for run.json files."
-)
+@options.runs
 @options.out("tables")
 @click.option("--table", "names", multiple=True, help="Only this table: a name of `camx list tables`, or FILE.yaml; repeats.")
-@click.option("--data", help="Only runs on this data set: its name or folder.  [default: that of the newest run]")
 @click.option("--compare", nargs=2, metavar="A B", help="Instead, test two methods against each other, cell by cell.")
 @click.option("--pairs", is_flag=True, help="Instead, test every two cells of each table against each other.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
@@ -32,7 +29,7 @@ def command(
     Each cell is filled from one run: `paper` protocol first, then most images, then the newest.
 
     \b
-    camx tables --compare layercam gradcam     is the difference real? (exact McNemar test)
+    camx tables --compare layercam gradcam     is the difference real? (paired tests, per cell)
     camx tables --pairs --table III            which of gamma's settings differ at all?
     """
     from evaluators import tables
@@ -50,48 +47,55 @@ def command(
         if tables.printed(table, filled)["measured"].notna().any():
             show(table, filled)
     if not filled["measured"].notna().any():
-        raise ValueError(
-            f"no run below {runs} measures a cell of {', '.join(t.name for t in chosen)}; `camx localize` makes one. Nothing was written"
-        )
+        names_of = ", ".join(t.name for t in chosen)
+        raise ValueError(f"no run below {runs} measures a cell of {names_of}; `camx {chosen[0].command}` makes one. Nothing was written")
     paths = tables.write(chosen, filled, out)
     click.echo("\nwrote " + ", ".join(map(str, paths)))
 
 
 def versus(runs: Path, out: Path, data: str | None, a: str, b: str, seed: int) -> None:
-    """Print and write every paired test between methods `a` and `b`, on the preferred run that has both."""
-    from evaluators import compare, tables
+    """Print and write every paired test between methods `a` and `b`, a command at a time, on the preferred run that has both."""
+    import itertools
 
-    found = tables.one_data_set(tables.measured(runs, "localize"), data)
-    frame = next((f for f in (compare.compare(m.folder, a, b, seed) for m in found) if len(f)), None)
-    if frame is None:
-        known = sorted({str(c[0]) for m in found for c in m.numbers.index})
-        raise ValueError(f"no run below {runs} holds both {a!r} and {b!r}; methods recorded: {', '.join(known) or 'none'}")
+    import pandas as pd
+
+    from evaluators import compare, measures, tables
+
+    frames, known = [], set()
+    for command, found in tables.by_command(measures.EVALUATORS, runs, data).items():
+        known |= {cell.method for m in found for cell in m.cells}
+        tested = (compare.compare(m.folder, a, b, seed, command) for m in found)
+        frames += list(itertools.islice((f.assign(command=command) for f in tested if len(f)), 1))
+    if not frames:
+        raise ValueError(f"no run below {runs} holds both {a!r} and {b!r}; methods recorded: {', '.join(sorted(known)) or 'none'}")
+    frame = pd.concat(frames, ignore_index=True)
     rows = [
-        (r.layer, r.variant, r.metric, f"{r.a_value:.2f}", f"{r.b_value:.2f}", f"{r.difference:+.2f}",
+        (r.command, r.layer, r.variant, r.metric, f"{r.a_value:.2f}", f"{r.b_value:.2f}", f"{r.difference:+.2f}",
          f"[{r.ci_low:+.2f}, {r.ci_high:+.2f}]", f"{r.p_value:.2g}", r.n)
         for r in frame.itertuples()
     ]  # fmt: skip
-    printing.table(rows, ("layer", "variant", "metric", a, b, "difference", "95 % interval", "p", "n"))
+    printing.table(rows, ("command", "layer", "variant", "metric", a, b, "difference", "95 % interval", "p", "n"))
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"compare_{a}_{b}.csv"
     frame.to_csv(path, index=False)
-    click.echo(f"\nhits: exact McNemar; mean IoU: sign-flip permutation; p is not corrected for many tests. wrote {path}")
+    click.echo(f"\nhits: exact McNemar; means: sign-flip permutation; p is not corrected for many tests. wrote {path}")
 
 
 def every_pair(runs: Path, out: Path, data: str | None, chosen: "list[Table]", seed: int) -> None:
     """Write ``pairs_NN.csv`` for each table; print how many pairs differ, and the smallest tables whole."""
     from evaluators import compare, tables
 
-    found = tables.one_data_set(tables.measured(runs, "localize"), data)
+    found = tables.by_command((t.command for t in chosen), runs, data)
     out.mkdir(parents=True, exist_ok=True)
     for table in chosen:
-        frame = compare.pairs(table, found, seed)
+        frame = compare.pairs(table, found[table.command], seed)
         if frame.empty:
             continue
         path = out / tables.file_name(table).replace("table_", "pairs_")
         frame.to_csv(path, index=False)
         real = int((frame["p_holm"] < 0.05).sum())
-        click.echo(f"Table {table.name}: {real} of {len(frame)} pairs differ (exact McNemar, Holm-corrected, p < 0.05). wrote {path}")
+        tests = "exact McNemar of hits, sign flips of means; Holm-corrected, p < 0.05"
+        click.echo(f"Table {table.name}: {real} of {len(frame)} pairs differ ({tests}). wrote {path}")
         if len(chosen) == 1:
             rows = [
                 (
@@ -113,19 +117,24 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
     """One table on the terminal: ours, the 95 % interval, and the paper's value in brackets; then its runs."""
     from evaluators import records, tables
 
-    own = tables.printed(table, filled)
+    own = tables.printed(table, filled, table.shown)
     columns = list(dict.fromkeys(own["column"]))
     runs = list(dict.fromkeys(own["run"].dropna()))
     quoted = {entry.row for entry in table.entries if entry.quoted}
     marks = {run: "*" * n for n, run in enumerate(runs)}
-    rows = []
-    for (row, metric), group in own.groupby(["row", "metric"], sort=False):
-        cells = {c.column: c for c in group.itertuples()}
-        rows.append(
-            [f"{row} (quoted)" if row in quoted else row, metric, *(_cell(cells[c], marks) if c in cells else None for c in columns)]
-        )
+    cells = {(c.row, c.metric, c.column): c for c in own.itertuples()}
+    names = {row: f"{row} (quoted)" if row in quoted else row for row in own["row"]}
+
+    def found(*where: str) -> str | None:
+        return _cell(cells[where], marks) if where in cells else None
+
     click.echo(f"\nTable {table.name}. {table.title}. Percent: ours [95 % interval] (paper)")
-    printing.table(rows, ("", "metric", *columns))
+    metrics = list(dict.fromkeys(own["metric"]))
+    if columns == [""]:  # the metrics stand beside each other
+        printing.table([(name, *(found(row, m, "") for m in metrics)) for row, name in names.items()], ("", *metrics))
+    else:
+        lines = [(row, m) for row, m in dict.fromkeys(zip(own["row"], own["metric"]))]
+        printing.table([(names[row], m, *(found(row, m, c) for c in columns)) for row, m in lines], ("", "metric", *columns))
     for run in runs:
         made, n = records.load(Path(run)), own[own["run"] == run]["n"].max()
         how = f"protocol {made['protocol']['name']}, {made['preprocessing']} preprocessing"

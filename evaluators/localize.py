@@ -1,14 +1,18 @@
 """Weakly supervised localization: maps to boxes to records, and records to loc1, loc5 and GT-known."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from camcore import variants
 from evaluators import boxes, heatmaps
+from evaluators import records as stored
 from evaluators.types import Cell, Localization, Protocol, Sample
 
-METRICS = ("loc1", "loc5", "gtknown")
+HITS = ("loc1", "loc5", "gtknown")
+METRICS = (*HITS, "mean IoU", "degenerate")
 HIT = 0.5  # an IoU of at least this is a hit
 
 
@@ -46,6 +50,19 @@ def hits(records: pd.DataFrame) -> pd.DataFrame:
     hit = records["iou"].to_numpy() >= HIT
     first, among = top5[:, 0] == labels, (top5 == labels[:, None]).any(1)
     return pd.DataFrame({"loc1": hit & first, "loc5": hit & among, "gtknown": hit}, index=records.index)
+
+
+def canonical(cell: Cell) -> Cell:
+    """The cell as records name it."""
+    return cell._replace(variant=variants.canonical(cell.layer, cell.variant))
+
+
+def outcomes(run: Path) -> list[pd.DataFrame]:
+    """Per image and cell, keyed as records: the three hits, the IoU in percent, and whether the map is degenerate."""
+    frame = stored.read(run)
+    if frame.empty:
+        return []
+    return [frame[stored.KEY].join(hits(frame)).assign(**{"mean IoU": 100 * frame["iou"], "degenerate": frame["degenerate"]})]
 
 
 def reduce(records: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Protocols are data: a YAML file with every field of `Protocol`, shipped or the user's own."""
+"""Protocols are data: YAML files of what differs from ``paper``, shipped or the user's own, with a section a command."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from evaluators.types import CHOICES, Protocol
+from evaluators.types import CHOICES, PROTOCOLS, MapProtocol
 
 _FOLDER = resources.files("configs") / "protocols"
+_LISTS = ("grabcut", "grabcut_methods")
 
 
 def names() -> list[str]:
@@ -18,26 +19,37 @@ def names() -> list[str]:
     return sorted(Path(entry.name).stem for entry in _FOLDER.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load(name: str, overrides: Mapping[str, str] | None = None) -> Protocol:
-    """Protocol `name` (or ``FILE.yaml``), single fields replaced by `overrides` (their text, read as YAML).
+def load(name: str, overrides: Mapping[str, str] | None = None, command: str = "localize") -> Any:
+    """Protocol `name` (or ``FILE.yaml``) of `command`, single fields replaced by `overrides` (their text, read as YAML).
 
-    Raises `ValueError` naming the field, the bad value and what is accepted.
+    The result is of the command's type in `evaluators.types.PROTOCOLS`. Raises `ValueError` naming the field,
+    the bad value and what is accepted.
     """
     if name.endswith((".yaml", ".yml")):
-        text, origin, title = read_text(name, "protocol"), name, name
+        text, origin = read_text(name, "protocol"), name
     elif name in names():
-        text, origin, title = (_FOLDER / f"{name}.yaml").read_text(), f"protocol {name}", name
+        text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"protocol {name}"
     else:
         raise ValueError(f"unknown protocol {name!r}; known: {', '.join(names())} (or FILE.yaml)")
-    values = parse_yaml(text, origin)
-    if not isinstance(values, dict) or "name" in {**values, **(overrides or {})}:
-        raise ValueError(f"{origin}: expected a mapping of protocol fields; its name is the file's")
-    if title == name and title not in names():  # a user's own file says what differs from the paper's
-        values = {**yaml.safe_load((_FOLDER / "paper.yaml").read_text()), **values}
+    kind = PROTOCOLS[command]
+    base = _section(yaml.safe_load((_FOLDER / "paper.yaml").read_text()), command, kind, "protocol paper")
+    values = {**base, **_section(parse_yaml(text, origin), command, kind, origin)}
+    if "name" in (overrides or {}):
+        raise ValueError(f"{origin}: name cannot be set; its name is the file's")
     given = {key: parse_yaml(text, f"--set {key}={text}") for key, text in (overrides or {}).items()}
     changed = {key: value for key, value in given.items() if values.get(key) != value}
-    title += "".join(f", {key}={value}" for key, value in changed.items())
-    return Protocol(**_checked({"name": title, **values, **given}, origin))
+    title = name + "".join(f", {key}={value}" for key, value in changed.items())
+    return kind(**_checked({"name": title, **values, **given}, command, kind, origin))
+
+
+def _section(content: Any, command: str, kind: type[MapProtocol], origin: str) -> dict[str, Any]:
+    """What a file says of `command`: its own fields at the top, and those in the command's section."""
+    sections = {key: value for key, value in content.items() if key in PROTOCOLS} if isinstance(content, dict) else {}
+    if not isinstance(content, dict) or "name" in content or not all(isinstance(s, dict) for s in sections.values()):
+        raise ValueError(f"{origin}: expected a mapping of protocol fields, with a section a command; its name is the file's")
+    found = {**{key: value for key, value in content.items() if key not in sections}, **sections.get(command, {})}
+    _known(found, command, kind, origin)
+    return found
 
 
 def read_text(name: str, kind: str) -> str:
@@ -55,23 +67,32 @@ def parse_yaml(text: str, origin: str) -> Any:
         raise ValueError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
 
 
-def _checked(values: dict[str, Any], origin: str) -> dict[str, Any]:
-    fields = {f.name for f in dataclasses.fields(Protocol)}
-    for key, value in values.items():
+def _known(values: Mapping[str, Any], command: str, kind: type[MapProtocol], origin: str) -> None:
+    fields = {f.name for f in dataclasses.fields(kind)}
+    for key in values:
         if key not in fields:
-            raise ValueError(f"{origin}: unknown field {key!r}; known: {', '.join(sorted(fields - {'name'}))}")
+            raise ValueError(f"{origin}: unknown field {key!r} of {command}; known: {', '.join(sorted(fields - {'name'}))}")
+
+
+def _number(value: Any, low: float, high: float, whole: bool = False) -> bool:
+    kinds = int if whole else int | float
+    return isinstance(value, kinds) and not isinstance(value, bool) and low <= value < high
+
+
+def _checked(values: dict[str, Any], command: str, kind: type[MapProtocol], origin: str) -> dict[str, Any]:
+    _known(values, command, kind, origin)
+    for key, value in values.items():
         if key in CHOICES and value not in CHOICES[key]:
             raise ValueError(f"{origin}: {key} is {value!r}; accepted: {', '.join(CHOICES[key])}")
-    if missing := fields - set(values):
-        raise ValueError(f"{origin}: field {min(missing)!r} is missing")
-    for key in ("grabcut", "grabcut_methods"):
-        value = values[key] if isinstance(values[key], list | tuple) else [values[key]] if values[key] else []
-        if not all(isinstance(v, str) for v in value):
-            raise ValueError(f"{origin}: {key} is {values[key]!r}; accepted: a list of names, such as [S2, S1] or []")
-        values[key] = tuple(value)
-    threshold = values["threshold"]
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold < 1:
-        raise ValueError(f"{origin}: threshold is {threshold!r}; accepted: a number from 0 to below 1")
+        if key in _LISTS:
+            listed = value if isinstance(value, list | tuple) else [value] if value else []
+            if not all(isinstance(v, str) for v in listed):
+                raise ValueError(f"{origin}: {key} is {value!r}; accepted: a list of names, such as [S2, S1] or []")
+            values[key] = tuple(listed)
+    if not _number(values.get("threshold", 0), 0, 1):
+        raise ValueError(f"{origin}: threshold is {values['threshold']!r}; accepted: a number from 0 to below 1")
+    if not _number(values.get("steps", 0), 0, 1e6, whole=True):
+        raise ValueError(f"{origin}: steps is {values['steps']!r}; accepted: a whole number, 0 for one a row of the grid")
     if values["style"] and values["view"] != "resize":
         raise ValueError(f"{origin}: style {values['style']} shows one view; it needs view resize, not {values['view']}")
     return values

@@ -1,5 +1,7 @@
 """A run's folder: ``run.json``, which says what determined the numbers, and ``records/*.parquet``.
 
+Another kind of row in the same run is in ``records-<kind>/``.
+
 Parts are written under a temporary name and renamed, so a run killed at any moment loses at most the
 records of the last 30 seconds and never holds half a part.
 """
@@ -62,22 +64,22 @@ class Writer:
         self.rows, self.images, self.last = [], 0, time.monotonic()
 
 
-def read(run: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """All records of a run, in the order of image and cell; empty if there are none yet."""
-    parts = sorted((run / "records").glob("*.parquet"))
+def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> pd.DataFrame:
+    """All records of a run, in the order of image and cell; empty if there are none yet. `kind` is their folder."""
+    parts = sorted((run / kind).glob("*.parquet"))
     if not parts:
         return pd.DataFrame(columns=columns)
     try:
         frame = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns).to_pandas()
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{run / 'records'}: a part is not Parquet; delete it and run again: {error}") from None
+        raise ValueError(f"{run / kind}: a part is not Parquet; delete it and run again: {error}") from None
     # Two processes may have measured into one folder: what they both measured is the same, and counts once.
     return frame.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
 
 
-def done(run: Path) -> dict[Cell, set[str]]:
+def done(run: Path, kind: str = "records") -> dict[Cell, set[str]]:
     """The images that each cell already holds."""
-    frame = read(run, KEY)
+    frame = read(run, KEY, kind)
     groups = frame.groupby(["method", "layer", "variant"])["image_id"]
     return {Cell(*map(str, key)): set(images) for key, images in groups}
 
@@ -117,7 +119,7 @@ def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any]) -> di
     Raises `ValueError` when the folder holds a run whose identity differs: it names the field and a free
     folder. Records of another protocol, data set or network must never mix.
     """
-    described, recorded = (run / "run.json").is_file(), any((run / "records").glob("*.parquet"))
+    described, recorded = (run / "run.json").is_file(), any(run.glob("records*/*.parquet"))
     if recorded and not described:
         raise ValueError(f"{run} holds records but no run.json to say what they are; choose another folder: --out {free(run)}")
     if recorded:  # a run that failed before its first record claims nothing

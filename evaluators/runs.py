@@ -18,7 +18,7 @@ from camcore.networks import Network
 from camcore.variants import canonical
 from evaluators import localize
 from evaluators.records import Writer
-from evaluators.types import Cell, Localization, Protocol, Sample
+from evaluators.types import Cell, Localization, MapProtocol, Protocol, Sample
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,7 +29,7 @@ class Plan:
     """What one invocation computes: every cell of every sample, `batch` images at a time."""
 
     network: Network
-    protocol: Protocol
+    protocol: MapProtocol
     cells: tuple[Cell, ...]
     cams: Mapping[str, maps.Method]
     batch_size: int
@@ -48,7 +48,7 @@ class Plan:
 
 def plan(
     network: Network,
-    protocol: Protocol,
+    protocol: MapProtocol,
     cells: Sequence[Cell],
     methods: Sequence[str] = (),
     device: str = "cpu",
@@ -81,32 +81,44 @@ def ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], 
             future.cancel()
 
 
+def grids(
+    plan: Plan, images: torch.Tensor, targets: torch.Tensor, cells: Sequence[Cell], real: int
+) -> tuple[dict[Cell, torch.Tensor], torch.Tensor]:
+    """Each cell's maps in [0, 1], ``(B,g,g)``, of squashed ``images (B,3,g,g) uint8``, and logits ``(B,crops,K)``.
+
+    Each crop's map is of the target's logit in that crop. Images from `real` on are padding.
+    """
+    network, view = plan.network, plan.view
+    layers = [network.layer(n) for n in dict.fromkeys(n for c in cells for n in c.layer.split("+"))]
+    pairs = {(c.method, n) for c in cells for n in c.layer.split("+")}
+    inputs = network.prepare(views.cut(images.to(plan.device), view))
+    asked = targets.to(plan.device).repeat_interleave(view.crops)
+    rows = real * view.crops
+    chunks = []
+    for at in range(0, len(inputs), plan.batch_size):
+        part = slice(at, at + plan.batch_size)
+        left = min(max(rows - at, 0), plan.batch_size)
+        chunks.append(maps.compute(network.module, inputs[part], asked[part], layers, plan.cams, plan.protocol.gradient, pairs, left))
+    logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
+    raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
+    found = _styled(plan, cells, raw) if plan.protocol.style else _combined(plan, cells, raw)
+    return dict(zip(cells, found)), logits
+
+
 def image_maps(
     plan: Plan, images: torch.Tensor, targets: torch.Tensor, cells: Sequence[Cell] | None = None, real: int | None = None
 ) -> tuple[dict[Cell, np.ndarray], np.ndarray]:
     """Each cell's uint8 maps ``(B,g,g)`` of squashed ``images (B,3,g,g) uint8``, and the top 5 ``(B,5)``.
 
     `cells` are the plan's unless given. Images from `real` on are padding. A network of fewer than five
-    classes has -1 in the places it lacks.
-
-    The crops' logits are summed; each crop's map is of the target's logit in that crop.
+    classes has -1 in the places it lacks. The crops' logits are summed.
     """
-    network, view, cells = plan.network, plan.view, plan.cells if cells is None else cells
-    layers = [network.layer(n) for n in dict.fromkeys(n for c in cells for n in c.layer.split("+"))]
-    pairs = {(c.method, n) for c in cells for n in c.layer.split("+")}
-    inputs = network.prepare(views.cut(images.to(plan.device), view))
-    asked = targets.to(plan.device).repeat_interleave(view.crops)
-    rows = (len(images) if real is None else real) * view.crops
-    chunks = []
-    for at in range(0, len(inputs), plan.batch_size):
-        part = slice(at, at + plan.batch_size)
-        left = min(max(rows - at, 0), plan.batch_size)
-        chunks.append(maps.compute(network.module, inputs[part], asked[part], layers, plan.cams, plan.protocol.gradient, pairs, left))
-    logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops)).sum(1)
+    cells = plan.cells if cells is None else cells
+    found, logits = grids(plan, images, targets, cells, len(images) if real is None else real)
+    logits = logits.sum(1)
     top5 = torch.nn.functional.pad(logits.topk(min(5, logits.shape[1])).indices, (0, max(0, 5 - logits.shape[1])), value=-1)
-    raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
-    grids = [fusion.to_bytes(m) for m in (_styled(plan, cells, raw) if plan.protocol.style else _combined(plan, cells, raw))]
-    return dict(zip(cells, torch.stack(grids).cpu().numpy())), top5.cpu().numpy()  # one transfer for all
+    together = torch.stack([fusion.to_bytes(m) for m in found.values()])
+    return dict(zip(cells, together.cpu().numpy())), top5.cpu().numpy()  # one transfer for all
 
 
 def _combined(plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -142,13 +154,33 @@ class Decoded:
     bgr: np.ndarray | None
 
 
-def decode(plan: Plan, sample: Sample) -> Decoded:
+def decode(plan: Plan, sample: Sample, coloured: bool = False) -> Decoded:
     image = views.read_image(sample.path)
-    bgr = np.asarray(image)[..., ::-1].copy() if any(map(plan.protocol.grabs, plan.cells)) else None
+    bgr = np.asarray(image)[..., ::-1].copy() if coloured else None
     return Decoded(sample, views.squash(image, plan.view.grid), image.size, bgr)
 
 
+def batches(plan: Plan, samples: Sequence[Sample], coloured: bool = False) -> Iterator[tuple[list[Decoded], torch.Tensor, torch.Tensor]]:
+    """``(pictures, images (B,3,g,g) uint8, labels (B,))``, decoded ahead in threads.
+
+    The last batch is padded with its last image, so the network always sees the same shape and an
+    image's records do not depend on its neighbours.
+    """
+    cv2.setNumThreads(1)  # the pool's threads are the parallelism
+    with ThreadPoolExecutor(plan.workers) as readers:
+        pictures = ahead(readers, partial(decode, plan, coloured=coloured), samples, 2 * plan.batch)
+        while batch := list(itertools.islice(pictures, plan.batch)):
+            padded = batch + [batch[-1]] * (plan.batch - len(batch))
+            yield batch, torch.from_numpy(np.stack([d.squashed for d in padded])), torch.tensor([d.sample.label for d in padded])
+
+
 Missing = Mapping[str, set[Cell]]  # by image_id
+
+
+def needed(cells: Sequence[Cell], batch: Sequence[Decoded], *missing: Missing) -> list[Cell]:
+    """The `cells` that any image of the batch lacks."""
+    lacking = set().union(*(m.get(d.sample.image_id, set()) for d in batch for m in missing))
+    return [cell for cell in cells if cell in lacking]
 
 
 def measure(
@@ -159,36 +191,30 @@ def measure(
     tick: Callable[[], Any],
     unsaved: tuple[Path, Missing] | None = None,
 ) -> None:
-    """Compute and write the `missing` cells of each sample; `tick` is called after each image.
+    """Localize: compute and write the `missing` cells of each sample; `tick` is called after each image.
 
-    The last batch is padded with its last image, so the network always sees the same shape and an
-    image's records do not depend on its neighbours. `unsaved` is a folder and the maps it lacks.
+    `unsaved` is a folder and the maps it lacks.
     """
-    cv2.setNumThreads(1)  # the pool's threads are the parallelism
     folder, pictured = unsaved or (None, {})
+    protocol = plan.protocol
+    assert isinstance(protocol, Protocol)
 
     def grade(job: tuple[Decoded, dict[Cell, np.ndarray], list[int]]) -> list[Localization]:
-        decoded, grids, top5 = job
+        decoded, found, top5 = job
         image_id = decoded.sample.image_id
         if folder:
-            save_maps(folder, image_id, {cell: grids[cell] for cell in pictured.get(image_id, ())})
-        unscored = {cell: grid for cell, grid in grids.items() if cell in missing[image_id]}
-        return localize.score(decoded.sample, decoded.size, unscored, top5, plan.protocol, decoded.bgr)
+            save_maps(folder, image_id, {cell: found[cell] for cell in pictured.get(image_id, ())})
+        unscored = {cell: grid for cell, grid in found.items() if cell in missing[image_id]}
+        return localize.score(decoded.sample, decoded.size, unscored, top5, protocol, decoded.bgr)
 
-    def jobs(pictures: Iterator[Decoded]) -> Iterator[tuple[Decoded, dict[Cell, np.ndarray], list[int]]]:
-        while batch := list(itertools.islice(pictures, plan.batch)):
-            padded = batch + [batch[-1]] * (plan.batch - len(batch))
-            images = torch.from_numpy(np.stack([d.squashed for d in padded]))
-            names = [d.sample.image_id for d in batch]
-            needed = set().union(*(missing[n] for n in names), *(pictured.get(n, set()) for n in names))
-            cells = [cell for cell in plan.cells if cell in needed]
-            grids, top5 = image_maps(plan, images, torch.tensor([d.sample.label for d in padded]), cells, len(batch))
+    def jobs() -> Iterator[tuple[Decoded, dict[Cell, np.ndarray], list[int]]]:
+        for batch, images, labels in batches(plan, samples, any(map(protocol.grabs, plan.cells))):
+            found, top5 = image_maps(plan, images, labels, needed(plan.cells, batch, missing, pictured), len(batch))
             for i, decoded in enumerate(batch):
-                yield decoded, {cell: grid[i] for cell, grid in grids.items()}, top5[i].tolist()
+                yield decoded, {cell: grid[i] for cell, grid in found.items()}, top5[i].tolist()
 
-    with ThreadPoolExecutor(plan.workers) as readers, ThreadPoolExecutor(plan.workers) as scorers:
-        pictures = ahead(readers, partial(decode, plan), samples, 2 * plan.batch)
-        for records in ahead(scorers, grade, jobs(pictures), 2 * plan.batch):
+    with ThreadPoolExecutor(plan.workers) as scorers:
+        for records in ahead(scorers, grade, jobs(), 2 * plan.batch):
             writer.add(records)
             tick()
 

@@ -32,6 +32,25 @@ def share_interval(percent: float, n: int, confidence: float = CONFIDENCE) -> tu
     return 100 * float(low) / n, 100 * float(high) / n
 
 
+def describe(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[float, float, float, int]:
+    """``(value, low, high, n)`` of one outcome an image: a share in percent of bool, a mean of float.
+
+    A mean's interval is the bootstrap's percentile interval; of thousands of images its limit, the normal
+    one, since their means are drawn from it to three digits (Efron and Tibshirani 1993, chapter 13).
+    """
+    n = len(values)
+    if values.dtype == bool:
+        share = 100 * float(values.mean())
+        return share, *share_interval(share, n), n
+    values = values.astype(float)
+    mean = float(values.mean())
+    if n > 2000:
+        reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2) * values.std(ddof=1) / np.sqrt(n))
+        return mean, mean - reach, mean + reach, n
+    rng = np.random.default_rng(seed)
+    return mean, *_quantiles(values[rng.integers(n, size=(draws, n))].mean(1)), n
+
+
 def _quantiles(draws: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
     tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])

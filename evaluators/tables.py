@@ -1,6 +1,6 @@
 """Tables from records: each measured cell beside the paper's value. A cell that was not run stays empty."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -8,14 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from camcore.variants import canonical
-from evaluators import localize, records, stats
+from evaluators import measures, records
 from evaluators.protocols import parse_yaml, read_text
 from evaluators.types import Cell
 
 _FOLDER = resources.files("configs") / "tables"
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII")
-METRICS = {"localize": (*localize.METRICS, "degenerate")}  # by the command that measures them
 COLUMNS = ["table", "row", "metric", "column", "paper", "measured", "ci_low", "ci_high", "delta", "n", "run"]
 
 
@@ -40,18 +38,22 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """A declarative table: its `name` (the file's), title, source and entries in the paper's order."""
+    """A declarative table: its `name` (the file's), title, source and entries in the paper's order.
+
+    `shown` are metrics that the terminal shows though the paper does not print them.
+    """
 
     name: str
     title: str
     source: str
     command: str
     entries: tuple[Entry, ...]
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run reduced: its folder, its description, and per cell each metric in percent."""
+    """One run reduced: its folder, its description, and the numbers of each cell and metric (`measures.numbers`)."""
 
     folder: Path
     description: dict[str, Any]
@@ -61,6 +63,14 @@ class Measured:
     def data(self) -> dict[str, Any]:
         """The data set's name, root and fingerprint."""
         return self.description["data"] | self.description["dataset"]
+
+    @property
+    def cells(self) -> list[Cell]:
+        return list(dict.fromkeys(Cell(*map(str, key[:3])) for key in self.numbers.index))
+
+    def rank(self, cell: Cell, metric: str) -> tuple[bool, int]:
+        """The order in which runs are preferred: the unchanged ``paper`` protocol, then most images in the cell."""
+        return self.description["protocol"]["name"] != "paper", -int(self.numbers.loc[(*cell, metric), "n"])
 
     @property
     def newest(self) -> str:
@@ -86,15 +96,15 @@ def load(name: str) -> Table:
     missing = [k for k in needed if not isinstance(content, dict) or k not in content]
     if missing:
         raise ValueError(f"{origin}: {missing[0]!r} is missing; a table needs {', '.join(needed)}")
-    if content["command"] not in METRICS:
-        raise ValueError(f"{origin}: command is {content['command']!r}; accepted: {', '.join(METRICS)}")
-    known = METRICS[content["command"]]
-    for metric in [*content["metrics"], *content.get("also", [])]:
+    if content["command"] not in measures.METRICS:
+        raise ValueError(f"{origin}: command is {content['command']!r}; accepted: {', '.join(measures.METRICS)}")
+    known = measures.METRICS[content["command"]]
+    for metric in [*content["metrics"], *content.get("also", []), *content.get("shown", [])]:
         if metric not in known:
             raise ValueError(f"{origin}: unknown metric {metric!r}; known: {', '.join(known)}")
     stem = Path(name).stem
     entries = tuple(entry for row in content["rows"] for entry in _entries(stem, content, row, origin))
-    return Table(stem, content["title"], content["source"], content["command"], entries)
+    return Table(stem, content["title"], content["source"], content["command"], entries, tuple(content.get("shown", ())))
 
 
 def _entries(name: str, content: dict[str, Any], row: dict[str, Any], origin: str) -> list[Entry]:
@@ -110,17 +120,18 @@ def _entries(name: str, content: dict[str, Any], row: dict[str, Any], origin: st
             spec = {"variant": "", **(part or {}), **(row.get("cell") or {})}
             if strange := set(spec) - set(Cell._fields):
                 raise ValueError(f"{origin}: row {row.get('row')!r}: unknown {min(strange)!r}; a cell has {', '.join(Cell._fields)}")
-            cell = _cell(spec, origin) if {"method", "layer"} <= set(spec) else None
+            cell = _cell(spec, content["command"], origin) if {"method", "layer"} <= set(spec) else None
             if cell or paper is not None:
                 printed = metric in content["metrics"]
                 found.append(Entry(name, str(row["row"]), metric, str(column), paper, content["command"], cell, quoted, printed))
     return found
 
 
-def _cell(spec: dict[str, Any], origin: str) -> Cell:
+def _cell(spec: dict[str, Any], command: str, origin: str) -> Cell:
     """The cell as records name it. Raises `ValueError` for a key or a variant that means nothing."""
     try:
-        return Cell(str(spec["method"]), str(spec["layer"]), canonical(str(spec["layer"]), str(spec["variant"])))
+        cell: Cell = measures.EVALUATORS[command].canonical(Cell(str(spec["method"]), str(spec["layer"]), str(spec["variant"])))
+        return cell
     except ValueError as error:
         raise ValueError(f"{origin}: {error}") from None
 
@@ -129,24 +140,27 @@ def measured(runs: Path, command: str) -> list[Measured]:
     """Every run of `command` below `runs` that has records, reduced; the newest first."""
     found = []
     for folder, description in records.find(runs):
-        if description["command"] == command and len(frame := records.read(folder)):
-            found.append(Measured(folder, description, localize.reduce(frame)))
+        if description["command"] == command and (frames := measures.outcomes(folder, command)):
+            found.append(Measured(folder, description, measures.numbers(frames)))
     found.sort(key=lambda m: m.newest, reverse=True)
     return found
 
 
-def one_data_set(found: Sequence[Measured], data: str | None) -> list[Measured]:
-    """Only the runs on one data set: `data` (its name or folder), or else that of the newest run."""
-    if not found:
-        return []
-    if data is None:
-        chosen = max(found, key=lambda m: m.newest).data["fingerprint"]
-        return [m for m in found if m.data["fingerprint"] == chosen]
-    kept = [m for m in found if data in (m.data["name"], m.data["root"], m.data["fingerprint"])]
-    if not kept:
-        known = ", ".join(sorted({m.data["name"] for m in found}))
-        raise ValueError(f"no run on data {data!r}; the runs are on: {known}")
-    return kept
+def by_command(commands: Iterable[str], runs: Path, data: str | None = None) -> dict[str, list[Measured]]:
+    """The runs of each command on one data set, newest first: `data` (its name or folder), or else the newest run's.
+
+    Raises `ValueError` when runs were found, but none on `data`.
+    """
+    found = {command: measured(runs, command) for command in dict.fromkeys(commands)}
+    known = {m.data["name"] for of_command in found.values() for m in of_command}
+    chosen = {}
+    for command, of_command in found.items():
+        newest = of_command[0].data["fingerprint"] if of_command else None
+        wanted = (newest,) if data is None else (data,)
+        chosen[command] = [m for m in of_command if {m.data["fingerprint"], m.data["name"], m.data["root"]} & set(wanted)]
+    if data is not None and known and not any(chosen.values()):
+        raise ValueError(f"no run on data {data!r}; the runs are on: {', '.join(sorted(known))}")
+    return chosen
 
 
 def fill(entry: Entry, found: Sequence[Measured]) -> dict[str, Any]:
@@ -156,27 +170,25 @@ def fill(entry: Entry, found: Sequence[Measured]) -> dict[str, Any]:
     """
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {"table": entry.table, "row": entry.row, "metric": entry.metric, "column": entry.column, "paper": entry.paper}
-    holding = [run for run in found if entry.cell is not None and entry.cell in run.numbers.index]
+    holding = [run for run in found if entry.cell is not None and (*entry.cell, entry.metric) in run.numbers.index]
     if holding:
-        run = min(holding, key=lambda r: (r.description["protocol"]["name"] != "paper", -r.numbers.loc[entry.cell, "n"]))
-        numbers = run.numbers.loc[entry.cell]
-        value, n = float(numbers[entry.metric]), int(numbers["n"])
-        low, high = stats.share_interval(value, n)
+        run = min(holding, key=lambda r: r.rank(entry.cell, entry.metric))  # type: ignore[arg-type]  # it has a cell
+        value, low, high, n = run.numbers.loc[(*entry.cell, entry.metric)]  # type: ignore[misc]
         delta = None if entry.paper is None else value - entry.paper
-        row |= {"measured": value, "ci_low": low, "ci_high": high, "delta": delta, "n": n, "run": str(run.folder)}
+        row |= {"measured": value, "ci_low": low, "ci_high": high, "delta": delta, "n": int(n), "run": str(run.folder)}
     return row
 
 
 def cells(tables: Sequence[Table], runs: Path, data: str | None = None) -> pd.DataFrame:
     """Every entry of `tables` as a row, columns `COLUMNS`, percent."""
-    by_command = {c: one_data_set(measured(runs, c), data) for c in {t.command for t in tables}}
-    rows = [fill(entry, by_command[table.command]) for table in tables for entry in table.entries]
+    found = by_command((t.command for t in tables), runs, data)
+    rows = [fill(entry, found[table.command]) for table in tables for entry in table.entries]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 
 
-def printed(table: Table, filled: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``cells.csv`` that the paper's table prints."""
-    metrics = {entry.metric for entry in table.entries if entry.printed}
+def printed(table: Table, filled: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of ``cells.csv`` that the paper's table prints, and those of `further` metrics."""
+    metrics = {entry.metric for entry in table.entries if entry.printed} | set(further)
     return filled[(filled["table"] == table.name) & filled["metric"].isin(metrics)]
 
 

@@ -63,19 +63,57 @@ class Localization:
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """Every choice that moves a number but is not the method. Sources: protocol.md section 1.
+class Occlusion:
+    """One image's outcome when a cell's map says what to hide: a row of ``records/`` of `camx occlude`.
+
+    `variant` is the map's, then ``area=0.1`` where a share of the pixels is hidden and not what exceeds the
+    threshold, then ``random`` where the mask was moved to a random place. `occluded` is the share of the
+    image hidden, 0 to 1. Scores are probabilities of the label, logits the label's, summed over crops; ranks
+    are the label's, 1 for the first choice. An image that the network does not recognise passes unchanged.
+    """
+
+    image_id: str
+    label: int
+    method: str
+    layer: str
+    variant: str
+    rank_before: int
+    rank_after: int
+    score_before: float
+    score_after: float
+    logit_before: float
+    logit_after: float
+    occluded: float
+    degenerate: bool
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One image's deletion or insertion curve in one cell: a row of ``records-deletion/`` or ``records-insertion/``.
+
+    `scores` are the label's probabilities after 0, 1, ... steps, `area` the area below them (0 to 1). An image
+    that the network does not recognise, or an empty map, has no curve: `scores` is empty, `area` not a number.
+    """
+
+    image_id: str
+    label: int
+    method: str
+    layer: str
+    variant: str
+    rank_before: int
+    area: float
+    scores: tuple[float, ...]
+    degenerate: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapProtocol:
+    """How maps are made, whatever is measured on them. Sources: protocol.md section 1.
 
     view            resize: one squashed view of the network's input; ten-crop: the authors' ten crops
     preprocessing   paper: Caffe's BGR form for VGG16's weights from a file; model: the network's own
     gradient        next: at the next max-pool's output, upsampled (the authors'); own: at the activation
     normalisation   max: divided by the maximum (the authors'); minmax
-    interpolation   how the uint8 map is resized to the image: cubic (the authors') or linear
-    threshold       share of 255 above which a pixel of the resized uint8 map is object
-    box             rectangle: the largest bounding rectangle (the authors'); contour: the largest contour
-    iou             inclusive: widths and heights count +1 (the authors'); exact
-    grabcut         layers whose thresholded map GrabCut grows into a connected region (the paper: S2, S1)
-    grabcut_methods for which methods (the paper says LayerCAM)
     style           another package whose way of making maps is followed (camcore/styles), or empty
     """
 
@@ -84,19 +122,52 @@ class Protocol:
     preprocessing: str
     gradient: Literal["own", "next"]
     normalisation: str
+    style: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(MapProtocol):
+    """The protocol of `camx localize`: every choice that moves a number but is not the method.
+
+    interpolation   how the uint8 map is resized to the image: cubic (the authors') or linear
+    threshold       share of 255 above which a pixel of the resized uint8 map is object
+    box             rectangle: the largest bounding rectangle (the authors'); contour: the largest contour
+    iou             inclusive: widths and heights count +1 (the authors'); exact
+    grabcut         layers whose thresholded map GrabCut grows into a connected region (the paper: S2, S1)
+    grabcut_methods for which methods (the paper says LayerCAM)
+    """
+
     interpolation: str
     threshold: float
     box: str
     iou: str
     grabcut: tuple[str, ...] = ()
     grabcut_methods: tuple[str, ...] = ()
-    style: str = ""
 
     def grabs(self, cell: Cell) -> bool:
         """Whether GrabCut refines this cell; never a fused one."""
         return cell.layer in self.grabcut and cell.method in self.grabcut_methods
 
 
+@dataclass(frozen=True, kw_only=True)
+class OcclusionProtocol(MapProtocol):
+    """The protocol of `camx occlude`. Sources: protocol.md section 2; RISE (Petsiuk et al. 2018) for the curves.
+
+    threshold       share of the map's maximum above which a pixel is hidden
+    fill            what hides it: mean (zero after the means are subtracted), black, blur
+    score           the label's probability: sum (softmax of the crops' summed logits), mean (of their softmaxes)
+    start           what an insertion curve starts from: blur (RISE's), mean or black; deletion ends at `fill`
+    steps           steps of a curve; 0 is RISE's, as many as the grid has rows
+    """
+
+    threshold: float
+    fill: str
+    score: str
+    start: str
+    steps: int
+
+
+PROTOCOLS: dict[str, type[MapProtocol]] = {"localize": Protocol, "occlude": OcclusionProtocol}
 CHOICES: dict[str, tuple[str, ...]] = {
     "view": ("resize", "ten-crop"),
     "preprocessing": ("paper", "model"),
@@ -106,4 +177,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "box": ("rectangle", "contour"),
     "iou": ("inclusive", "exact"),
     "style": ("", "pytorch-grad-cam", "torch-cam"),
+    "fill": ("mean", "black", "blur"),
+    "start": ("mean", "black", "blur"),
+    "score": ("sum", "mean"),
 }

@@ -52,7 +52,7 @@ def test_cells_can_be_added_and_nothing_is_measured_twice(camx, small, tmp_path)
     frame = records.read(run)
     assert len(frame) == 12
     assert set(frame["layer"]) == {"S5", "S5+S4+S3"}
-    assert "6 of them done before" in camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5").stdout
+    assert "6 of 6 images done before" in camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5").stdout
     assert len(records.read(run)) == 12
 
 
@@ -164,7 +164,7 @@ def test_the_default_is_the_paper_s_protocol_and_every_cheap_cell(camx, small, t
     camx("tables")
     cells = pd.read_csv(tmp_path / "results/tables/cells.csv")
     assert sorted(p.name for p in (tmp_path / "results/tables").iterdir()) == [
-        "cells.csv", "table_01.csv", "table_02.csv", "table_03.csv", "table_04.csv", "table_05.csv", "table_12.csv"
+        "cells.csv", "table_01.csv", "table_02.csv", "table_03.csv", "table_04.csv", "table_05.csv", "table_06.csv", "table_12.csv"
     ]  # fmt: skip
     assert cells[(cells["row"] == "c-MWP") & (cells["metric"] == "loc1")]["n"].tolist() == [1]
 

@@ -35,11 +35,26 @@ def test_an_override_is_in_the_name():
 
 def test_overrides_and_files(tmp_path):
     assert protocols.load("single", {"gradient": "own", "threshold": "0.2"}).threshold == 0.2
-    (tmp_path / "mine.yaml").write_text((protocols._FOLDER / "single.yaml").read_text().replace("0.15", "0.3"))
-    assert protocols.load(str(tmp_path / "mine.yaml")).threshold == 0.3
+    (tmp_path / "mine.yaml").write_text("threshold: 0.3\nocclude: {fill: blur}\n")
+    mine = protocols.load(str(tmp_path / "mine.yaml"))
+    assert (mine.threshold, mine.view, mine.grabcut) == (0.3, "ten-crop", ("S2", "S1"))
+    mine = protocols.load(str(tmp_path / "mine.yaml"), command="occlude")
+    assert (mine.threshold, mine.fill, mine.score) == (0.3, "blur", "sum")
+    (tmp_path / "mine.yaml").write_text("box: contour\n")
+    with pytest.raises(ValueError, match="unknown field 'box' of occlude; known: fill"):
+        protocols.load(str(tmp_path / "mine.yaml"), command="occlude")
     (tmp_path / "mine.yaml").write_text("gradient: own\n")
     mine, paper = protocols.load(str(tmp_path / "mine.yaml")), protocols.load("paper")
     assert {k for k in vars(mine) if vars(mine)[k] != vars(paper)[k]} == {"name", "gradient"}
+
+
+def test_occlusion_is_as_protocol_md_says():
+    paper, single = (protocols.load(name, command="occlude") for name in ("paper", "single"))
+    assert (paper.threshold, paper.fill, paper.score, paper.view) == (0.7, "mean", "sum", "ten-crop")
+    assert {k for k in vars(paper) if vars(paper)[k] != vars(single)[k]} == {"name", "view"}
+    for wrong, word in (({"fill": "grey"}, "accepted: mean, black, blur"), ({"steps": "-1"}, "whole number"), ({"steps": "2.5"}, "whole")):
+        with pytest.raises(ValueError, match=word):
+            protocols.load("paper", wrong, "occlude")
 
 
 @pytest.mark.parametrize(

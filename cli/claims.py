@@ -1,0 +1,55 @@
+"""`camx claims`: the paper's sentences against recorded runs."""
+
+from pathlib import Path
+
+import click
+
+from cli import options, printing
+
+COLOURS = {"reproduced": "green", "contradicted": "red"}
+
+
+@click.command("claims")
+@options.runs
+@options.out("claims")
+@click.option("--claim", "ids", multiple=True, help="Only this claim, with each of its comparisons; repeats.")
+@click.option("--file", "name", default="", help="FILE.yaml of claims of your own, as configs/claims.yaml.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
+@options.debug
+def command(runs: Path, out: Path, data: str | None, ids: tuple[str, ...], name: str, seed: int) -> None:
+    """Say which of the paper's comparative sentences your runs reproduce, contradict or leave undecided.
+
+    Both sides of a comparison are measured on the same images of one run: hits by the exact McNemar test, other
+    numbers by sign flips, all corrected for their number (Holm). A claim is reproduced if all its comparisons
+    are, and contradicted by one. Every comparison is written to OUT/claims.csv.
+    """
+    from evaluators import claims
+
+    known = options.checked(claims.load, name)
+    chosen = [claim for claim in known if claim.id in ids] if ids else known
+    if strange := set(ids) - {claim.id for claim in known}:
+        raise click.UsageError(f"unknown claim {min(strange)!r}; known: {', '.join(claim.id for claim in known)}")
+    frame = claims.evaluate(chosen, runs, data, seed)
+    out.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(out / "claims.csv", index=False)
+    for claim in chosen:
+        own = frame[frame["claim"] == claim.id]
+        verdict = own["verdict"].iloc[0]
+        held = (own["comparison"] == "reproduced").sum()
+        count = f" ({held} of {len(own)} comparisons)" if len(own) > 1 else ""
+        click.echo(f"\n{claim.id}  {click.style(verdict, fg=COLOURS.get(verdict))}{count}: {claim.sentence} [{claim.where}]")
+        measured = own[own["p_value"].notna()]
+        shown = measured if ids or len(measured) <= 1 else measured.loc[[measured["difference"].idxmin()]]
+        for r in shown.itertuples():
+            which = "smallest difference: " if len(shown) < len(measured) else ""
+            click.echo(
+                f"    {which}{r.metric}, {r.more} - {r.less}: {r.difference:+.2f} [{r.ci_low:+.2f}, {r.ci_high:+.2f}], "
+                f"p {r.p_value:.2g}, corrected {r.p_holm:.2g}, n={r.n:.0f}: {r.comparison}"
+            )
+        if len(measured) < len(own):
+            lacking = own[own["p_value"].isna()].iloc[0]
+            click.echo(f"    not run: {len(own) - len(measured)} of {len(own)}, such as {lacking['more']} - {lacking['less']}")
+    count = frame.drop_duplicates("claim")["verdict"].value_counts()
+    click.echo()
+    printing.table([(v, int(count.get(v, 0))) for v in claims.VERDICTS], ("verdict", "claims"))
+    click.echo(f"\nwrote {out / 'claims.csv'}")

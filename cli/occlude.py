@@ -1,0 +1,137 @@
+"""`camx occlude`: what the network loses when what a map points at is hidden, one record per image and cell."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import options, printing, running
+
+if TYPE_CHECKING:
+    from camcore.networks import Network
+    from evaluators.tables import Table
+    from evaluators.types import Cell, MapProtocol
+
+FIELDS = ("threshold", "fill", "score", "steps")  # options that stand for a protocol's field
+ROWS = ("top1", "top5", "confidence")
+
+
+@click.command("occlude")
+@options.selecting
+@options.measuring
+@click.option(
+    "--metric",
+    type=click.Choice(["occlusion", "deletion", "insertion"]),
+    default="occlusion",
+    show_default=True,
+    help="Occlusion at one threshold, or RISE's curve over all of them.",
+)
+@click.option("--threshold", type=float, help="Hide pixels above this share of the map's maximum.  [default: 0.7]")
+@click.option(
+    "--area",
+    "areas",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    multiple=True,
+    help="Hide instead this share of the pixels, the map's highest: one area for every method; repeats.",
+)
+@click.option("--random", is_flag=True, help="Also each mask at a random place: the same hole elsewhere.")
+@click.option("--fill", type=click.Choice(["mean", "black", "blur"]), help="What hides them.  [default: mean]")
+@click.option(
+    "--score",
+    type=click.Choice(["sum", "mean"]),
+    help="Confidence: softmax of the crops' summed logits, or mean of their softmaxes.  [default: sum]",
+)
+@click.option(
+    "--denominator",
+    type=click.Choice(["all", "correct"]),
+    default="all",
+    show_default=True,
+    help="Print shares of all images, or of those recognised unchanged; both are recorded.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Steps of a curve.  [default: one a row of the grid, as RISE's]")
+@options.out("occlude")
+def command(out: Path, **chosen: Any) -> None:  # fmt: skip
+    """Hide what a map points at and ask the network again: Table VI, and deletion and insertion curves.
+
+    Images that the network recognises are occluded, the others pass unchanged. Lower is better, but a bigger
+    hole also lowers the score: the share hidden stands beside each row, and --area hides the same share for all.
+
+    \b
+    camx occlude                                                 Table VI on the miniature
+    camx occlude --protocol single --area 0.1 --random           equal holes, and the same holes elsewhere
+    camx occlude --protocol single --metric deletion --sample 40 RISE's deletion curve
+    camx occlude --data ILSVRC --weights vgg16.pth               the paper's experiment
+    """
+    from evaluators import occlude, perturb, records
+
+    if chosen["areas"] and chosen["metric"] != "occlusion":
+        raise click.UsageError(f"--area is of one hole, but {chosen['metric']} goes through all areas; leave it out")
+    given = {field: str(chosen[field]) for field in FIELDS if chosen[field] is not None}
+    protocol = running.protocol("occlude", {**chosen, "overrides": {**chosen["overrides"], **given}})
+    dataset, network, device = running.load(chosen, protocol.preprocessing)
+    own, table = options.checked(choose, network, protocol, chosen["methods"], chosen["layers"], chosen["variants"], chosen["names"])
+    turns = (False, True) if chosen["random"] else (False,)
+    cells = [occlude.hole(c, area, random) for area in chosen["areas"] or (None,) for random in turns for c in own]
+    cells = list(dict.fromkeys(cells))
+    plan = running.plan(chosen, network, protocol, list(dict.fromkeys(occlude.parts(c)[0] for c in cells)), device)
+    samples = running.pick(dataset, chosen["sample"], chosen["limit"], chosen["seed"])
+    identity = running.identity("occlude", dataset, network, protocol, chosen["seed"])
+    description = records.begin(out, identity, running.invocation(chosen, plan, dataset))
+    running.announce(dataset, plan, len(samples), len(cells))
+    curve = occlude.CURVES.get(chosen["metric"])
+    loop = partial(perturb.curves, chosen["metric"]) if curve else perturb.occlude
+    running.record(out, description, samples, cells, partial(loop, plan, cells, chosen["seed"]), curve or "records")
+    if not chosen["quiet"]:
+        summary(out, cells, chosen["metric"], chosen["denominator"], table)
+
+
+def choose(
+    network: "Network",
+    protocol: "MapProtocol",
+    methods: tuple[str, ...],
+    layers: tuple[str, ...],
+    variants: tuple[str, ...],
+    names: tuple[str, ...],
+) -> "tuple[list[Cell], list[Table]]":
+    """The maps' cells asked for, and the tables they come from.
+
+    By default Table VI's, or, for a network that lacks its layer, those methods at the last layer.
+    """
+    from evaluators import cells, tables
+
+    chosen = [tables.load(name) for name in names or ("VI",)]
+    found = cells.of_tables([t for t in chosen if t.command == "occlude"], network, costly=bool(names))
+    if names and not found:
+        raise ValueError(f"no cell of table {', '.join(names)} suits {network.name}, whose layers are {', '.join(network.layers)}")
+    if methods or layers or variants or not found:
+        deepest = (next(iter(network.layers)),)
+        asked = cells.product(network, methods or ("gradcam", "gradcampp", "layercam"), layers or deepest, variants, protocol.style)
+        return [*(found if names else []), *asked], chosen if names else []
+    return found, chosen
+
+
+def summary(out: Path, cells: "list[Cell]", metric: str, denominator: str, chosen: "list[Table]") -> None:
+    """Print what the run's folder now holds of these cells, the paper's values in brackets."""
+    from evaluators import measures, occlude, tables
+
+    numbers = measures.numbers(measures.outcomes(out, "occlude"))
+    paper = {(*e.cell, e.metric): e.paper for t in chosen for e in t.entries if e.cell and e.paper}
+    suffix = "" if denominator == "all" else "-correct"
+    columns = [f"{row}{suffix}" for row in ROWS] + ["occluded", "degenerate"] if metric == "occlusion" else [metric]
+    rows = []
+    for cell in [occlude.ORIGINAL] * (metric == "occlusion") + cells:
+        line = [cell.method, cell.layer, cell.variant]
+        for column in columns:
+            found, known = numbers.loc[(*cell, column)], paper.get((*cell, column))
+            text = f"{found['value']:.2f}" + (f" ({known:.2f})" if known else "")
+            line.append(text if column in ("occluded", "degenerate") else f"{text} [{found['low']:.1f}, {found['high']:.1f}]")
+        rows.append(line)
+    n = int(max(numbers.xs(columns[0], level="metric")["n"]))
+    of = {"occlusion": f"of {'all' if denominator == 'all' else 'the recognised'} images (n={n})"}.get(metric, f"area x 100, n={n}")
+    click.echo(f"\nPercent, {of}; in brackets the paper's value and the 95 % interval.\n")
+    printing.table(rows, ("method", "layer", "variant", *columns))
+    if metric == "occlusion":
+        click.echo("\noccluded: mean share of an occluded image that was hidden; degenerate: images whose map was empty and hid nothing")
+    kind = occlude.CURVES.get(metric, "records")
+    click.echo(f"records: {out / kind}   what determined them: {out / 'run.json'}   {tables.file_name(tables.load('VI'))}: camx tables")

@@ -1,0 +1,147 @@
+"""The paper's comparative sentences, tested on recorded runs: reproduced, contradicted, undecided or not run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evaluators import measures, stats, tables
+from evaluators.protocols import parse_yaml, read_text
+from evaluators.types import Cell
+
+VERDICTS = ("reproduced", "contradicted", "undecided", "not run")
+ALPHA = 0.05
+DRAWS = 10_000  # of sign flips: fewer could not become significant after the correction for some eighty tests
+COLUMNS = [
+    "claim", "verdict", "comparison", "metric", "more", "less", "difference", "ci_low", "ci_high", "p_value", "p_holm", "n", "run",
+    "sentence", "where",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The claim that the sum over the cells `more` exceeds that over the cells `less`."""
+
+    metric: str
+    more: tuple[Cell, ...]
+    less: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence and the comparisons that all have to hold; with `at_most`, differences are to be no larger than that."""
+
+    id: str
+    sentence: str
+    where: str
+    command: str
+    comparisons: tuple[Comparison, ...]
+    at_most: float | None = None
+
+
+def load(name: str = "") -> list[Claim]:
+    """The shipped claims, or a user's ``FILE.yaml`` of that form. Raises `ValueError` naming the claim and what is wrong."""
+    text = read_text(name, "claims") if name else (resources.files("configs") / "claims.yaml").read_text()
+    content = parse_yaml(text, name or "claims.yaml")
+    if not isinstance(content, list):
+        raise ValueError(f"{name}: expected a list of claims")
+    return [_claim(entry, name or "claims.yaml") for entry in content]
+
+
+def _claim(entry: Any, origin: str) -> Claim:
+    needed = {"id", "sentence", "where", "command", "metrics", "comparisons"}
+    if not isinstance(entry, dict) or not needed <= set(entry):
+        raise ValueError(f"{origin}: a claim needs {', '.join(sorted(needed))}, but one is {entry!r}"[:300])
+    where, command = f"{origin}: claim {entry['id']}", entry["command"]
+    if strange := set(entry) - needed - {"at_most"}:
+        raise ValueError(f"{where}: unknown {min(strange)!r}; known: {', '.join(sorted(needed))}, at_most")
+    if command not in measures.METRICS:
+        raise ValueError(f"{where}: command is {command!r}; accepted: {', '.join(measures.METRICS)}")
+    for metric in entry["metrics"]:
+        if metric not in measures.METRICS[command]:
+            raise ValueError(f"{where}: unknown metric {metric!r}; known: {', '.join(measures.METRICS[command])}")
+    sides = [[_cells(given, side, command, where) for side in ("more", "less")] for given in entry["comparisons"]]
+    comparisons = tuple(Comparison(metric, *side) for metric in entry["metrics"] for side in sides)
+    return Claim(str(entry["id"]), entry["sentence"], entry["where"], command, comparisons, entry.get("at_most"))
+
+
+def _cells(given: Any, side: str, command: str, where: str) -> tuple[Cell, ...]:
+    listed = given.get(side) if isinstance(given, dict) else None
+    listed = [listed] if isinstance(listed, list) and not isinstance(listed[0], list) else listed
+    if not listed or not all(isinstance(c, list) and len(c) in (2, 3) for c in listed):
+        raise ValueError(f"{where}: {side} is {listed!r}; expected [method, layer, variant] or a list of such")
+    return tuple(measures.EVALUATORS[command].canonical(Cell(*map(str, cell))) for cell in listed)
+
+
+def evaluate(claims: Sequence[Claim], runs: Path, data: str | None = None, seed: int = 0) -> pd.DataFrame:
+    """A row per comparison, columns `COLUMNS`; ``verdict`` is the claim's, ``comparison`` that of this one.
+
+    Both sides of a comparison come from one run: the ``paper`` protocol first, then most images, then the
+    newest. ``p_holm`` is corrected for all comparisons measured (Holm 1979).
+    """
+    found = tables.by_command((claim.command for claim in claims), runs, data)
+    outcomes: dict[Path, list[pd.DataFrame]] = {}
+    rows: list[dict[str, Any]] = []
+    for claim in claims:
+        for comparison in claim.comparisons:
+            row: dict[str, Any] = {**dict.fromkeys(COLUMNS), "claim": claim.id, "sentence": claim.sentence, "where": claim.where}
+            row |= {"metric": comparison.metric, "more": _name(comparison.more), "less": _name(comparison.less)}
+            run = _run(comparison, found[claim.command])
+            if run:
+                frames = outcomes.setdefault(run.folder, measures.outcomes(run.folder, claim.command))
+                test = _test(comparison, frames, seed)
+                row |= {**vars(test), "run": str(run.folder)} if test else {}
+            rows.append(row)
+    measured = [row for row in rows if row["p_value"] is not None]
+    for row, corrected in zip(measured, stats.holm([row["p_value"] for row in measured])):
+        row["p_holm"] = corrected
+    for claim in claims:
+        own = [row for row in rows if row["claim"] == claim.id]
+        for row in own:
+            row["comparison"] = verdict(row, claim.at_most)
+        for row in own:
+            row["verdict"] = together([r["comparison"] for r in own])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _name(cells: Sequence[Cell]) -> str:
+    return " and ".join(" ".join(filter(None, cell)) for cell in cells)
+
+
+def _run(comparison: Comparison, found: Sequence[tables.Measured]) -> tables.Measured | None:
+    """The preferred run among those that hold every cell; `found` is newest first."""
+    cells = comparison.more + comparison.less
+    holding = [m for m in found if all((*cell, comparison.metric) in m.numbers.index for cell in cells)]
+    return min(holding, key=lambda m: max(m.rank(cell, comparison.metric) for cell in cells), default=None)
+
+
+def _test(comparison: Comparison, frames: Sequence[pd.DataFrame], seed: int) -> stats.Paired | None:
+    more, less = ([measures.of_cell(frames, cell, comparison.metric) for cell in side] for side in (comparison.more, comparison.less))
+    return measures.contrast(more, less, seed, DRAWS)
+
+
+def verdict(row: dict[str, Any], at_most: float | None) -> str:
+    """One comparison's verdict from its difference, interval and corrected p-value.
+
+    A higher side is reproduced, or contradicted, where the corrected test says that the sides differ. A difference
+    of `at_most` some points is judged by its 95 % interval: all of it below, or all of it above.
+    """
+    if row["p_value"] is None:
+        return "not run"
+    if at_most is not None:
+        return "reproduced" if row["ci_high"] <= at_most else "contradicted" if row["ci_low"] > at_most else "undecided"
+    if row["p_holm"] >= ALPHA:
+        return "undecided"
+    return "reproduced" if row["difference"] > 0 else "contradicted"
+
+
+def together(verdicts: Sequence[str]) -> str:
+    """A claim holds if all its comparisons do, and falls with one of them."""
+    if "contradicted" in verdicts:
+        return "contradicted"
+    if "not run" in verdicts:
+        return "not run"
+    return "undecided" if "undecided" in verdicts else "reproduced"

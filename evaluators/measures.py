@@ -1,0 +1,64 @@
+"""What every evaluator has in common: a run's outcomes, per cell and metric a number, and paired tests between cells.
+
+An evaluator offers ``METRICS``, the names that tables may ask for, ``canonical(cell)``, a cell as records
+name it, and ``outcomes(run)``: frames keyed as records, a column a metric. A boolean column is a share of
+images, a float one a mean (in the metric's unit); what is missing in a row does not count.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from evaluators import localize, occlude, stats
+from evaluators.types import Cell
+
+EVALUATORS: dict[str, ModuleType] = {"localize": localize, "occlude": occlude}
+METRICS: dict[str, tuple[str, ...]] = {command: module.METRICS for command, module in EVALUATORS.items()}
+CELL = ["method", "layer", "variant"]
+
+
+def outcomes(run: Path, command: str) -> list[pd.DataFrame]:
+    """The run's outcomes, frames with the columns of `records.KEY` and one a metric."""
+    return EVALUATORS[command].outcomes(run)
+
+
+def numbers(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Index (method, layer, variant, metric); columns value, low, high (a 95 % interval) and n images."""
+    rows = {}
+    for frame in found:
+        for cell, group in frame.groupby(CELL, sort=False):
+            for metric in frame.columns.drop(["image_id", *CELL]):
+                values = group[metric].dropna()
+                if len(values):
+                    rows[(*cell, metric)] = stats.describe(values.to_numpy(bool if pd.api.types.is_bool_dtype(values) else float))
+    index = pd.MultiIndex.from_tuples(rows or [("",) * 4], names=[*CELL, "metric"])[: len(rows)]
+    return pd.DataFrame(list(rows.values()), index=index, columns=["value", "low", "high", "n"])
+
+
+def of_cell(found: Sequence[pd.DataFrame], cell: Cell, metric: str) -> pd.Series:
+    """One cell's outcomes of a metric by image; empty if it was not measured."""
+    for frame in found:
+        if metric in frame:
+            mine = frame[(frame["method"] == cell.method) & (frame["layer"] == cell.layer) & (frame["variant"] == cell.variant)]
+            if len(mine):
+                return mine.set_index("image_id")[metric].dropna()
+    return pd.Series(dtype=float)
+
+
+def contrast(more: Sequence[pd.Series], less: Sequence[pd.Series], seed: int = 0, draws: int = 2000) -> stats.Paired | None:
+    """Is the sum of `more` larger than the sum of `less`, on the images that all have? None if they share none.
+
+    Two cells' hits are compared by the exact McNemar test, everything else by sign flips of each image's difference.
+    """
+    shared = more[0].index
+    for series in (*more[1:], *less):
+        shared = shared.intersection(series.index)
+    if shared.empty:
+        return None
+    left, right = ([s.loc[shared] for s in side] for side in (more, less))
+    if len(left) == len(right) == 1 and pd.api.types.is_bool_dtype(left[0]) and pd.api.types.is_bool_dtype(right[0]):
+        return stats.mcnemar(left[0].to_numpy(bool), right[0].to_numpy(bool), seed)
+    totals = [sum(s.to_numpy(float) * (100 if pd.api.types.is_bool_dtype(s) else 1) for s in side) for side in (left, right)]
+    return stats.sign_flip(totals[0], totals[1], seed, draws)

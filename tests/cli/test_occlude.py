@@ -1,0 +1,94 @@
+import json
+
+import pandas as pd
+import pytest
+
+from evaluators import records
+from evaluators.miniature import ilsvrc as drawn
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "small"
+    drawn.write(root, images=6)
+    return root
+
+
+SMALL = ["occlude", "--protocol", "single", "--model", "mini-vgg", "--batch-size", "4"]
+
+
+def test_the_default_measures_every_own_cell_of_table_six(camx, tmp_path):
+    done = camx("occlude", "--limit", 2)
+    frame = records.read(tmp_path / "results/occlude")
+    assert set(zip(frame["method"], frame["layer"])) == {("gradcam", "S5"), ("gradcampp", "S5"), ("layercam", "S5")}
+    run = json.loads((tmp_path / "results/occlude/run.json").read_text())
+    assert (run["command"], run["protocol"]["name"], run["protocol"]["threshold"]) == ("occlude", "paper", 0.7)
+    assert "(68.74)" in done.stdout
+    assert "occluded" in done.stdout
+    camx("tables")
+    cells = pd.read_csv(tmp_path / "results/tables/cells.csv", keep_default_na=False)
+    six = cells[(cells["table"] == "VI") & cells["metric"].isin(["top1", "top5", "confidence"])]
+    assert len(six) == 12
+    assert (six["measured"] != "").all()
+    assert (tmp_path / "results/tables/table_06.csv").is_file()
+
+
+def test_options_and_resume(camx, small, tmp_path):
+    run = tmp_path / "results/occlude"
+    camx(*SMALL, "--data", small, "--method", "layercam", "--limit", 2)
+    camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5", "--layer", "S4", "--area", 0.1, "--random")
+    frame = records.read(run)
+    assert frame.groupby(["layer", "variant"]).size().to_dict() == {
+        ("S5", ""): 2, ("S5", "area=0.1"): 6, ("S5", "area=0.1, random"): 6, ("S4", "area=0.1"): 6, ("S4", "area=0.1, random"): 6,
+    }  # fmt: skip
+    assert "6 of 6 images done before" in camx(*SMALL, "--data", small, "--method", "layercam", "--area", 0.1).stdout
+    assert len(records.read(run)) == len(frame)
+    done = camx(*SMALL, "--data", small, "--method", "layercam", "--fill", "black", code=1)
+    assert "protocol.fill is 'mean', not 'black'" in done.stderr
+    assert "--out results/occlude-2" in done.stderr
+
+
+def test_curves_stand_beside_the_occlusion(camx, small, tmp_path):
+    for metric in ("occlusion", "deletion", "insertion"):
+        done = camx(*SMALL, "--data", small, "--steps", 4, "--metric", metric, "--denominator", "correct")
+        assert "layercam" in done.stdout
+    folders = {p.name for p in (tmp_path / "results/occlude").iterdir() if p.is_dir()}
+    assert folders == {"records", "records-deletion", "records-insertion"}
+    curves = records.read(tmp_path / "results/occlude", kind="records-insertion")
+    assert len(curves) == 6 * 3
+    assert {len(s) for s in curves["scores"]} <= {0, 5}
+    camx("tables", "--table", "VI")
+    cells = pd.read_csv(tmp_path / "results/tables/cells.csv", keep_default_na=False)
+    assert (cells[cells["metric"].isin(["deletion", "insertion"]) & (cells["row"] != "original")]["measured"] != "").all()
+
+
+def test_paired_tests_of_occlusion(camx, small, tmp_path):
+    camx(*SMALL, "--data", small)
+    assert "confidence" in camx("tables", "--compare", "layercam", "gradcam").stdout
+    frame = pd.read_csv(tmp_path / "results/tables/compare_layercam_gradcam.csv")
+    assert set(frame["metric"]) >= {"top1", "top5", "confidence", "occluded"}
+    assert set(frame["command"]) == {"occlude"}
+    assert "Table VI:" in camx("tables", "--pairs").stdout
+
+
+def test_another_network_is_occluded_at_its_last_layer(camx, small, tmp_path):
+    camx("occlude", "--protocol", "single", "--data", small, "--model", "mini-resnet", "--limit", 1)
+    assert set(records.read(tmp_path / "results/occlude")["layer"]) == {"layer4"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--threshold", "1.5"], "threshold is 1.5"),
+        (["--area", "0"], "--area"),
+        (["--area", "0.1", "--metric", "deletion"], "goes through all areas"),
+        (["--fill", "grey"], "'grey' is not one of"),
+        (["--table", "I"], "no cell of table I suits mini-vgg"),
+        (["--set", "box=contour"], "unknown field 'box' of occlude"),
+        (["--method", "original"], "unknown method 'original'"),
+    ],
+)
+def test_wrong_usage(camx, arguments, word):
+    done = camx("occlude", *arguments, code=2)
+    assert word in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import yaml
+
+from camcore import maps, plugins
+from evaluators import claims, measures, records, stats, tables
+from evaluators.types import Cell, Localization
+
+
+def write_run(folder, hits, protocol="paper", start="2026-01-01", command="localize"):
+    """A run whose cells hit the images given: ``{Cell: (n,) bool}``."""
+    identity = {"command": command, "protocol": {"name": protocol}, "data": {"fingerprint": "d"}}
+    records.begin(folder, identity, {"start": start, "dataset": {"name": "d", "root": "d"}})
+    with records.Writer(folder / "records") as writer:
+        for i in range(len(next(iter(hits.values())))):
+            writer.add([Localization(str(i), 1, (1, 2, 3, 4, 5), *cell, 0, 0, 1, 1, float(h[i]), False) for cell, h in hits.items()])
+
+
+def claim(more, less, id="X", **extra):
+    entry = {"id": id, "sentence": "x", "where": "here", "command": "localize", "metrics": ["gtknown"]}
+    return claims._claim({**entry, "comparisons": [{"more": m, "less": s} for m, s in zip(more, less)], **extra}, "test")
+
+
+A, B, C = (Cell(name, "S5") for name in ("a", "b", "c"))
+a, b, c = (list(cell[:2]) for cell in (A, B, C))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Of 100 images a hits 80, b 50 (all of them a's), c 79 (all but one of a's)."""
+    i = np.arange(100)
+    write_run(tmp_path / "run", {A: i < 80, B: i < 50, C: i < 79})
+    return tmp_path
+
+
+def test_verdicts(run):
+    frame = claims.evaluate(
+        [
+            claim([a], [b], "better"),
+            claim([b], [a], "worse"),
+            claim([a], [c], "even"),
+            claim([a], [["d", "S5"]], "lacking"),
+            claim([a, a], [b, c], "both"),
+            claim([a, b], [b, a], "mixed"),
+        ],
+        run,
+    )
+    found = frame.drop_duplicates("claim").set_index("claim")["verdict"].to_dict()
+    assert found == {
+        "better": "reproduced", "worse": "contradicted", "even": "undecided", "lacking": "not run", "both": "undecided",
+        "mixed": "contradicted",
+    }  # fmt: skip
+    row = frame.iloc[0]
+    test = stats.mcnemar(np.arange(100) < 80, np.arange(100) < 50)
+    assert (row["difference"], row["p_value"], row["n"], row["run"]) == (30, test.p_value, 100, str(run / "run"))
+    assert (row["ci_low"], row["ci_high"]) == (test.ci_low, test.ci_high)
+    measured = frame[frame["p_value"].notna()]
+    assert measured["p_holm"].tolist() == stats.holm(measured["p_value"].tolist())
+    assert len(measured) == 7
+
+
+def test_at_most_is_judged_by_the_interval(run):
+    found = claims.evaluate([claim([a], [b], "X", at_most=40), claim([a], [b], "Y", at_most=30), claim([a], [b], "Z", at_most=10)], run)
+    assert found["verdict"].tolist() == ["reproduced", "undecided", "contradicted"]
+
+
+def test_a_lead_may_be_larger_than_another(run):
+    found = claims.evaluate([claim([[a, b]], [[b, c]])], run).iloc[0]  # (a - b) - (c - b)
+    assert (found["difference"], found["more"], found["less"]) == (1, "a S5 and b S5", "b S5 and c S5")
+
+
+def test_both_sides_come_from_the_preferred_run(run):
+    i = np.arange(200)
+    write_run(run / "single", {A: i < 1, B: i < 150}, protocol="single")
+    assert claims.evaluate([claim([a], [b])], run).iloc[0]["run"].endswith("run")
+    write_run(run / "larger", {A: i < 1, B: i < 150})
+    assert claims.evaluate([claim([a], [b])], run).iloc[0]["verdict"] == "contradicted"
+    write_run(run / "half", {Cell("e", "S5"): i < 150})
+    assert claims.evaluate([claim([["e", "S5"]], [a])], run).iloc[0]["verdict"] == "not run"
+
+
+def test_the_shipped_claims():
+    """At least a dozen, each of cells that a shipped table names, of known methods and metrics."""
+    shipped = claims.load()
+    assert len({c.id for c in shipped}) == len(shipped) >= 12
+    known = {(e.command, e.cell) for name in tables.names() for e in tables.load(name).entries}
+    for shown in shipped:
+        assert "Section III" in shown.where
+        for comparison in shown.comparisons:
+            assert comparison.metric in measures.METRICS[shown.command]
+            for cell in comparison.more + comparison.less:
+                assert (shown.command, cell) in known, cell
+                assert cell.method in plugins.names(maps.METHODS)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"command": "fly"}, "claim X: command is 'fly'; accepted: localize"),
+        ({"metrics": ["loc9"]}, "claim X: unknown metric 'loc9'; known: loc1"),
+        ({"comparisons": [{"more": ["a", "S5"]}]}, "claim X: less is None; expected"),
+        ({"comparisons": [{"more": ["a"], "less": ["b", "S5"]}]}, "claim X: more is"),
+        ({"atmost": 3}, "claim X: unknown 'atmost'"),
+    ],
+)
+def test_bad_files_say_what_is_wrong(tmp_path, change, word):
+    entry = {"id": "X", "sentence": "x", "where": "y", "command": "localize", "metrics": ["loc1"]}
+    entry |= {"comparisons": [{"more": ["a", "S5"], "less": ["b", "S5"]}], **change}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump([entry]))
+    with pytest.raises(ValueError, match=word):
+        claims.load(str(tmp_path / "c.yaml"))
+
+
+def test_a_file_is_a_list_of_whole_claims(tmp_path):
+    (tmp_path / "c.yaml").write_text("{a: b}")
+    with pytest.raises(ValueError, match="expected a list of claims"):
+        claims.load(str(tmp_path / "c.yaml"))
+    (tmp_path / "c.yaml").write_text("- {id: X}")
+    with pytest.raises(ValueError, match="a claim needs"):
+        claims.load(str(tmp_path / "c.yaml"))
