@@ -39,9 +39,9 @@ def command(runs: Path, out: Path, data: str | None, ids: tuple[str, ...], name:
         count = f" ({held} of {len(own)} comparisons)" if len(own) > 1 else ""
         click.echo(f"\n{claim.id}  {click.style(verdict, fg=COLOURS.get(verdict))}{count}: {claim.sentence} [{claim.where}]")
         measured = own[own["p_value"].notna()]
-        shown = measured if ids or len(measured) <= 1 else measured.loc[[measured["difference"].idxmin()]]
+        shown = measured if ids or len(measured) <= 1 else claims.weakest(measured, claim).to_frame().T
         for r in shown.itertuples():
-            which = "smallest difference: " if len(shown) < len(measured) else ""
+            which = "weakest: " if len(shown) < len(measured) else ""
             click.echo(
                 f"    {which}{r.metric}, {r.more} - {r.less}: {r.difference:+.2f} [{r.ci_low:+.2f}, {r.ci_high:+.2f}], "
                 f"p {r.p_value:.2g}, corrected {r.p_holm:.2g}, n={r.n:.0f}: {r.comparison}"

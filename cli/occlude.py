@@ -68,7 +68,7 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     if chosen["areas"] and chosen["metric"] != "occlusion":
         raise click.UsageError(f"--area is of one hole, but {chosen['metric']} goes through all areas; leave it out")
     given = {field: str(chosen[field]) for field in FIELDS if chosen[field] is not None}
-    protocol = running.protocol("occlude", {**chosen, "overrides": {**chosen["overrides"], **given}})
+    protocol = running.protocol("occlude", {**chosen, "overrides": dict(chosen["overrides"]) | given})
     dataset, network, device = running.load(chosen, protocol.preprocessing)
     own, table = options.checked(choose, network, protocol, chosen["methods"], chosen["layers"], chosen["variants"], chosen["names"])
     turns = (False, True) if chosen["random"] else (False,)

@@ -1,6 +1,6 @@
 """The paper's comparative sentences, tested on recorded runs: reproduced, contradicted, undecided or not run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -32,7 +32,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence and the comparisons that all have to hold; with `at_most`, differences are to be no larger than that."""
+    """A sentence and the comparisons that all have to hold.
+
+    With `at_most`, differences are to be no larger than that; with `within`, no larger either way.
+    """
 
     id: str
     sentence: str
@@ -40,6 +43,7 @@ class Claim:
     command: str
     comparisons: tuple[Comparison, ...]
     at_most: float | None = None
+    within: float | None = None
 
 
 def load(name: str = "") -> list[Claim]:
@@ -56,8 +60,8 @@ def _claim(entry: Any, origin: str) -> Claim:
     if not isinstance(entry, dict) or not needed <= set(entry):
         raise ValueError(f"{origin}: a claim needs {', '.join(sorted(needed))}, but one is {entry!r}"[:300])
     where, command = f"{origin}: claim {entry['id']}", entry["command"]
-    if strange := set(entry) - needed - {"at_most"}:
-        raise ValueError(f"{where}: unknown {min(strange)!r}; known: {', '.join(sorted(needed))}, at_most")
+    if strange := set(entry) - needed - {"at_most", "within"}:
+        raise ValueError(f"{where}: unknown {min(strange)!r}; known: {', '.join(sorted(needed))}, at_most, within")
     if command not in measures.METRICS:
         raise ValueError(f"{where}: command is {command!r}; accepted: {', '.join(measures.METRICS)}")
     for metric in entry["metrics"]:
@@ -65,7 +69,7 @@ def _claim(entry: Any, origin: str) -> Claim:
             raise ValueError(f"{where}: unknown metric {metric!r}; known: {', '.join(measures.METRICS[command])}")
     sides = [[_cells(given, side, command, where) for side in ("more", "less")] for given in entry["comparisons"]]
     comparisons = tuple(Comparison(metric, *side) for metric in entry["metrics"] for side in sides)
-    return Claim(str(entry["id"]), entry["sentence"], entry["where"], command, comparisons, entry.get("at_most"))
+    return Claim(str(entry["id"]), entry["sentence"], entry["where"], command, comparisons, entry.get("at_most"), entry.get("within"))
 
 
 def _cells(given: Any, side: str, command: str, where: str) -> tuple[Cell, ...]:
@@ -101,7 +105,7 @@ def evaluate(claims: Sequence[Claim], runs: Path, data: str | None = None, seed:
     for claim in claims:
         own = [row for row in rows if row["claim"] == claim.id]
         for row in own:
-            row["comparison"] = verdict(row, claim.at_most)
+            row["comparison"] = verdict(row, claim)
         for row in own:
             row["verdict"] = together([r["comparison"] for r in own])
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -123,19 +127,33 @@ def _test(comparison: Comparison, frames: Sequence[pd.DataFrame], seed: int) -> 
     return measures.contrast(more, less, seed, DRAWS)
 
 
-def verdict(row: dict[str, Any], at_most: float | None) -> str:
+def verdict(row: Mapping[str, Any], claim: Claim) -> str:
     """One comparison's verdict from its difference, interval and corrected p-value.
 
     A higher side is reproduced, or contradicted, where the corrected test says that the sides differ. A difference
-    of `at_most` some points is judged by its 95 % interval: all of it below, or all of it above.
+    of at most some points, or within some, is judged by its 95 % interval: all of it inside, or all of it outside.
     """
     if row["p_value"] is None:
         return "not run"
-    if at_most is not None:
-        return "reproduced" if row["ci_high"] <= at_most else "contradicted" if row["ci_low"] > at_most else "undecided"
+    if claim.at_most is not None or claim.within is not None:
+        high = claim.at_most if claim.at_most is not None else claim.within
+        low = float("-inf") if claim.within is None else -claim.within
+        if low <= row["ci_low"] and row["ci_high"] <= high:
+            return "reproduced"
+        return "contradicted" if row["ci_low"] > high or row["ci_high"] < low else "undecided"
     if row["p_holm"] >= ALPHA:
         return "undecided"
     return "reproduced" if row["difference"] > 0 else "contradicted"
+
+
+def weakest(rows: pd.DataFrame, claim: Claim) -> pd.Series:
+    """The measured comparison of a claim that speaks for it least."""
+    against = rows["difference"]
+    if claim.at_most is not None:
+        against = -rows["difference"]
+    elif claim.within is not None:
+        against = -rows["difference"].abs()
+    return rows.loc[against.idxmin()]
 
 
 def together(verdicts: Sequence[str]) -> str:

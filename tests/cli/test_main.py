@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import main
+
 CAMX = Path(sys.executable).parent / "camx"
 
 
@@ -20,7 +22,7 @@ def test_help_is_instant():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["localize", "--help"], ["tables", "--help"], ["explain", "--help"], ["demo", "--help"], ["list", "methods"]]
+    "arguments", [["--help"], ["list", "methods"], *([name, "--help"] for name in sorted(main.COMMANDS))], ids=" ".join
 )
 def test_start_up_imports_no_torch(arguments, tmp_path):
     code = f"""

@@ -62,6 +62,11 @@ def test_verdicts(run):
 def test_at_most_is_judged_by_the_interval(run):
     found = claims.evaluate([claim([a], [b], "X", at_most=40), claim([a], [b], "Y", at_most=30), claim([a], [b], "Z", at_most=10)], run)
     assert found["verdict"].tolist() == ["reproduced", "undecided", "contradicted"]
+    found = claims.evaluate([claim([c, b], [a, a], "X", within=40), claim([b], [a], "Y", within=10)], run)
+    assert found["verdict"].tolist() == ["reproduced", "reproduced", "contradicted"]
+    rows = claims.evaluate([claim([a, a], [c, b], "X"), claim([c, b], [a, a], "Y", within=40), claim([a, a], [c, b], "Z", at_most=9)], run)
+    assert [claims.weakest(rows[rows["claim"] == n], claim([a], [b], n, **k))["difference"] for n, k in (
+        ("X", {}), ("Y", {"within": 40}), ("Z", {"at_most": 9}))] == [1, -30, 30]  # fmt: skip
 
 
 def test_a_lead_may_be_larger_than_another(run):
