@@ -1,12 +1,12 @@
 """Normalisation by name, scaling, and fusion: several layers' maps into one (LayerCAM paper, eq. 9)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import reduce
 
 import torch
 from torch import Tensor
 
-from camcore.variants import DEFAULT, SCALED, parse
+from camcore.variants import DEFAULT, parse, scalable
 
 EPSILON = 1e-8  # the authors' own, in the division by the maximum
 
@@ -38,12 +38,12 @@ def scaling(variant: str) -> Callable[[Tensor], Tensor]:
     return SCALES.get(name, lambda x: torch.tanh(gamma * x))
 
 
-def fuse(maps: Mapping[str, Tensor], variant: str = DEFAULT, scaled: Sequence[str] = SCALED) -> Tensor:
-    """The maximum of normalised ``(N,h,w)`` maps, those of the layers `scaled` scaled first, renormalised."""
+def fuse(maps: Mapping[str, Tensor], variant: str = DEFAULT) -> Tensor:
+    """The maximum of normalised ``(N,h,w)`` maps, those of the `scalable` layers scaled first, renormalised."""
     if not maps:
         raise ValueError("nothing to fuse")
     apply = scaling(variant) if variant else SCALES["none"]
-    return normalise(reduce(torch.maximum, [apply(m) if layer in scaled else m for layer, m in maps.items()]))
+    return normalise(reduce(torch.maximum, [apply(m) if scalable(layer) else m for layer, m in maps.items()]))
 
 
 def to_bytes(maps: Tensor) -> Tensor:

@@ -2,9 +2,11 @@
 
 import hashlib
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -64,9 +66,18 @@ class Network:
         return self.preprocessing(images.to(next(self.module.parameters()).device))
 
     def layer(self, name: str) -> Layer:
-        if name not in self.layers:
-            raise ValueError(f"unknown layer {name!r} of {self.name}; known: {', '.join(self.layers)}")
-        return self.layers[name]
+        """A named layer, or a block of one made of several: ``layer3[-2]`` is the last but one of layer3's."""
+        if name in self.layers:
+            return self.layers[name]
+        block = re.fullmatch(r"(.+)\[(-?\d+)\]", name)
+        if not block or block[1] not in self.layers:
+            raise ValueError(f"unknown layer {name!r} of {self.name}; known: {', '.join(self.layers)} (or a block such as layer3[-2])")
+        path, index = self.layers[block[1]].activation, int(block[2])
+        stage = self.module.get_submodule(path)
+        count = len(stage) if isinstance(stage, nn.Sequential) else 0
+        if not -count <= index < count:
+            raise ValueError(f"{name!r}: {block[1]} of {self.name} has {count} blocks" + f", 0..{count - 1} or -{count}..-1" * bool(count))
+        return Layer(name, f"{path}.{index % count}")
 
 
 def _sha256(path: Path) -> str:
@@ -105,11 +116,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {k.removeprefix("module."): v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
-def _fill(build, default_classes: int, state: dict[str, Tensor], path: Path, name: str) -> nn.Module:
-    """The network with the weights, its number of classes taken from them. `ValueError` if they do not fit."""
+def _fill(build, default_classes: int, state: dict[str, Tensor], path: Path, name: str, classes: int | None = None) -> nn.Module:
+    """The network with the weights, its number of classes taken from them. `ValueError` if they do not fit.
+
+    With `classes`, a new last layer of so many is left as built where the weights' has another number.
+    """
     with torch.device("meta"):  # shapes only: nothing is initialised just to be overwritten
         head = list(build(default_classes).state_dict())[-1]
-        module = build(len(state[head]) if head in state and state[head].ndim else default_classes)
+    found = len(state[head]) if head in state and state[head].ndim else default_classes
+    with torch.device("cpu" if classes else "meta"):
+        module = build(classes or found)
+    if classes and found != classes:
+        last = head.rpartition(".")[0]
+        state = {**state, **{f"{last}.{k}": v for k, v in module.get_submodule(last).state_dict().items()}}
     expected = module.state_dict()
     optional = {k for k in expected if k.endswith("num_batches_tracked")}  # absent from files of old torch
     state = {**{k: torch.zeros((), dtype=torch.long) for k in optional}, **state}
@@ -161,6 +180,55 @@ def _class_names(spec, classes: int) -> tuple[str, ...]:
     return ()
 
 
+def _locate(spec, weights: str | None, download: bool) -> tuple[Path, str, tuple[str, ...]]:
+    """``(file, what to call it, class names)`` of weights: shipped ones, a file, or torchvision's name."""
+    shipped = getattr(spec, "SHIPPED", None)
+    if weights is None and shipped:
+        path = Path(str(resources.files("configs") / "weights" / shipped))
+        return path, f"shipped {path.name}", ()
+    if weights and (Path(weights).suffix in (".pth", ".pt", ".safetensors") or Path(weights).exists()):
+        return Path(weights), Path(weights).name, ()
+    return _named(spec, weights or "DEFAULT", download)
+
+
+def _built(spec, build, state: Mapping[str, Tensor]):
+    """`build` with what it needs to know of the weights besides their classes (the spec's ``arguments``)."""
+    return partial(build, **spec.arguments(state)) if hasattr(spec, "arguments") else build
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network about to be trained: parameters ask for gradients; `init` names where they come from, `sha256` is that file's."""
+
+    name: str
+    module: nn.Module
+    input_size: int
+    preprocessing: Preprocessing
+    init: str
+    sha256: str
+
+
+def start(name: str, init: str | None, classes: int, seed: int, download: bool = False) -> Start:
+    """Network `name` with `classes` outputs to be trained, its weights from torchvision (a name), a file, or ``none``.
+
+    The default is torchvision's first ImageNet weights, those of the papers, or none where it has none. A last layer
+    of another number of classes is new. What is new is drawn with `seed`.
+    """
+    plugin = plugins.load(MODELS, "build", name)
+    spec = plugin.module
+    init = init or ("IMAGENET1K_V1" if hasattr(spec, "WEIGHTS") else "none")
+    torch.manual_seed(seed)
+    if init == "none":
+        label, sha256 = init, ""
+        module = plugin.function(classes, **getattr(spec, "UNTRAINED", {}))
+    else:
+        path, label, names = _locate(spec, init, download)
+        state = read_weights(path)
+        build = _built(spec, plugin.function, state)
+        module, sha256 = _fill(build, len(names) or 1000, state, path, plugin.name, classes), _sha256(path)
+    return Start(plugin.name, module, spec.INPUT_SIZE, Preprocessing("torchvision", spec.MEAN, spec.STD), label, sha256)
+
+
 def load(name: str, weights: str | None = None, preprocessing: str = "model", device: str = "cpu", download: bool = False) -> Network:
     """Build network `name` (a plug-in) with its weights: a file, a torchvision name, or its default.
 
@@ -168,18 +236,11 @@ def load(name: str, weights: str | None = None, preprocessing: str = "model", de
     other network, and weights named from torchvision, keep their own (protocol.md section 1, "Input").
     """
     plugin = plugins.load(MODELS, "build", name)
-    spec, from_file = plugin.module, False
-    names: tuple[str, ...] = ()
-    shipped = getattr(spec, "SHIPPED", None)
-    if weights is None and shipped:
-        path = Path(str(resources.files("configs") / "weights" / shipped))
-        label = f"shipped {path.name}"
-    elif weights and (Path(weights).suffix in (".pth", ".pt", ".safetensors") or Path(weights).exists()):
-        path, label, from_file = Path(weights), Path(weights).name, True
-    else:
-        path, label, names = _named(spec, weights or "DEFAULT", download)
-    default = len(names) or (10 if shipped else 1000)
-    module = _fill(plugin.function, default, read_weights(path), path, plugin.name)
+    spec = plugin.module
+    path, label, names = _locate(spec, weights, download)
+    state = read_weights(path)
+    default = len(names) or (10 if hasattr(spec, "SHIPPED") else 1000)
+    module = _fill(_built(spec, plugin.function, state), default, state, path, plugin.name)
     for parameter in module.requires_grad_(False).eval().parameters():
         last = parameter
     classes = len(last)
@@ -187,7 +248,7 @@ def load(name: str, weights: str | None = None, preprocessing: str = "model", de
     if torch.device(device).type == "cuda":
         _exact()
     form = Preprocessing("torchvision", spec.MEAN, spec.STD)
-    if preprocessing == "paper" and from_file and hasattr(spec, "CAFFE_MEAN_BGR"):
+    if preprocessing == "paper" and not names and hasattr(spec, "CAFFE_MEAN_BGR"):
         form = Preprocessing("caffe", spec.CAFFE_MEAN_BGR, (1.0, 1.0, 1.0), scale=1.0, bgr=True)
     layers = {layer: Layer(layer, *paths) for layer, paths in spec.LAYERS.items()}
     names = names or _class_names(spec, classes)

@@ -1,6 +1,7 @@
 """Variants of a fused cell, by name: ``gamma=G`` (eq. 9) or ``scale=NAME`` (Table IV). Text only, no torch."""
 
 SCALED = ("S3", "S2", "S1")  # the stages whose maps are scaled before the maximum; S5 and S4 are not
+SCALABLE = (*SCALED, "layer3", "layer2", "layer1")  # a ResNet's are only when a variant says so (Table VIII)
 SCALES = ("none", "sqrt", "tan")  # Table IV's tanh(x) is gamma=1 of Table III
 DEFAULT = "gamma=2"  # eq. 9 with the paper's best, Table III
 
@@ -28,6 +29,11 @@ def canonical(layer: str, variant: str) -> str:
         name, gamma = parse(variant)
         variant = f"gamma={gamma:g}" if name == "tanh" else variant
     parts = layer.split("+")
-    if not set(parts) & set(SCALED):
+    if not any(map(scalable, parts)):
         return ""
-    return variant or (DEFAULT if len(parts) > 1 else "")
+    return variant or (DEFAULT if len(parts) > 1 and set(parts) & set(SCALED) else "")
+
+
+def scalable(layer: str) -> bool:
+    """Whether a layer's map is scaled by a variant; a block is as its layer."""
+    return layer.partition("[")[0] in SCALABLE

@@ -42,12 +42,14 @@ def view(name: str, input_size: int) -> View:
 
 
 def read_image(path: Path) -> Image.Image:
-    """The picture as RGB, as stored: EXIF rotation is ignored, as the annotations ignore it.
+    """The picture as RGB of 8 bits, as stored: EXIF rotation is ignored, as the annotations ignore it.
 
-    Raises `ValueError` naming the file when it cannot be decoded.
+    Sixteen bits of grey are scaled to eight, so that 65535 is white. Raises `ValueError` naming the file when it cannot be decoded.
     """
     try:
         with Image.open(path) as image:
+            if image.mode.startswith("I"):  # PIL would cut every value above 255 to white
+                return Image.fromarray(np.round(np.asarray(image) / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
             return image.convert("RGB")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such image") from None

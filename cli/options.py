@@ -55,6 +55,10 @@ def _stack(*options: Callable) -> Callable:
 
 
 debug = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, hidden=True)
+config = click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), is_eager=True, expose_value=False,
+    callback=_config, help="YAML file of these options; the command line wins over it.",
+)  # fmt: skip
 
 network = _stack(
     click.option("--model", help="Network: a name of `camx list models`, module:function or FILE.py."),
@@ -77,8 +81,7 @@ measuring = _stack(
     click.option("--batch-size", type=click.IntRange(min=1), help="Views a batch.  [default: 20 on a CPU, 100 on CUDA]"),
     click.option("--workers", type=click.IntRange(min=1), help="Threads that decode and that score.  [default: the cores]"),
     click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything drawn at random."),
-    click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), is_eager=True, expose_value=False,
-                 callback=_config, help="YAML file of these options; the command line wins over it."),
+    config,
     debug,
 )  # fmt: skip
 

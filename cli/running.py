@@ -153,3 +153,19 @@ def announce(dataset: "Dataset", plan: "Plan", images: int, cells: int) -> None:
     network, protocol = plan.network, plan.protocol
     click.echo(f"{dataset.name}: {images} images; {network.name} ({network.weights}, {network.preprocessing.name} preprocessing)")
     click.echo(f"protocol {protocol.name}: {protocol.view} view, gradient {protocol.gradient}; {cells} cells")
+
+
+def fit(job: Any, out: Path, description: dict[str, Any]) -> list[dict[str, Any]]:
+    """Train to the end with progress; what was done is entered into ``run.json``. Returns the log's rows."""
+    from evaluators import records, training
+
+    with printing.progress(job.steps, 0, "step") as bar:
+
+        def tick(steps: int, line: str) -> None:
+            bar.set_postfix_str(line, refresh=False)
+            bar.update(steps)
+
+        try:
+            return training.fit(job, out, tick)
+        finally:
+            records.update(out, description, {"end": now(), "counts": {"steps": int(bar.n)}})

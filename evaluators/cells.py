@@ -29,9 +29,10 @@ def product(network: Network, methods: Sequence[str], layers: Sequence[str], var
 
 
 def _deepest_first(layer: str, network: Network) -> str:
-    """A fusion's layers in the network's order, each once, so that ``S4+S5`` is ``S5+S4``."""
+    """A fusion's layers in the network's order, each once, so that ``S4+S5`` is ``S5+S4``; blocks after their layer."""
+    order = list(network.layers)
     parts = {network.layer(part).name for part in layer.split("+")}
-    return "+".join(name for name in network.layers if name in parts)
+    return "+".join(sorted(parts, key=lambda name: (order.index(name.partition("[")[0]), name)))
 
 
 def of_tables(chosen: Sequence[tables.Table], network: Network, costly: bool) -> list[Cell]:

@@ -93,6 +93,8 @@ def _checked(values: dict[str, Any], command: str, kind: type[MapProtocol], orig
         raise ValueError(f"{origin}: threshold is {values['threshold']!r}; accepted: a number from 0 to below 1")
     if not _number(values.get("steps", 0), 0, 1e6, whole=True):
         raise ValueError(f"{origin}: steps is {values['steps']!r}; accepted: a whole number, 0 for one a row of the grid")
+    if not _number(values.get("thresholds", 1), 1, 256, whole=True):
+        raise ValueError(f"{origin}: thresholds is {values['thresholds']!r}; accepted: a whole number from 1 to 255")
     if values["style"] and values["view"] != "resize":
         raise ValueError(f"{origin}: style {values['style']} shows one view; it needs view resize, not {values['view']}")
     return values

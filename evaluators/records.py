@@ -119,7 +119,7 @@ def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any]) -> di
     Raises `ValueError` when the folder holds a run whose identity differs: it names the field and a free
     folder. Records of another protocol, data set or network must never mix.
     """
-    described, recorded = (run / "run.json").is_file(), any(run.glob("records*/*.parquet"))
+    described, recorded = (run / "run.json").is_file(), any(run.glob("records*/*.parquet")) or (run / "checkpoint.pt").is_file()
     if recorded and not described:
         raise ValueError(f"{run} holds records but no run.json to say what they are; choose another folder: --out {free(run)}")
     if recorded:  # a run that failed before its first record claims nothing

@@ -9,12 +9,29 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Sample:
-    """One image: its file, its class index and the true boxes of that class (exclusive end where drawn)."""
+    """One image: its file, its class index and the true boxes of that class (exclusive end where drawn).
+
+    Of a defect data set, label 1 is defective, `mask` is the file that marks the defect (see `masks.truth`; None for
+    a good image) or its ellipse, and `split` is ``train`` or ``test``; `group` is what a stratified split keeps apart.
+    """
 
     image_id: str
     path: Path
     label: int
-    boxes: tuple[Box, ...]
+    boxes: tuple[Box, ...] = ()
+    mask: "Path | Ellipse | None" = None
+    split: str = ""
+    group: str = ""
+
+
+class Ellipse(NamedTuple):
+    """A defect as DAGM's older mirror describes it: centre and semi-axes in pixels, the angle in radians."""
+
+    x: float
+    y: float
+    major: float
+    minor: float
+    angle: float
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,44 @@ class Curve:
     degenerate: bool
 
 
+@dataclass(frozen=True)
+class Defect:
+    """One defective image's outcome in one cell: a row of ``records/`` of `camx defects`.
+
+    `inside` and `outside` count the pixels of each of the map's 256 levels, on the true defect and off it: every
+    threshold's IoU and the average precision come from them. `masks` are the map's masks, COCO run-length encoded
+    (``counts`` of size ``[height, width]``), a list element a threshold of the protocol's grid. `score` is the
+    network's probability that the image is defective. `degenerate` marks a map that is empty or constant.
+    """
+
+    image_id: str
+    label: int
+    method: str
+    layer: str
+    variant: str
+    split: str
+    score: float
+    height: int
+    width: int
+    inside: tuple[int, ...]
+    outside: tuple[int, ...]
+    masks: tuple[str, ...]
+    degenerate: bool
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one iteration took: a row of ``timing.parquet``. `images` were shown at once."""
+
+    method: str
+    layer: str
+    variant: str
+    iteration: int
+    images: int
+    seconds: float
+    device: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class MapProtocol:
     """How maps are made, whatever is measured on them. Sources: protocol.md section 1.
@@ -167,7 +222,19 @@ class OcclusionProtocol(MapProtocol):
     steps: int
 
 
-PROTOCOLS: dict[str, type[MapProtocol]] = {"localize": Protocol, "occlude": OcclusionProtocol}
+@dataclass(frozen=True, kw_only=True)
+class DefectProtocol(MapProtocol):
+    """The protocol of `camx defects`. Sources: protocol.md section 3.
+
+    interpolation   how the uint8 map is resized to the image: linear or cubic
+    thresholds      how many thresholds the search tries: 1/(n+1), 2/(n+1), ... of the map's maximum
+    """
+
+    interpolation: str
+    thresholds: int
+
+
+PROTOCOLS: dict[str, type[MapProtocol]] = {"localize": Protocol, "occlude": OcclusionProtocol, "defects": DefectProtocol}
 CHOICES: dict[str, tuple[str, ...]] = {
     "view": ("resize", "ten-crop"),
     "preprocessing": ("paper", "model"),

@@ -3,6 +3,9 @@
 Input 112x112; stages layer1-layer4 have 56, 28, 14 and 7 pixels a side, as ResNet50's have at 224.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -13,6 +16,7 @@ SOURCE = "He et al. 2016, narrowed; trained by scripts/train_miniature.py"
 INPUT_SIZE = 112
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 SHIPPED = "mini-resnet.safetensors"
+UNTRAINED = {"batch_norm": True}
 _WIDTHS = (16, 32, 48, 64)
 
 
@@ -63,5 +67,10 @@ class MiniResNet(nn.Module):
 
 
 def build(classes: int = 10, batch_norm: bool = False) -> nn.Module:
-    """The network without weights; `batch_norm` only while training, folded away before shipping."""
+    """The network without weights; `batch_norm` while training, folded away in what is shipped."""
     return MiniResNet(classes, batch_norm)
+
+
+def arguments(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """What `build` needs to know of weights besides their classes."""
+    return {"batch_norm": "bn1.weight" in state}

@@ -1,6 +1,7 @@
-"""Data-set readers, one a file: ``TITLE``, ``SOURCE``, ``LAYOUT``, ``accepts(root)`` and ``read(root) -> Dataset``.
+"""Data-set readers, one a file: ``TITLE``, ``SOURCE``, ``TASK``, ``LAYOUT``, ``accepts(root)`` and ``read(root) -> Dataset``.
 
-`load` finds the reader of a folder by asking each; a reader that needs no folder is called by its name.
+`load` finds the reader of a folder or file by asking each of the task's; a reader that needs none is called by its
+name. ``TASK`` is ``localization`` or ``defects``.
 """
 
 import dataclasses
@@ -15,52 +16,61 @@ PACKAGE = "evaluators.datasets"
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
-    """SHA-256 over every sample's name, size in bytes, label and boxes, in order."""
+    """SHA-256 over every sample's name, size in bytes, label, and boxes or mask and split, in order."""
     digest = hashlib.sha256()
     for s in samples:
-        digest.update(f"{s.image_id} {s.path.stat().st_size} {s.label} {s.boxes}\n".encode())
+        mask = s.mask.stat().st_size if isinstance(s.mask, Path) else s.mask
+        marked = f" {mask} {s.split}" if s.split or s.mask else ""
+        digest.update(f"{s.image_id} {s.path.stat().st_size} {s.label} {s.boxes}{marked}\n".encode())
     return digest.hexdigest()
 
 
-def load(data: str = "mini") -> Dataset:
-    """The data set at a folder, or a reader by name (``mini``), ``module:function`` or ``FILE.py``.
+def load(data: str = "mini", task: str = "localization") -> Dataset:
+    """The data set at a folder or file, or a reader by name (``mini``), ``module:function`` or ``FILE.py``.
 
     Raises `FileNotFoundError` or `ValueError` in one line that says what a folder should hold.
     """
     root = Path(data)
-    if data in plugins.names(PACKAGE) or not root.is_dir():
-        if root.suffix != ".py" and "/" in data:
-            raise FileNotFoundError(f"{data}: no such data folder")
+    if data in plugins.names(PACKAGE) or not root.exists() or root.suffix == ".py":
+        if root.suffix != ".py" and ("/" in data or root.suffix == ".csv"):
+            raise FileNotFoundError(f"{data}: no such data folder or file")
         plugin = plugins.load(PACKAGE, "read", data)
         if layout := getattr(plugin.module, "LAYOUT", ""):
             raise ValueError(f"{data} needs a folder: --data FOLDER (a folder of that name is ./{data}), which holds {layout}")
-        return _checked(plugin.function())
+        return _checked(plugin.function(task) if plugin.shipped else plugin.function(), task)
     layouts = []
     for name in plugins.names(PACKAGE):
         module = plugins.load(PACKAGE, "read", name).module
+        if getattr(module, "TASK", "localization") != task:
+            continue
         if module.accepts(root):
-            return _checked(module.read(root))
+            return _checked(module.read(root), task)
         if module.LAYOUT:
             layouts.append(module.LAYOUT)
-    raise ValueError(f"{data} is no data set that camx knows: expected {'; or '.join(layouts)}")
+    raise ValueError(f"{data} is no data set for {task} that camx knows: expected {'; or '.join(layouts)}")
 
 
-def _checked(dataset: Dataset) -> Dataset:
-    """The data set, if every image has a name of its own, a known class and boxes. `ValueError` naming it if not."""
+def _checked(dataset: Dataset, task: str) -> Dataset:
+    """The data set, if every image has a name of its own, a known class and what the task needs. `ValueError` naming it if not."""
     if not isinstance(dataset, Dataset):
         raise ValueError(f"a data set's read() must return evaluators.types.Dataset, not {type(dataset).__name__}")
     if not dataset.samples:
         raise ValueError(f"{dataset.root}: the data set holds no image")
     seen: dict[str, Path] = {}
     for sample in dataset.samples:
-        if seen.setdefault(sample.image_id, sample.path) != sample.path:
+        if sample.image_id in seen:
             raise ValueError(f"{sample.path}: another image has the same name, {seen[sample.image_id]}; names must differ")
+        seen[sample.image_id] = sample.path
         if not 0 <= sample.label < len(dataset.classes):
             raise ValueError(
                 f"{sample.path}: label {sample.label} is not one of the {len(dataset.classes)} classes, 0..{len(dataset.classes) - 1}"
             )
-        if not sample.boxes or any(len(box) != 4 for box in sample.boxes):
+        if task == "localization" and (not sample.boxes or any(len(box) != 4 for box in sample.boxes)):
             raise ValueError(f"{sample.path}: boxes are {sample.boxes}; expected at least one (x0, y0, x1, y1)")
+        if task == "defects" and sample.split not in ("train", "test"):
+            raise ValueError(f"{sample.path}: split is {sample.split!r}; accepted: train, test")
+        if task == "defects" and bool(sample.mask) > bool(sample.label):
+            raise ValueError(f"{sample.path}: a good image has the mask {sample.mask}; either it is defective or it has no mask")
     return dataset
 
 

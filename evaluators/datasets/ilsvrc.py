@@ -19,6 +19,7 @@ from evaluators.types import Box, Dataset, Sample
 
 TITLE = "ILSVRC validation: Kaggle's layout, flat or in wnid folders, XML or val_box.mat"
 SOURCE = "Russakovsky et al. 2015; image-net.org, Kaggle imagenet-object-localization-challenge"
+TASK = "localization"
 LAYOUT = (
     "ILSVRC/Data/CLS-LOC/val/*.JPEG, val/*.JPEG or val/<wnid>/*.JPEG, with XML annotations "
     "(ILSVRC/Annotations/CLS-LOC/val, Annotations or beside the images), val_box.mat + val_list.txt, or LOC_val_solution.csv (ILSVRC)"

@@ -1,16 +1,17 @@
-"""The embedded miniature's ILSVRC part, rendered once into the user's cache and read as any other."""
+"""The embedded miniature, rendered once into the user's cache and read as any other data set."""
 
 import os
 from pathlib import Path
 
 import platformdirs
 
-from evaluators.datasets import ilsvrc
+from evaluators.datasets import dagm, ilsvrc
 from evaluators.miniature import SEED, VERSION
+from evaluators.miniature import dagm as textures
 from evaluators.miniature import ilsvrc as drawn
 from evaluators.types import Dataset
 
-TITLE = "embedded miniature: 400 drawn images of ten classes, ILSVRC layout"
+TITLE = "embedded miniature: 400 drawn images of ten classes (ILSVRC layout), ten textures with defects (DAGM layout)"
 SOURCE = "evaluators/miniature"
 LAYOUT = ""  # it needs no folder
 
@@ -24,9 +25,13 @@ def accepts(root: Path) -> bool:
     return False
 
 
-def read() -> Dataset:
-    """The miniature, rendered first if the cache does not hold this version of it."""
-    root = cache() / f"miniature-v{VERSION}-seed{SEED}" / "ilsvrc"
-    if not root.is_dir():
-        drawn.write(root)
-    return ilsvrc.read(root, name="mini", model="mini-vgg")
+def read(task: str = "localization") -> Dataset:
+    """The task's part of the miniature, rendered first if the cache does not hold this version of it."""
+    folder = cache() / f"miniature-v{VERSION}-seed{SEED}"
+    if task == "defects":
+        if not (folder / "dagm").is_dir():
+            textures.write(folder / "dagm")
+        return dagm.read(folder / "dagm", name="mini", model="mini-defects")
+    if not (folder / "ilsvrc").is_dir():
+        drawn.write(folder / "ilsvrc")
+    return ilsvrc.read(folder / "ilsvrc", name="mini", model="mini-vgg")

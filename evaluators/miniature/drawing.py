@@ -70,7 +70,7 @@ class Drawing:
     labels: tuple[int, ...]
 
 
-def _noise(rng: np.random.Generator, height: int, width: int, cell: int) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, height: int, width: int, cell: int) -> np.ndarray:
     """Smooth noise in [0, 1] whose features are about `cell` pixels wide, ``(H,W)``."""
     coarse = rng.random((height // cell + 3, width // cell + 3), dtype=np.float32)
     grown = cv2.resize(coarse, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
@@ -94,7 +94,7 @@ def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     elif kind == 2:
         mix = wave_u + wave_v > 0.9
     elif kind == 3:
-        mix = _noise(rng, height, width, int(period))
+        mix = smooth_noise(rng, height, width, int(period))
     else:
         mix = (u - u.min()) / (np.ptp(u) + 1e-6) if u.size else u
     first = rng.random(3)
@@ -106,7 +106,7 @@ def background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Coloured noise at three scales, overlaid with lines, blobs and scraps of texture, ``(H,W,3)``."""
     canvas = np.zeros((height, width, 3), np.float32)
     for cell, weight in ((48, 0.5), (16, 0.3), (5, 0.2)):
-        canvas += weight * np.stack([_noise(rng, height, width, cell) for _ in range(3)], -1)
+        canvas += weight * np.stack([smooth_noise(rng, height, width, cell) for _ in range(3)], -1)
     for _ in range(rng.integers(4, 10)):
         mask = np.zeros((height, width), np.uint8)
         x, y = int(rng.integers(width)), int(rng.integers(height))
@@ -160,7 +160,7 @@ def scene(rng: np.random.Generator, labels: list[int], height: int, width: int) 
                 break
         else:
             continue
-        shade = 0.75 + 0.5 * _noise(rng, height, width, 40)[..., None]
+        shade = 0.75 + 0.5 * smooth_noise(rng, height, width, 40)[..., None]
         fill = np.clip(texture(rng, height, width) * shade, 0, 1)
         canvas = canvas * (1 - alpha[..., None]) + fill * alpha[..., None]
         taken |= mask

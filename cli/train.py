@@ -1,0 +1,97 @@
+"""`camx train`: the networks that the evaluators look into."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli import options, printing, running
+
+
+@click.group("train")
+def command() -> None:
+    """Train the network whose maps are measured; `camx train WHAT --help` shows the recipe."""
+
+
+@command.command("defects")
+@click.option("--data", default="mini", show_default=True, help="DAGM folder, or a manifest FILE.csv of image,defective,mask,split.")
+@click.option(
+    "--split",
+    default="official",
+    show_default=True,
+    help="official, TRAIN/TEST drawn (--seed) such as 3550/400, or a folder with train.txt and test.txt.",
+)
+@click.option("--model", help="ResNet of `camx list models`, or FILE.py.  [default: resnet50; the miniature's own on the miniature]")
+@click.option("--init", help="First weights: torchvision's name of them, a file, or none.  [default: IMAGENET1K_V1 where there are such]")
+@click.option("--download", is_flag=True, help="Let torchvision fetch weights that are not in its cache.")
+@click.option("--epochs", type=click.IntRange(min=1), default=15, show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Images a step.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.001, show_default=True, help="First learning rate.")
+@click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True)
+@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.0, show_default=True)
+@click.option("--decay-at", type=int, multiple=True, default=(5, 10), show_default=True, help="Epochs after which the rate falls; repeats.")
+@click.option("--decay", type=click.FloatRange(min=0, min_open=True), default=0.1, show_default=True, help="What it is multiplied by.")
+@click.option(
+    "--balance",
+    type=click.Choice(["none", "loss", "sample"]),
+    default="none",
+    show_default=True,
+    help="Against rare defects: weigh the loss, or draw both classes equally often.",
+)
+@click.option("--flip", is_flag=True, help="Mirror images at random.")
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of the training images held out to choose the best epoch; 0 chooses by the training loss.",
+)
+@click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), default="auto", show_default=True, help="auto: bf16 on CUDA.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--workers", type=click.IntRange(min=1), help="Threads that decode.  [default: the cores]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything drawn at random.")
+@options.config
+@options.out("train-defects")
+@options.debug
+def defects(out: Path, **chosen: Any) -> None:  # fmt: skip
+    """Train a classifier of good and defective images on image labels alone: the paper's ResNet50 by default.
+
+    Writes best.safetensors and last.safetensors, which `camx defects --weights` reads, and log.csv. Stopped anywhere,
+    the same command goes on and ends with the same weights. The test images are reported, never learned from.
+
+    \b
+    camx train defects --data DAGM2007                               the paper's recipe, ImageNet weights
+    camx train defects --data mine.csv --balance loss --flip         pictures of your own, few of them defective
+    camx train defects --init none --epochs 12 --lr 0.05 --flip      the miniature, from nothing
+    """
+    from camcore import networks
+    from evaluators import datasets, defect_training, records, splits, training
+
+    dataset = options.checked(splits.apply, datasets.load(chosen["data"], "defects"), chosen["split"], chosen["seed"])
+    device = options.pick_device(chosen["device"])
+    start = networks.start(chosen["model"] or dataset.model, chosen["init"], 2, chosen["seed"], chosen["download"])
+    recipe = defect_training.Recipe(
+        chosen["epochs"], chosen["batch_size"], chosen["lr"], chosen["momentum"], chosen["weight_decay"], chosen["decay_at"],
+        chosen["decay"], chosen["balance"], chosen["flip"], chosen["validation"], training.precision(chosen["precision"], device),
+    )  # fmt: skip
+    workers = chosen["workers"] or os.cpu_count() or 1
+    job = defect_training.job(start, dataset.samples, recipe, chosen["seed"], device, workers)
+    identity = {
+        "command": "train defects",
+        "data": {"fingerprint": dataset.fingerprint},
+        "model": start.name,
+        "init": {"sha256": start.sha256},
+        "recipe": records.plain(recipe),
+        "seed": chosen["seed"],
+    }
+    place = {"dataset": {"name": dataset.name, "root": str(dataset.root)}, "weights": start.init, "device": device, "workers": workers}
+    description = records.begin(out, identity, {"options": dict(chosen), **place, **running.environment()})
+    counts = {split: sum(s.split == split for s in dataset.samples) for split in ("train", "test")}
+    ill = {split: sum(s.label for s in dataset.samples if s.split == split) for split in counts}
+    click.echo(f"{dataset.name}: " + ", ".join(f"{counts[split]} {split} images, {ill[split]} defective" for split in counts))
+    click.echo(f"{start.name} from {start.init}; {job.steps} steps of {recipe.batch}, {recipe.precision} on {device}")
+    rows = running.fit(job, out, description)
+    shown = [key for key in rows[-1] if key not in ("step",)]
+    printing.table([[f"{row[k]:.4g}" for k in shown] for row in rows], shown)
+    click.echo(f"\nbest: {out / 'best.safetensors'}   last: {out / 'last.safetensors'}   camx defects --weights {out / 'last.safetensors'}")

@@ -1,0 +1,112 @@
+"""Defect masks: the truth, how a map's levels fall on it, the best threshold, and run-length encoding."""
+
+import math
+
+import cv2
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco
+
+from evaluators.types import Ellipse, Sample
+
+LEVELS = 256  # of a uint8 map
+
+
+def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
+    """Where the image of `size` (width, height) is defective, ``(H,W) bool``: any value of the mask above 0.
+
+    A mask of another size is resized if its proportions are the image's. Raises `ValueError` naming the file if
+    they are not, if it marks nothing, or if a defective image has none.
+    """
+    if sample.mask is None:
+        raise ValueError(f"{sample.path}: a defective image without a mask cannot be measured; give it one or leave it to training")
+    if isinstance(sample.mask, Ellipse):
+        return inside(sample.mask, size)
+    try:
+        with Image.open(sample.mask) as image:
+            pixels: np.ndarray = np.asarray(image)
+            alpha = image.mode in ("LA", "RGBA", "PA")
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{sample.mask}: not a readable mask: {error}") from None
+    if pixels.ndim == 3:
+        pixels = np.any(pixels[..., :-1] if alpha else pixels, axis=2)
+    found: np.ndarray = (pixels > 0).astype(np.uint8)
+    if found.shape[::-1] != size:
+        (height, width), scale = found.shape, size[0] / found.shape[1]
+        if abs(height * scale - size[1]) > max(1, scale):
+            raise ValueError(f"{sample.mask}: the mask is {width} x {height}, but {sample.path.name} is {size[0]} x {size[1]}")
+        found = cv2.resize(found, size, interpolation=cv2.INTER_NEAREST)
+    if not found.any():
+        raise ValueError(f"{sample.mask}: the mask of a defective image marks nothing; a good image has no mask")
+    return found.astype(bool)
+
+
+def inside(ellipse: Ellipse, size: tuple[int, int]) -> np.ndarray:
+    """The pixels of an ellipse on an image of `size` (width, height): ``(H,W) bool``."""
+    y, x = np.mgrid[: size[1], : size[0]]
+    dx, dy = x - ellipse.x, y - ellipse.y
+    cos, sin = math.cos(ellipse.angle), math.sin(ellipse.angle)
+    return ((dx * cos + dy * sin) / ellipse.major) ** 2 + ((dy * cos - dx * sin) / ellipse.minor) ** 2 <= 1
+
+
+def levels(heatmap: np.ndarray, defect: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many pixels of each level of ``heatmap (H,W) uint8`` are on the defect and off it: two ``(256,) int64``."""
+    return np.bincount(heatmap[defect], minlength=LEVELS), np.bincount(heatmap[~defect], minlength=LEVELS)
+
+
+def grid(count: int) -> np.ndarray:
+    """The thresholds tried: ``1/(count+1), ...`` of the map's maximum, ``(count,)``."""
+    return np.arange(1, count + 1) / (count + 1)
+
+
+def cuts(thresholds: np.ndarray) -> np.ndarray:
+    """The lowest level of a uint8 map above each threshold: a pixel is marked from there on, ``level > 255 t``."""
+    return np.floor(np.round(255 * thresholds, 9)).astype(int) + 1
+
+
+def marked(counts: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How many of the pixels counted by level ``(...,256)`` exceed each threshold: ``(...,T)``."""
+    above = np.flip(np.cumsum(np.flip(counts, -1), -1), -1)
+    above = np.concatenate([above, np.zeros_like(above[..., :1])], -1)  # nothing is above level 255
+    return above[..., cuts(thresholds)]
+
+
+def ious(inside: np.ndarray, outside: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``(intersections, unions)`` of each image's mask with its defect, ``(N,T)``, from its counts ``(N,256)``."""
+    hit, wrong = marked(inside, thresholds), marked(outside, thresholds)
+    return hit, inside.sum(-1, keepdims=True) + wrong
+
+
+def best(inside: np.ndarray, outside: np.ndarray, thresholds: np.ndarray) -> int:
+    """The place of the threshold with the highest mean per-image IoU, the first of equals.
+
+    A threshold that marks every pixel of every image is no threshold and is left out (protocol.md section 3).
+    """
+    hit, union = ious(inside, outside, thresholds)
+    means = (hit / union).mean(0)
+    everything = (hit + marked(outside, thresholds)).sum(0) == inside.sum() + outside.sum()
+    means[everything] = -1
+    return int(means.argmax())
+
+
+def average_precision(counts: np.ndarray) -> float:
+    """Pixel average precision of ``counts (2,256)``, pixels on and off the defects by level: sum of (R_n - R_n-1) P_n.
+
+    The definition of scikit-learn's ``average_precision_score``, pixels of one level being taken together.
+    """
+    hit, wrong = np.cumsum(np.flip(np.asarray(counts, float), -1), -1)
+    if not hit[-1]:
+        return float("nan")
+    precision = hit / np.maximum(hit + wrong, 1)
+    return float(np.sum(np.diff(hit, prepend=0) / hit[-1] * precision))
+
+
+def encode(heatmap: np.ndarray, thresholds: np.ndarray) -> tuple[str, ...]:
+    """The masks of ``heatmap (H,W) uint8`` at each threshold as COCO run lengths, of size ``[H, W]``."""
+    stacked = np.asfortranarray((heatmap[..., None] >= cuts(thresholds)).astype(np.uint8))
+    return tuple(code["counts"].decode("ascii") for code in coco.encode(stacked))
+
+
+def decode(counts: str, height: int, width: int) -> np.ndarray:
+    """One mask of a record, ``(H,W) bool``."""
+    return coco.decode({"size": [height, width], "counts": counts.encode("ascii")}).astype(bool)
