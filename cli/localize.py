@@ -42,7 +42,8 @@ def command(out: Path, **chosen: Any) -> None:
     description = records.begin(out, identity, running.invocation(chosen, plan, dataset))
     running.announce(dataset, plan, len(samples), len(cells))
     maps = (out / "maps", runs.unsaved(out / "maps", samples, cells)) if chosen["save_maps"] else None
-    measure = partial(runs.measure, plan, unsaved=maps)
+    coloured = any(map(protocol.grabs, cells))  # GrabCut sees the picture
+    measure = partial(runs.measure, plan, runs.localizer(protocol), unsaved=maps, coloured=coloured)
     running.record(out, description, samples, cells, measure, unsaved=maps[1] if maps else None)
     if not chosen["quiet"]:
         summary(out, cells, tables)

@@ -115,7 +115,7 @@ def summary(out: Path, cells: "list[Cell]", metric: str, denominator: str, chose
     """Print what the run's folder now holds of these cells, the paper's values in brackets."""
     from evaluators import measures, occlude, tables
 
-    numbers = measures.numbers(measures.outcomes(out, "occlude"))
+    numbers = measures.numbers(measures.outcomes(out, "occlude"), "occlude")
     paper = {(*e.cell, e.metric): e.paper for t in chosen for e in t.entries if e.cell and e.paper}
     suffix = "" if denominator == "all" else "-correct"
     columns = [f"{row}{suffix}" for row in ROWS] + ["occluded", "degenerate"] if metric == "occlusion" else [metric]

@@ -27,13 +27,13 @@ def protocol(command: str, chosen: dict[str, Any]) -> Any:
     return options.checked(protocols.load, chosen["style"] or chosen["protocol"] or "paper", chosen["overrides"], command)
 
 
-def load(chosen: dict[str, Any], preprocessing: str) -> "tuple[Dataset, Network, str]":
+def load(chosen: dict[str, Any], preprocessing: str, task: str = "localization") -> "tuple[Dataset, Network, str]":
     """The data set, the network that classifies it, and the device."""
     from camcore import networks
     from evaluators import datasets
 
     device = options.pick_device(chosen["device"])
-    dataset = datasets.load(chosen["data"])
+    dataset = datasets.load(chosen["data"], task)
     if chosen["blacklist"]:
         dataset = datasets.without(dataset, chosen["blacklist"])
     network = networks.load(chosen["model"] or dataset.model, chosen["weights"], preprocessing, device, chosen["download"])

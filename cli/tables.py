@@ -128,8 +128,9 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
     def found(*where: str) -> str | None:
         return _cell(cells[where], marks) if where in cells else None
 
-    click.echo(f"\nTable {table.name}. {table.title}. Percent: ours [95 % interval] (paper)")
     metrics = list(dict.fromkeys(own["metric"]))
+    unit = "Percent" + "; FPS and throughput in images a second" * ("FPS" in metrics)
+    click.echo(f"\nTable {table.name}. {table.title}. {unit}: ours [95 % interval] (paper)")
     if columns == [""]:  # the metrics stand beside each other
         printing.table([(name, *(found(row, m, "") for m in metrics)) for row, name in names.items()], ("", *metrics))
     else:

@@ -96,7 +96,7 @@ def evaluate(claims: Sequence[Claim], runs: Path, data: str | None = None, seed:
             run = _run(comparison, found[claim.command])
             if run:
                 frames = outcomes.setdefault(run.folder, measures.outcomes(run.folder, claim.command))
-                test = _test(comparison, frames, seed)
+                test = _test(claim.command, comparison, frames, seed)
                 row |= {**vars(test), "run": str(run.folder)} if test else {}
             rows.append(row)
     measured = [row for row in rows if row["p_value"] is not None]
@@ -122,9 +122,9 @@ def _run(comparison: Comparison, found: Sequence[tables.Measured]) -> tables.Mea
     return min(holding, key=lambda m: max(m.rank(cell, comparison.metric) for cell in cells), default=None)
 
 
-def _test(comparison: Comparison, frames: Sequence[pd.DataFrame], seed: int) -> stats.Paired | None:
+def _test(command: str, comparison: Comparison, frames: Sequence[pd.DataFrame], seed: int) -> stats.Paired | None:
     more, less = ([measures.of_cell(frames, cell, comparison.metric) for cell in side] for side in (comparison.more, comparison.less))
-    return measures.contrast(more, less, seed, DRAWS)
+    return measures.contrast(more, less, seed, DRAWS, measures.statistic(command, comparison.metric))
 
 
 def verdict(row: Mapping[str, Any], claim: Claim) -> str:

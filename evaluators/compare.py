@@ -24,11 +24,11 @@ def compare(run: Path, a: str, b: str, seed: int = 0, command: str = "localize")
     for layer, variant in sorted(places, key=lambda p: (p[0].count("+"), p)):
         for metric in (m for m in measures.METRICS[command] if m != "degenerate"):
             left, right = (measures.of_cell(found, Cell(method, layer, variant), metric) for method in (a, b))
-            test = measures.contrast([left], [right], seed)
+            test = measures.contrast([left], [right], seed, statistic=measures.statistic(command, metric))
             if test:
                 shared = left.index.intersection(right.index)
-                scale = 100 if pd.api.types.is_bool_dtype(left) else 1
-                values = {"a_value": scale * left.loc[shared].mean(), "b_value": scale * right.loc[shared].mean()}
+                both = [f"{side}_value" for side in "ab"]
+                values = dict(zip(both, (measures.value(side.loc[shared], command, metric) for side in (left, right))))
                 where = {"metric": metric, "layer": layer, "variant": variant, "a": a, "b": b, "run": str(run)}
                 rows.append({**where, **values, **vars(test)})
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -51,7 +51,7 @@ def pairs(table: Table, found: Sequence[Measured], seed: int = 0) -> pd.DataFram
         outcomes = {cell: measures.of_cell(frames, cell, metric) for cell in cells}
         tests = []
         for a, b in itertools.combinations(cells, 2):
-            test = measures.contrast([outcomes[a]], [outcomes[b]], seed)
+            test = measures.contrast([outcomes[a]], [outcomes[b]], seed, statistic=measures.statistic(table.command, metric))
             if test:
                 tests.append({"metric": metric, "a": entries[a], "b": entries[b], **vars(test)})
         for row, corrected in zip(tests, stats.holm([t["p_value"] for t in tests])):

@@ -54,3 +54,27 @@ def overlay_grid(
                 grid[row, column].imshow(heatmaps[cell], cmap="jet", alpha=0.5, vmin=0, vmax=255)
                 _frame(grid[row, column], boxes[cell], "lime")
     figure.savefig(path)
+
+
+def contact_sheet(rows: Sequence[tuple[str, np.ndarray, np.ndarray, Mapping[str, np.ndarray]]], path: Path) -> None:
+    """Pictures down; across, the image, its truth and a map a column (LayerCAM paper, Figures 7 and 8): a PNG.
+
+    rows: a name, the image ``(H,W,3) uint8``, the truth ``(H,W) bool`` and named maps ``(H,W) uint8``, the same
+    names in every row.
+    """
+    columns = list(rows[0][3])
+    figure = Figure(figsize=(PANEL * (len(columns) + 2) + 0.3, PANEL * len(rows) + 0.3), layout="constrained", dpi=110)
+    grid = figure.subplots(len(rows), len(columns) + 2, squeeze=False)
+    for line, (name, image, truth, heatmaps) in zip(grid, rows):
+        for axes in line:
+            axes.set(xticks=[], yticks=[])
+            axes.set_frame_on(False)
+        line[0].imshow(image)
+        line[0].set_ylabel(name, fontsize=7)
+        line[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
+        for axes, column in zip(line[2:], columns):
+            axes.imshow(image)
+            axes.imshow(heatmaps[column], cmap="jet", alpha=0.5, vmin=0, vmax=255)
+    for axes, title in zip(grid[0], ["image", "truth", *columns]):
+        axes.set_title(title, fontsize=8)
+    figure.savefig(path)

@@ -2,20 +2,23 @@
 
 An evaluator offers ``METRICS``, the names that tables may ask for, ``canonical(cell)``, a cell as records
 name it, and ``outcomes(run)``: frames keyed as records, a column a metric. A boolean column is a share of
-images, a float one a mean (in the metric's unit); what is missing in a row does not count.
+images, a float one a mean (in the metric's unit); what is missing in a row does not count. Where a number is
+not a mean over images, the column holds each image's counts, and ``STATISTICS`` says what their sum means.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 
-from evaluators import localize, occlude, stats
+from evaluators import defects, localize, occlude, stats
 from evaluators.types import Cell
 
-EVALUATORS: dict[str, ModuleType] = {"localize": localize, "occlude": occlude}
+EVALUATORS: dict[str, ModuleType] = {"localize": localize, "occlude": occlude, "defects": defects}
 METRICS: dict[str, tuple[str, ...]] = {command: module.METRICS for command, module in EVALUATORS.items()}
+Statistic = Callable[[np.ndarray], float]
 CELL = ["method", "layer", "variant"]
 
 
@@ -24,7 +27,12 @@ def outcomes(run: Path, command: str) -> list[pd.DataFrame]:
     return EVALUATORS[command].outcomes(run)
 
 
-def numbers(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def statistic(command: str, metric: str) -> Statistic | None:
+    """What a sum of counts means, where the metric's outcomes are counts."""
+    return getattr(EVALUATORS[command], "STATISTICS", {}).get(metric)
+
+
+def numbers(found: Sequence[pd.DataFrame], command: str) -> pd.DataFrame:
     """Index (method, layer, variant, metric); columns value, low, high (a 95 % interval) and n images."""
     rows = {}
     for frame in found:
@@ -32,9 +40,23 @@ def numbers(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
             for metric in frame.columns.drop(["image_id", *CELL]):
                 values = group[metric].dropna()
                 if len(values):
-                    rows[(*cell, metric)] = stats.describe(values.to_numpy(bool if pd.api.types.is_bool_dtype(values) else float))
+                    rows[(*cell, metric)] = _describe(values, statistic(command, metric))
     index = pd.MultiIndex.from_tuples(rows or [("",) * 4], names=[*CELL, "metric"])[: len(rows)]
     return pd.DataFrame(list(rows.values()), index=index, columns=["value", "low", "high", "n"])
+
+
+def value(outcomes: pd.Series, command: str, metric: str) -> float:
+    """The number that one cell's outcomes of a metric make."""
+    means = statistic(command, metric)
+    if means:
+        return means(np.stack(outcomes.to_list()).sum(0))
+    return float(outcomes.astype(float).mean()) * (100 if pd.api.types.is_bool_dtype(outcomes) else 1)
+
+
+def _describe(values: pd.Series, statistic: Statistic | None) -> tuple[float, float, float, int]:
+    if statistic:
+        return stats.describe_counts(np.stack(values.to_list()), statistic)
+    return stats.describe(values.to_numpy(bool if pd.api.types.is_bool_dtype(values) else float))
 
 
 def of_cell(found: Sequence[pd.DataFrame], cell: Cell, metric: str) -> pd.Series:
@@ -47,10 +69,13 @@ def of_cell(found: Sequence[pd.DataFrame], cell: Cell, metric: str) -> pd.Series
     return pd.Series(dtype=float)
 
 
-def contrast(more: Sequence[pd.Series], less: Sequence[pd.Series], seed: int = 0, draws: int = 2000) -> stats.Paired | None:
+def contrast(
+    more: Sequence[pd.Series], less: Sequence[pd.Series], seed: int = 0, draws: int = 2000, statistic: Statistic | None = None
+) -> stats.Paired | None:
     """Is the sum of `more` larger than the sum of `less`, on the images that all have? None if they share none.
 
-    Two cells' hits are compared by the exact McNemar test, everything else by sign flips of each image's difference.
+    Two cells' hits are compared by the exact McNemar test, two cells' counts by the bootstrap of the images, everything
+    else by sign flips of each image's difference.
     """
     shared = more[0].index
     for series in (*more[1:], *less):
@@ -58,6 +83,10 @@ def contrast(more: Sequence[pd.Series], less: Sequence[pd.Series], seed: int = 0
     if shared.empty:
         return None
     left, right = ([s.loc[shared] for s in side] for side in (more, less))
+    if statistic:
+        if len(left) + len(right) > 2:
+            raise ValueError("counts are compared one cell with one other")
+        return stats.paired_bootstrap(np.stack(left[0].to_list()), np.stack(right[0].to_list()), statistic, seed, draws)
     if len(left) == len(right) == 1 and pd.api.types.is_bool_dtype(left[0]) and pd.api.types.is_bool_dtype(right[0]):
         return stats.mcnemar(left[0].to_numpy(bool), right[0].to_numpy(bool), seed)
     totals = [sum(s.to_numpy(float) * (100 if pd.api.types.is_bool_dtype(s) else 1) for s in side) for side in (left, right)]

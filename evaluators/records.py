@@ -56,7 +56,7 @@ class Writer:
         if self.rows:
             name = f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}"
             temporary = self.folder / f".{name}.tmp"
-            pq.write_table(pa.Table.from_pylist([vars(r) for r in self.rows]), temporary)
+            pq.write_table(pa.Table.from_pylist([vars(r) for r in self.rows]), temporary, compression="zstd")
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.rename(self.folder / f"{name}.parquet")

@@ -16,9 +16,9 @@ import torch
 from camcore import fusion, maps, plugins, views
 from camcore.networks import Network
 from camcore.variants import canonical
-from evaluators import localize
+from evaluators import defects, localize, masks
 from evaluators.records import Writer
-from evaluators.types import Cell, Localization, MapProtocol, Protocol, Sample
+from evaluators.types import Cell, DefectProtocol, MapProtocol, Protocol, Sample
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -108,17 +108,20 @@ def grids(
 def image_maps(
     plan: Plan, images: torch.Tensor, targets: torch.Tensor, cells: Sequence[Cell] | None = None, real: int | None = None
 ) -> tuple[dict[Cell, np.ndarray], np.ndarray]:
-    """Each cell's uint8 maps ``(B,g,g)`` of squashed ``images (B,3,g,g) uint8``, and the top 5 ``(B,5)``.
+    """Each cell's uint8 maps ``(B,g,g)`` of squashed ``images (B,3,g,g) uint8``, and the crops' summed logits ``(B,K)``.
 
-    `cells` are the plan's unless given. Images from `real` on are padding. A network of fewer than five
-    classes has -1 in the places it lacks. The crops' logits are summed.
+    `cells` are the plan's unless given. Images from `real` on are padding.
     """
     cells = plan.cells if cells is None else cells
     found, logits = grids(plan, images, targets, cells, len(images) if real is None else real)
-    logits = logits.sum(1)
-    top5 = torch.nn.functional.pad(logits.topk(min(5, logits.shape[1])).indices, (0, max(0, 5 - logits.shape[1])), value=-1)
     together = torch.stack([fusion.to_bytes(m) for m in found.values()])
-    return dict(zip(cells, together.cpu().numpy())), top5.cpu().numpy()  # one transfer for all
+    return dict(zip(cells, together.cpu().numpy())), logits.sum(1).cpu().numpy()  # one transfer for all
+
+
+def top5(logits: np.ndarray) -> list[int]:
+    """The five likeliest classes of ``logits (K,)``, best first; -1 in the places that fewer classes leave."""
+    best = torch.from_numpy(logits).topk(min(5, len(logits))).indices.tolist()
+    return best + [-1] * (5 - len(best))
 
 
 def _combined(plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -183,40 +186,57 @@ def needed(cells: Sequence[Cell], batch: Sequence[Decoded], *missing: Missing) -
     return [cell for cell in cells if cell in lacking]
 
 
+Grade = Callable[[Decoded, dict[Cell, np.ndarray], np.ndarray], Sequence[Any]]  # picture, uint8 maps, logits -> records
+
+
 def measure(
     plan: Plan,
+    grade: Grade,
     samples: Sequence[Sample],
     missing: Missing,
     writer: Writer,
     tick: Callable[[], Any],
     unsaved: tuple[Path, Missing] | None = None,
+    coloured: bool = False,
 ) -> None:
-    """Localize: compute and write the `missing` cells of each sample; `tick` is called after each image.
+    """Make the maps of the `missing` cells of each sample, and write what `grade` says of them, in threads.
 
-    `unsaved` is a folder and the maps it lacks.
+    `tick` is called after each image. `unsaved` is a folder and the maps it lacks.
     """
     folder, pictured = unsaved or (None, {})
-    protocol = plan.protocol
-    assert isinstance(protocol, Protocol)
 
-    def grade(job: tuple[Decoded, dict[Cell, np.ndarray], list[int]]) -> list[Localization]:
-        decoded, found, top5 = job
+    def work(job: tuple[Decoded, dict[Cell, np.ndarray], np.ndarray]) -> Sequence[Any]:
+        decoded, found, logits = job
         image_id = decoded.sample.image_id
         if folder:
             save_maps(folder, image_id, {cell: found[cell] for cell in pictured.get(image_id, ())})
-        unscored = {cell: grid for cell, grid in found.items() if cell in missing[image_id]}
-        return localize.score(decoded.sample, decoded.size, unscored, top5, protocol, decoded.bgr)
+        return grade(decoded, {cell: grid for cell, grid in found.items() if cell in missing[image_id]}, logits)
 
-    def jobs() -> Iterator[tuple[Decoded, dict[Cell, np.ndarray], list[int]]]:
-        for batch, images, labels in batches(plan, samples, any(map(protocol.grabs, plan.cells))):
-            found, top5 = image_maps(plan, images, labels, needed(plan.cells, batch, missing, pictured), len(batch))
+    def jobs() -> Iterator[tuple[Decoded, dict[Cell, np.ndarray], np.ndarray]]:
+        for batch, images, labels in batches(plan, samples, coloured):
+            found, logits = image_maps(plan, images, labels, needed(plan.cells, batch, missing, pictured), len(batch))
             for i, decoded in enumerate(batch):
-                yield decoded, {cell: grid[i] for cell, grid in found.items()}, top5[i].tolist()
+                yield decoded, {cell: grid[i] for cell, grid in found.items()}, logits[i]
 
-    with ThreadPoolExecutor(plan.workers) as scorers:
-        for records in ahead(scorers, grade, jobs(), 2 * plan.batch):
+    with ThreadPoolExecutor(plan.workers) as graders:
+        for records in ahead(graders, work, jobs(), 2 * plan.batch):
             writer.add(records)
             tick()
+
+
+def localizer(protocol: Protocol) -> Grade:
+    """Boxes against the true boxes: `evaluators.localize.score`."""
+    return lambda decoded, grids, logits: localize.score(decoded.sample, decoded.size, grids, top5(logits), protocol, decoded.bgr)
+
+
+def inspector(protocol: DefectProtocol) -> Grade:
+    """Masks against the true masks: `evaluators.defects.score`; the probability is that of class 1, defective."""
+
+    def grade(decoded: Decoded, grids: dict[Cell, np.ndarray], logits: np.ndarray) -> Sequence[Any]:
+        probability = float(torch.from_numpy(logits).double().softmax(0)[1])
+        return defects.score(decoded.sample, masks.truth(decoded.sample, decoded.size), grids, probability, protocol)
+
+    return grade
 
 
 def map_file(folder: Path, image_id: str, cell: Cell) -> Path:

@@ -51,6 +51,16 @@ def describe(values: np.ndarray, seed: int = 0, draws: int = 2000) -> tuple[floa
     return mean, *_quantiles(values[rng.integers(n, size=(draws, n))].mean(1)), n
 
 
+def describe_counts(
+    counts: np.ndarray, statistic: Callable[[np.ndarray], float], seed: int = 0, draws: int = 500
+) -> tuple[float, float, float, int]:
+    """``(value, low, high, n)`` of a set metric from per-image counts ``(n, ...)``: percentile bootstrap of the images."""
+    n = len(counts)
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws)
+    found = np.array([statistic(total) for total in np.tensordot(weights, counts, 1)])
+    return statistic(counts.sum(0)), *_quantiles(found), n
+
+
 def _quantiles(draws: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
     tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])

@@ -141,7 +141,7 @@ def measured(runs: Path, command: str) -> list[Measured]:
     found = []
     for folder, description in records.find(runs):
         if description["command"] == command and (frames := measures.outcomes(folder, command)):
-            found.append(Measured(folder, description, measures.numbers(frames)))
+            found.append(Measured(folder, description, measures.numbers(frames, command)))
     found.sort(key=lambda m: m.newest, reverse=True)
     return found
 

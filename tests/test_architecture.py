@@ -15,8 +15,8 @@ FORBIDDEN = {
     "cli": {"scripts"},
 }
 NO_TORCH = [
-    "types.py", "boxes.py", "heatmaps.py", "localize.py", "occlude.py", "measures.py", "compare.py", "claims.py", "records.py",
-    "stats.py", "tables.py", "protocols.py", "figures.py",
+    "types.py", "boxes.py", "heatmaps.py", "localize.py", "occlude.py", "defects.py", "masks.py", "splits.py", "measures.py",
+    "compare.py", "claims.py", "records.py", "stats.py", "tables.py", "protocols.py", "figures.py",
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def test_numbers_by_hand(tmp_path):
     with records.Writer(tmp_path / "records") as writer:
         for name, before, after, score, lower, share in rows:
             writer.add([Occlusion(name, 0, *CELL, before, after, score, lower, 1.0, 0.0, share, name == "d")])
-    numbers = measures.numbers(measures.outcomes(tmp_path, "occlude"))
+    numbers = measures.numbers(measures.outcomes(tmp_path, "occlude"), "occlude")
     found = {metric: numbers.loc[(*CELL, metric), "value"] for metric in occlude.METRICS if (*CELL, metric) in numbers.index}
     assert found == pytest.approx(
         {

@@ -92,7 +92,7 @@ def test_an_empty_map_leaves_the_image_and_is_counted(linear, tmp_path):
     assert (frame["score_after"] == frame["score_before"]).all()
     assert (frame["occluded"] == 0).all()
     assert frame["degenerate"].all()
-    numbers = measures.numbers(measures.outcomes(tmp_path / "run", "occlude"))
+    numbers = measures.numbers(measures.outcomes(tmp_path / "run", "occlude"), "occlude")
     assert numbers.loc[(*CELL, "degenerate"), "value"] == 100
     assert numbers.loc[(*occlude.ORIGINAL, "degenerate"), "value"] == 0
 
@@ -165,7 +165,7 @@ def test_curves_are_rise_s(linear, tmp_path, metric, steps):
     assert row["scores"].tolist() == pytest.approx(scores)
     assert row["area"] == pytest.approx(area)
     assert len(scores) == (steps or SIDE) + 1
-    numbers = measures.numbers(measures.outcomes(tmp_path / "run", "occlude"))
+    numbers = measures.numbers(measures.outcomes(tmp_path / "run", "occlude"), "occlude")
     assert numbers.loc[(*CELL, metric), "value"] == pytest.approx(100 * area)
 
 
@@ -177,7 +177,7 @@ def test_an_image_without_a_curve_has_a_record(linear, tmp_path):
     frame = records.read(tmp_path / "run", kind="records-deletion").set_index("image_id")
     assert np.isnan(frame.loc["wrong", "area"])
     assert len(frame.loc["wrong", "scores"]) == 0
-    assert measures.numbers(measures.outcomes(tmp_path / "run", "occlude")).loc[(*CELL, "deletion"), "n"] == 1
+    assert measures.numbers(measures.outcomes(tmp_path / "run", "occlude"), "occlude").loc[(*CELL, "deletion"), "n"] == 1
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +209,8 @@ def test_the_original_row_is_localize_s_classification(mini, tmp_path):
     run(mini, samples, tmp_path / "occlude", batch_size=20)
     plan = runs.plan(mini, protocols.load("single"), [CELL])
     with records.Writer(tmp_path / "localize/records") as writer:
-        runs.measure(plan, samples, {s.image_id: {CELL} for s in samples}, writer, lambda: None)
+        runs.measure(plan, runs.localizer(plan.protocol), samples, {s.image_id: {CELL} for s in samples}, writer, lambda: None)
     top1, top5 = localize.classification(records.read(tmp_path / "localize"))
-    numbers = measures.numbers(measures.outcomes(tmp_path / "occlude", "occlude"))
+    numbers = measures.numbers(measures.outcomes(tmp_path / "occlude", "occlude"), "occlude")
     assert numbers.loc[(*occlude.ORIGINAL, "top1"), "value"] == pytest.approx(top1)
     assert numbers.loc[(*occlude.ORIGINAL, "top5"), "value"] == pytest.approx(top5)

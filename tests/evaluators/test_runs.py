@@ -36,9 +36,13 @@ def make(network, chosen, protocol="paper", **options):
     return runs.plan(network, protocols.load(protocol), chosen, **{"batch_size": 20, "workers": 2, **options})
 
 
+def localized(plan, chosen, missing, writer, tick, unsaved=None):
+    runs.measure(plan, runs.localizer(plan.protocol), chosen, missing, writer, tick, unsaved, any(map(plan.protocol.grabs, plan.cells)))
+
+
 def measured(plan, chosen, out):
     with records.Writer(out / "records") as writer:
-        runs.measure(plan, chosen, {s.image_id: set(plan.cells) for s in chosen}, writer, lambda: None)
+        localized(plan, chosen, {s.image_id: set(plan.cells) for s in chosen}, writer, lambda: None)
     return records.read(out)
 
 
@@ -107,21 +111,21 @@ def test_maps_are_the_authors_protocol_step_by_step(network, tmp_path):
 
     plan = make(network, [Cell("layercam", "S4")])
     decoded = runs.decode(plan, sample)
-    grids, top5 = runs.image_maps(plan, torch.from_numpy(decoded.squashed)[None], torch.tensor([sample.label]))
+    grids, summed = runs.image_maps(plan, torch.from_numpy(decoded.squashed)[None], torch.tensor([sample.label]))
     difference = np.abs(grids[plan.cells[0]][0].astype(int) - expected.astype(int))
     assert (difference <= 1).mean() >= 0.99
     assert difference.max() <= 8
-    assert top5[0].tolist() == logits.topk(5).indices.tolist()
+    assert runs.top5(summed[0]) == logits.topk(5).indices.tolist()
 
 
 def test_ten_crops_share_one_decision(network):
     """The crops' logits are summed, not their probabilities."""
     plan = make(network, [Cell("gradcam", "S5")])
     images = torch.from_numpy(np.stack([runs.decode(plan, s).squashed for s in samples(2)]))
-    _, top5 = runs.image_maps(plan, images, torch.tensor([0, 0]))
+    _, summed = runs.image_maps(plan, images, torch.tensor([0, 0]))
     with torch.no_grad():
         logits = network.module(network.prepare(views.cut(images, plan.view))).reshape(2, 10, -1).sum(1)
-    assert top5.tolist() == logits.topk(5).indices.tolist()
+    assert [runs.top5(row) for row in summed] == logits.topk(5).indices.tolist()
 
 
 def test_a_batch_smaller_than_an_image_s_crops(network, tmp_path):
@@ -142,7 +146,7 @@ def test_maps_can_be_saved(network, tmp_path):
     plan = make(network, list(names.values()))
     with records.Writer(tmp_path / "records") as writer:
         wanted = {s.image_id: set(plan.cells) for s in samples(1)}
-        runs.measure(plan, samples(1), wanted, writer, lambda: None, (tmp_path / "maps", wanted))
+        localized(plan, samples(1), wanted, writer, lambda: None, (tmp_path / "maps", wanted))
     name = samples(1)[0].image_id
     found = {p.name: cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in (tmp_path / "maps").iterdir()}
     assert set(found) == {f"{name}_layercam_{end}.png" for end in names}
@@ -181,8 +185,8 @@ def test_fewer_than_five_classes(network, tmp_path):
 
     plan = make(dataclasses.replace(network, module=Two()), [Cell("layercam", "S4")], "single")
     images = torch.from_numpy(runs.decode(plan, samples(1)[0]).squashed)[None]
-    _, top5 = runs.image_maps(plan, images, torch.tensor([0]))
-    assert sorted(top5[0].tolist()) == [-1, -1, -1, 0, 1]
+    _, summed = runs.image_maps(plan, images, torch.tensor([0]))
+    assert sorted(runs.top5(summed[0])) == [-1, -1, -1, 0, 1]
 
 
 def test_own_gradient_moves_layercam(network, tmp_path):
