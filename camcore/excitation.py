@@ -96,4 +96,5 @@ def contrastive(network: nn.Module, images: Tensor, targets: Tensor, path: str) 
     p = step(classifier, top) - step(classifier, top, sign=-1)
     for link in reversed(links[at.index(path) + 1 : -1]):
         p = step(link, p)
-    return p.reshape(links[at.index(path) + 1].input.shape)
+    source = links[at.index(path)]
+    return p.reshape(source.module(source.input).shape)

@@ -80,10 +80,9 @@ def costly(name: str) -> bool:
     return methods([name])[name].costly
 
 
-def default_layers(name: str, known: Sequence[str]) -> list[str]:
-    """The layers that a method is read at when none is named: its own ``LAYERS`` where known, else all."""
-    own = [y for y in getattr(plugins.load(METHODS, "cam", name).module, "LAYERS", ()) if y in known]
-    return own or list(known)
+def own_layers(name: str, known: Sequence[str]) -> list[str]:
+    """The layers among `known` that a method is read at when none is named: its ``LAYERS``, or none."""
+    return [y for y in getattr(plugins.load(METHODS, "cam", name).module, "LAYERS", ()) if y in known]
 
 
 def compute(

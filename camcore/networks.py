@@ -65,6 +65,13 @@ class Network:
         """
         return self.preprocessing(images.to(next(self.module.parameters()).device))
 
+    def has(self, name: str) -> bool:
+        """Whether `layer` knows the name."""
+        try:
+            return bool(self.layer(name))
+        except ValueError:
+            return False
+
     def layer(self, name: str) -> Layer:
         """A named layer, or a block of one made of several: ``layer3[-2]`` is the last but one of layer3's."""
         if name in self.layers:

@@ -12,15 +12,13 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from camcore.fusion import EPSILON
-
 BLUR_SIDE, BLUR_SIGMA = 11, 5.0  # RISE's kernel, of inputs of 224 pixels; scaled to others
 
 
 def above(maps: Tensor, threshold: float) -> Tensor:
     """``M / max(M) > threshold`` of maps ``(N,h,w)``: bool, all false where a map is empty (LayerCAM paper, section III-B)."""
     highest = maps.flatten(1).amax(1)[:, None, None]
-    return (maps > threshold * highest) & (highest > EPSILON)
+    return (maps > threshold * highest) & (highest > 0)
 
 
 def order(maps: Tensor, ties: Tensor) -> Tensor:

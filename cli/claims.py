@@ -12,9 +12,9 @@ COLOURS = {"reproduced": "green", "contradicted": "red"}
 @click.command("claims")
 @options.runs
 @options.out("claims")
-@click.option("--claim", "ids", multiple=True, help="Only this claim, with each of its comparisons; repeats.")
+@click.option("--claim", "ids", multiple=True, help="Show only this claim, with each of its comparisons; repeats.")
 @click.option("--file", "name", default="", help="FILE.yaml of claims of your own, as configs/claims.yaml.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the resampling.")
 @options.debug
 def command(runs: Path, out: Path, data: str | None, ids: tuple[str, ...], name: str, seed: int) -> None:
     """Say which of the paper's comparative sentences your runs reproduce, contradict or leave undecided.
@@ -23,16 +23,17 @@ def command(runs: Path, out: Path, data: str | None, ids: tuple[str, ...], name:
     numbers by sign flips, all corrected for their number (Holm). A claim is reproduced if all its comparisons
     are, and contradicted by one. Every comparison is written to OUT/claims.csv.
     """
-    from evaluators import claims
+    from evaluators import claims, records
 
     known = options.checked(claims.load, name)
-    chosen = [claim for claim in known if claim.id in ids] if ids else known
     if strange := set(ids) - {claim.id for claim in known}:
         raise click.UsageError(f"unknown claim {min(strange)!r}; known: {', '.join(claim.id for claim in known)}")
-    frame = claims.evaluate(chosen, runs, data, seed)
+    frame = claims.evaluate(known, runs, data, seed)  # all, whatever is shown: the correction is for all
     out.mkdir(parents=True, exist_ok=True)
     frame.to_csv(out / "claims.csv", index=False)
-    for claim in chosen:
+    for claim in known:
+        if ids and claim.id not in ids:
+            continue
         own = frame[frame["claim"] == claim.id]
         verdict = own["verdict"].iloc[0]
         held = (own["comparison"] == "reproduced").sum()
@@ -44,7 +45,7 @@ def command(runs: Path, out: Path, data: str | None, ids: tuple[str, ...], name:
             which = "weakest: " if len(shown) < len(measured) else ""
             click.echo(
                 f"    {which}{r.metric}, {r.more} - {r.less}: {r.difference:+.2f} [{r.ci_low:+.2f}, {r.ci_high:+.2f}], "
-                f"p {r.p_value:.2g}, corrected {r.p_holm:.2g}, n={r.n:.0f}: {r.comparison}"
+                f"p {r.p_value:.2g}{_corrected(r.p_holm)}, n={r.n:.0f}: {r.comparison}"
             )
         if len(measured) < len(own):
             lacking = own[own["p_value"].isna()].iloc[0]
@@ -52,4 +53,13 @@ def command(runs: Path, out: Path, data: str | None, ids: tuple[str, ...], name:
     count = frame.drop_duplicates("claim")["verdict"].value_counts()
     click.echo()
     printing.table([(v, int(count.get(v, 0))) for v in claims.VERDICTS], ("verdict", "claims"))
+    for run in sorted(frame["run"].dropna().unique()):
+        made, n = records.load(Path(run)), frame[frame["run"] == run]["n"]
+        counted = f"n={n.min():.0f}" if n.min() == n.max() else f"n={n.min():.0f} to {n.max():.0f}"
+        click.echo(f"{run}: {made['model']} on {made['dataset']['name']}, protocol {made['protocol']['name']}, {counted}")
     click.echo(f"\nwrote {out / 'claims.csv'}")
+
+
+def _corrected(p_holm: float | None) -> str:
+    """Of claims of equality the interval decides, and nothing is corrected."""
+    return "" if p_holm is None or p_holm != p_holm else f", corrected {p_holm:.2g}"

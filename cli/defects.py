@@ -53,7 +53,7 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     """
     from evaluators import records, runs, splits
 
-    overrides = dict(chosen["overrides"]) | ({"thresholds": str(chosen["thresholds"])} if chosen["thresholds"] else {})
+    overrides = dict(chosen["overrides"]) | ({"thresholds": chosen["thresholds"]} if chosen["thresholds"] else {})
     protocol = running.protocol("defects", {**chosen, "overrides": overrides})
     if chosen["data"] != "mini" and not chosen["weights"]:
         raise click.UsageError(f"--weights is needed: `camx train defects --data {chosen['data']}` makes a network for it")
@@ -95,16 +95,13 @@ def choose(
     names: tuple[str, ...],
 ) -> "tuple[tuple[Cell, ...], list[Table]]":
     """The cells asked for, and the tables they come from; by default Tables VII's and VIII's."""
-    from evaluators import cells, tables
+    from evaluators import cells
 
     nothing = not (methods or layers or variants or names)
-    chosen = [tables.load(name) for name in names or (("VII", "VIII") if nothing else ())]
-    found = cells.of_tables([t for t in chosen if t.command == "defects"], network, costly=bool(names))
-    if names and not found:
-        raise ValueError(f"no cell of table {', '.join(names)} suits {network.name}, whose layers are {', '.join(network.layers)}")
+    found, chosen = cells.of_tables(names, ("VII", "VIII") if nothing else (), "defects", network)
     if methods or layers or variants or not found:
         usual = LAYER if LAYER in network.layers else next(iter(network.layers))
-        found += cells.product(network, methods or METHODS, layers or (usual,), variants, protocol.style)
+        found += cells.product(network, methods or METHODS, layers, variants, protocol.style, (usual,))
     return tuple(dict.fromkeys(found)), chosen
 
 

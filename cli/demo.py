@@ -22,33 +22,35 @@ LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # the columns 
 @click.pass_context
 def command(ctx: click.Context, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
-    from cli import claims, explain, localize, occlude, tables
+    from cli import claims, defects, explain, localize, occlude, tables
 
-    click.echo("1/6  localization: Tables I-IV and XII, the paper's protocol\n")
+    click.echo("1/7  localization: Tables I-IV and XII, the paper's protocol\n")
     ctx.invoke(localize.command, out=fresh(out / "localize", "paper"), quiet=True)
-    click.echo(f"\n2/6  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
+    click.echo(f"\n2/7  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
     single = fresh(out / "localize-scorecam", "single")
     methods = ("scorecam", "layercam")  # the one beside the other, for the claims
     ctx.invoke(localize.command, protocol="single", methods=methods, layers=LAYERS, sample=SCORED, out=single, quiet=True)
-    click.echo(f"\n3/6  image occlusion: Table VI, {OCCLUDED} images drawn at random\n")
+    click.echo(f"\n3/7  image occlusion: Table VI, {OCCLUDED} images drawn at random\n")
     ctx.invoke(occlude.command, sample=OCCLUDED, out=fresh(out / "occlude", "paper"), quiet=True)
-    click.echo("\n4/6  tables\n")
+    click.echo("\n4/7  defects: Tables VII and VIII\n")
+    ctx.invoke(defects.command, out=fresh(out / "defects", "paper", "defects"), sheet=out / "defects.png", quiet=True)
+    click.echo("\n5/7  tables\n")
     ctx.invoke(tables.command, runs=out, out=out / "tables", data="mini")
-    click.echo("\n5/6  the paper's claims\n")
+    click.echo("\n6/7  the paper's claims\n")
     ctx.invoke(claims.command, runs=out, out=out / "claims", data="mini")
-    click.echo("\n6/6  pictures\n")
+    click.echo("\n7/7  pictures\n")
     ctx.invoke(explain.command, out=out / "explain")
     click.echo(f"\ntables: {out / 'tables'}   claims: {out / 'claims'}   pictures: {out / 'explain'}   records: {out}/*/records")
 
 
-def fresh(run: Path, protocol: str) -> Path:
+def fresh(run: Path, protocol: str, task: str = "localization") -> Path:
     """The folder for a demonstration run: `run`, emptied if older source made it, or the next one beside it.
 
     Only a run of the same protocol on the miniature is ever emptied; any other is left alone.
     """
     from evaluators import datasets, environment, records
 
-    mini = datasets.load("mini")
+    mini = datasets.load("mini", task)
     for folder in itertools.chain([run], (run.with_name(f"{run.name}-{n}") for n in itertools.count(2))):
         if not (folder / "run.json").is_file() and not (folder / "records").is_dir():
             return folder

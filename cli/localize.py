@@ -65,10 +65,7 @@ def choose(
     from evaluators import cells, tables
 
     nothing = not (methods or layers or variants or names)
-    chosen = [tables.load(name) for name in names or (tables.names() if nothing and not protocol.style else ())]
-    found = cells.of_tables([t for t in chosen if t.command == "localize"], network, costly=bool(names))
-    if names and not found:
-        raise ValueError(f"no cell of table {', '.join(names)} suits {network.name}, whose layers are {', '.join(network.layers)}")
+    found, chosen = cells.of_tables(names, tables.names() if nothing and not protocol.style else (), "localize", network)
     if methods or layers or variants or not found:
         found += cells.product(network, methods, layers, variants, protocol.style)
     measured = set(found)

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from evaluators.tables import Table
     from evaluators.types import Cell, MapProtocol
 
-FIELDS = ("threshold", "fill", "score", "steps")  # options that stand for a protocol's field
+FIELDS = ("threshold", "fill", "score", "start", "steps")  # options that stand for a protocol's field
+METHODS = ("gradcam", "gradcampp", "layercam")  # Table VI's
+USED = {
+    ("--threshold", "threshold"): ("occlusion",),
+    ("--area", "areas"): ("occlusion",),
+    ("--fill", "fill"): ("occlusion", "deletion"),
+    ("--start", "start"): ("insertion",),
+    ("--steps", "steps"): ("deletion", "insertion"),
+}  # by which metrics
 ROWS = ("top1", "top5", "confidence")
 
 
@@ -49,6 +57,7 @@ ROWS = ("top1", "top5", "confidence")
     show_default=True,
     help="Print shares of all images, or of those recognised unchanged; both are recorded.",
 )
+@click.option("--start", type=click.Choice(["mean", "black", "blur"]), help="What an insertion curve starts from.  [default: blur]")
 @click.option("--steps", type=click.IntRange(min=1), help="Steps of a curve.  [default: one a row of the grid, as RISE's]")
 @options.out("occlude")
 def command(out: Path, **chosen: Any) -> None:  # fmt: skip
@@ -65,15 +74,21 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     """
     from evaluators import occlude, perturb, records
 
-    if chosen["areas"] and chosen["metric"] != "occlusion":
-        raise click.UsageError(f"--area is of one hole, but {chosen['metric']} goes through all areas; leave it out")
-    given = {field: str(chosen[field]) for field in FIELDS if chosen[field] is not None}
+    check(chosen)
+    given = {field: chosen[field] for field in FIELDS if chosen[field] is not None}
     protocol = running.protocol("occlude", {**chosen, "overrides": dict(chosen["overrides"]) | given})
     dataset, network, device = running.load(chosen, protocol.preprocessing)
     own, table = options.checked(choose, network, protocol, chosen["methods"], chosen["layers"], chosen["variants"], chosen["names"])
     turns = (False, True) if chosen["random"] else (False,)
-    cells = [occlude.hole(c, area, random) for area in chosen["areas"] or (None,) for random in turns for c in own]
+    cells = [
+        occlude.hole(c, area or occlude.parts(c)[1], random or occlude.parts(c)[2])
+        for area in chosen["areas"] or (None,)
+        for random in turns
+        for c in own
+    ]
     cells = list(dict.fromkeys(cells))
+    if chosen["metric"] != "occlusion" and any(occlude.parts(c)[1] for c in cells):
+        raise click.UsageError(f"a table's area is of one hole; {chosen['metric']} goes through all areas")
     plan = running.plan(chosen, network, protocol, list(dict.fromkeys(occlude.parts(c)[0] for c in cells)), device)
     samples = running.pick(dataset, chosen["sample"], chosen["limit"], chosen["seed"])
     identity = running.identity("occlude", dataset, network, protocol, chosen["seed"])
@@ -98,17 +113,22 @@ def choose(
 
     By default Table VI's, or, for a network that lacks its layer, those methods at the last layer.
     """
-    from evaluators import cells, tables
+    from evaluators import cells
 
-    chosen = [tables.load(name) for name in names or ("VI",)]
-    found = cells.of_tables([t for t in chosen if t.command == "occlude"], network, costly=bool(names))
-    if names and not found:
-        raise ValueError(f"no cell of table {', '.join(names)} suits {network.name}, whose layers are {', '.join(network.layers)}")
+    nothing = not (methods or layers or variants or names)
+    found, chosen = cells.of_tables(names, ("VI",) if nothing else (), "occlude", network)
     if methods or layers or variants or not found:
         deepest = (next(iter(network.layers)),)
-        asked = cells.product(network, methods or ("gradcam", "gradcampp", "layercam"), layers or deepest, variants, protocol.style)
-        return [*(found if names else []), *asked], chosen if names else []
+        found += cells.product(network, methods or METHODS, layers, variants, protocol.style, deepest)
     return found, chosen
+
+
+def check(chosen: dict[str, Any]) -> None:
+    """Refuse an option that the metric would not hear."""
+    metric = chosen["metric"]
+    for option, name in USED:
+        if chosen[name] not in (None, (), False) and metric not in USED[option, name]:
+            raise click.UsageError(f"{option} says nothing about {metric}; it is of {' and '.join(USED[option, name])}")
 
 
 def summary(out: Path, cells: "list[Cell]", metric: str, denominator: str, chosen: "list[Table]") -> None:
@@ -118,20 +138,24 @@ def summary(out: Path, cells: "list[Cell]", metric: str, denominator: str, chose
     numbers = measures.numbers(measures.outcomes(out, "occlude"), "occlude")
     paper = {(*e.cell, e.metric): e.paper for t in chosen for e in t.entries if e.cell and e.paper}
     suffix = "" if denominator == "all" else "-correct"
-    columns = [f"{row}{suffix}" for row in ROWS] + ["occluded", "degenerate"] if metric == "occlusion" else [metric]
+    columns = [f"{row}{suffix}" for row in ROWS] + ["occluded", "degenerate"] if metric == "occlusion" else [metric, f"{metric}-degenerate"]
     rows = []
     for cell in [occlude.ORIGINAL] * (metric == "occlusion") + cells:
+        held = {c: numbers.loc[(*cell, c)] for c in columns if (*cell, c) in numbers.index}
         line = [cell.method, cell.layer, cell.variant]
         for column in columns:
-            found, known = numbers.loc[(*cell, column)], paper.get((*cell, column))
-            text = f"{found['value']:.2f}" + (f" ({known:.2f})" if known else "")
-            line.append(text if column in ("occluded", "degenerate") else f"{text} [{found['low']:.1f}, {found['high']:.1f}]")
-        rows.append(line)
-    n = int(max(numbers.xs(columns[0], level="metric")["n"]))
-    of = {"occlusion": f"of {'all' if denominator == 'all' else 'the recognised'} images (n={n})"}.get(metric, f"area x 100, n={n}")
-    click.echo(f"\nPercent, {of}; in brackets the paper's value and the 95 % interval.\n")
-    printing.table(rows, ("method", "layer", "variant", *columns))
-    if metric == "occlusion":
-        click.echo("\noccluded: mean share of an occluded image that was hidden; degenerate: images whose map was empty and hid nothing")
+            known = paper.get((*cell, column))
+            interval = "" if column.endswith(("occluded", "degenerate")) else " [{low:.1f}, {high:.1f}]"
+            text = ("{value:.2f}" + interval).format(**held[column]) if column in held else ""
+            line.append(text + (f" ({known:.2f})" if known else ""))
+        rows.append([*line, f"{held[columns[0]]['n']:.0f}" if columns[0] in held else "0"])
+    of = {"occlusion": f"Percent, of {'all' if denominator == 'all' else 'the recognised'} images"}.get(
+        metric, "Area x 100, recognised images"
+    )
+    click.echo(f"\n{of}; [95 % interval] (paper)\n")
+    printing.table(rows, ("method", "layer", "variant", *columns, "n"))
+    click.echo(
+        "\noccluded: mean share of a recognised image that was hidden; " * (metric == "occlusion") + "degenerate: empty or constant maps"
+    )
     kind = occlude.CURVES.get(metric, "records")
     click.echo(f"records: {out / kind}   what determined them: {out / 'run.json'}   {tables.file_name(tables.load('VI'))}: camx tables")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--table", "names", multiple=True, help="Only this table: a name of `camx list tables`, or FILE.yaml; repeats.")
 @click.option("--compare", nargs=2, metavar="A B", help="Instead, test two methods against each other, cell by cell.")
 @click.option("--pairs", is_flag=True, help="Instead, test every two cells of each table against each other.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the resampling.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the resampling.")
 @options.debug
 def command(
     runs: Path, out: Path, names: tuple[str, ...], data: str | None, compare: tuple[str, str] | None, pairs: bool, seed: int
@@ -64,10 +64,14 @@ def versus(runs: Path, out: Path, data: str | None, a: str, b: str, seed: int) -
     frames, known = [], set()
     for command, found in tables.by_command(measures.EVALUATORS, runs, data).items():
         known |= {cell.method for m in found for cell in m.cells}
-        tested = (compare.compare(m.folder, a, b, seed, command) for m in found)
+        holding = [m for m in found if {a, b} <= {cell.method for cell in m.cells}]
+        holding.sort(key=lambda m: max(m.rank(cell) for cell in m.cells if cell.method in (a, b)))
+        tested = (compare.compare(m.folder, a, b, seed, command) for m in holding)
         frames += list(itertools.islice((f.assign(command=command) for f in tested if len(f)), 1))
     if not frames:
-        raise ValueError(f"no run below {runs} holds both {a!r} and {b!r}; methods recorded: {', '.join(sorted(known)) or 'none'}")
+        raise ValueError(
+            f"no run below {runs} holds both {a!r} and {b!r} at one layer; methods recorded: {', '.join(sorted(known)) or 'none'}"
+        )
     frame = pd.concat(frames, ignore_index=True)
     rows = [
         (r.command, r.layer, r.variant, r.metric, f"{r.a_value:.2f}", f"{r.b_value:.2f}", f"{r.difference:+.2f}",
@@ -137,9 +141,10 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
         lines = [(row, m) for row, m in dict.fromkeys(zip(own["row"], own["metric"]))]
         printing.table([(names[row], m, *(found(row, m, c) for c in columns)) for row, m in lines], ("", "metric", *columns))
     for run in runs:
-        made, n = records.load(Path(run)), own[own["run"] == run]["n"].max()
+        made, n = records.load(Path(run)), own[own["run"] == run]["n"]
+        counted = f"n={n.max():.0f}" if n.min() == n.max() else f"n={n.min():.0f} to {n.max():.0f}"
         how = f"protocol {made['protocol']['name']}, {made['preprocessing']} preprocessing"
-        click.echo(f"{marks[run]}{run}: {made['model']} on {made['dataset']['name']}, {how}, n={n:.0f}")
+        click.echo(f"{marks[run]}{run}: {made['model']} on {made['dataset']['name']}, {how}, {counted}")
 
 
 def _cell(cell: Any, marks: dict[str, str]) -> str:

@@ -50,7 +50,7 @@ def command() -> None:
 @click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), default="auto", show_default=True, help="auto: bf16 on CUDA.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--workers", type=click.IntRange(min=1), help="Threads that decode.  [default: the cores]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything drawn at random.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything drawn at random.")
 @options.config
 @options.out("train-defects")
 @options.debug

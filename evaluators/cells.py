@@ -11,18 +11,20 @@ from evaluators.types import Cell
 METHODS = ("gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal")  # one pass feeds them all
 
 
-def product(network: Network, methods: Sequence[str], layers: Sequence[str], variants: Sequence[str], style: str = "") -> list[Cell]:
+def product(
+    network: Network, methods: Sequence[str], layers: Sequence[str], variants: Sequence[str], style: str = "", usual: Sequence[str] = ()
+) -> list[Cell]:
     """Every method on every layer (or fusion) in every variant, each once.
 
-    Without `methods`, the gradient methods; without `layers`, each method's own. Raises `ValueError` for an
-    unknown method, layer or variant before anything runs.
+    Without `methods`, the gradient methods; without `layers`, each method's own, or else the `usual` ones, or all.
+    Raises `ValueError` for an unknown method, layer or variant before anything runs.
     """
     if style and variants:
         raise ValueError(f"a map made as {style} makes it has no variant, but --variant is {variants[0]!r}")
     found = []
     for spec in methods or METHODS:
         (method,) = maps.methods([spec])
-        for layer in layers or maps.default_layers(spec, list(network.layers)):
+        for layer in layers or maps.own_layers(spec, list(network.layers)) or usual or network.layers:
             layer = _deepest_first(layer, network)
             found += [Cell(method, layer, "" if style else canonical(layer, v)) for v in variants or ("",)]
     return list(dict.fromkeys(found))
@@ -35,8 +37,18 @@ def _deepest_first(layer: str, network: Network) -> str:
     return "+".join(sorted(parts, key=lambda name: (order.index(name.partition("[")[0]), name)))
 
 
-def of_tables(chosen: Sequence[tables.Table], network: Network, costly: bool) -> list[Cell]:
-    """The union of the tables' cells that this network has the layers for; expensive methods only if asked."""
-    wanted = dict.fromkeys(e.cell for t in chosen for e in t.entries if e.cell)
-    known = [c for c in wanted if set(c.layer.split("+")) <= set(network.layers)]
-    return [c for c in known if costly or not maps.costly(c.method)]
+def of_tables(names: Sequence[str], default: Sequence[str], command: str, network: Network) -> tuple[list[Cell], list[tables.Table]]:
+    """The union of the cells of the tables `names` that this network has the layers for, and those tables.
+
+    Of the `default` tables, when none is named, only what costs no extra pass. Raises `ValueError` when a table named
+    is another command's, or has no cell that suits.
+    """
+    chosen = [tables.load(name) for name in names or default]
+    for table in chosen:
+        if names and table.command != command:
+            raise ValueError(f"table {table.name} is measured by `camx {table.command}`, not by `camx {command}`")
+    wanted = dict.fromkeys(e.cell for t in chosen for e in t.entries if e.cell and t.command == command)
+    found = [c for c in wanted if all(map(network.has, c.layer.split("+"))) and (names or not maps.costly(c.method))]
+    if names and not found:
+        raise ValueError(f"no cell of table {', '.join(names)} suits {network.name}, whose layers are {', '.join(network.layers)}")
+    return found, [t for t in chosen if t.command == command]

@@ -1,5 +1,6 @@
 """The paper's comparative sentences, tested on recorded runs: reproduced, contradicted, undecided or not run."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -52,7 +53,11 @@ def load(name: str = "") -> list[Claim]:
     content = parse_yaml(text, name or "claims.yaml")
     if not isinstance(content, list):
         raise ValueError(f"{name}: expected a list of claims")
-    return [_claim(entry, name or "claims.yaml") for entry in content]
+    found = [_claim(entry, name or "claims.yaml") for entry in content]
+    ids = [claim.id for claim in found]
+    if doubled := {i for i in ids if ids.count(i) > 1}:
+        raise ValueError(f"{name or 'claims.yaml'}: two claims have the id {min(doubled)!r}; ids must differ")
+    return found
 
 
 def _claim(entry: Any, origin: str) -> Claim:
@@ -62,7 +67,13 @@ def _claim(entry: Any, origin: str) -> Claim:
     where, command = f"{origin}: claim {entry['id']}", entry["command"]
     if strange := set(entry) - needed - {"at_most", "within"}:
         raise ValueError(f"{where}: unknown {min(strange)!r}; known: {', '.join(sorted(needed))}, at_most, within")
-    if command not in measures.METRICS:
+    for key in ("metrics", "comparisons"):
+        if not isinstance(entry[key], list) or not entry[key]:
+            raise ValueError(f"{where}: {key} is {entry[key]!r}; expected a list of at least one")
+    for key in ("at_most", "within"):
+        if not isinstance(entry.get(key, 0), int | float):
+            raise ValueError(f"{where}: {key} is {entry[key]!r}; expected a number of points")
+    if not isinstance(command, str) or command not in measures.METRICS:
         raise ValueError(f"{where}: command is {command!r}; accepted: {', '.join(measures.METRICS)}")
     for metric in entry["metrics"]:
         if metric not in measures.METRICS[command]:
@@ -74,20 +85,23 @@ def _claim(entry: Any, origin: str) -> Claim:
 
 def _cells(given: Any, side: str, command: str, where: str) -> tuple[Cell, ...]:
     listed = given.get(side) if isinstance(given, dict) else None
-    listed = [listed] if isinstance(listed, list) and not isinstance(listed[0], list) else listed
-    if not listed or not all(isinstance(c, list) and len(c) in (2, 3) for c in listed):
+    listed = [listed] if isinstance(listed, list) and listed and not isinstance(listed[0], list) else listed
+    if not isinstance(listed, list) or not listed or not all(isinstance(c, list) and len(c) in (2, 3) for c in listed):
         raise ValueError(f"{where}: {side} is {listed!r}; expected [method, layer, variant] or a list of such")
-    return tuple(measures.EVALUATORS[command].canonical(Cell(*map(str, cell))) for cell in listed)
+    try:
+        return tuple(measures.EVALUATORS[command].canonical(Cell(*map(str, cell))) for cell in listed)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def evaluate(claims: Sequence[Claim], runs: Path, data: str | None = None, seed: int = 0) -> pd.DataFrame:
     """A row per comparison, columns `COLUMNS`; ``verdict`` is the claim's, ``comparison`` that of this one.
 
     Both sides of a comparison come from one run: the ``paper`` protocol first, then most images, then the
-    newest. ``p_holm`` is corrected for all comparisons measured (Holm 1979).
+    newest. ``p_holm`` is corrected for all comparisons measured that a test decides (Holm 1979).
     """
     found = tables.by_command((claim.command for claim in claims), runs, data)
-    outcomes: dict[Path, list[pd.DataFrame]] = {}
+    outcomes: dict[Path, measures.Outcomes] = {}
     rows: list[dict[str, Any]] = []
     for claim in claims:
         for comparison in claim.comparisons:
@@ -95,11 +109,13 @@ def evaluate(claims: Sequence[Claim], runs: Path, data: str | None = None, seed:
             row |= {"metric": comparison.metric, "more": _name(comparison.more), "less": _name(comparison.less)}
             run = _run(comparison, found[claim.command])
             if run:
-                frames = outcomes.setdefault(run.folder, measures.outcomes(run.folder, claim.command))
-                test = _test(claim.command, comparison, frames, seed)
+                if run.folder not in outcomes:
+                    outcomes[run.folder] = measures.outcomes(run.folder, claim.command)
+                test = _test(claim, comparison, outcomes[run.folder], seed)
                 row |= {**vars(test), "run": str(run.folder)} if test else {}
             rows.append(row)
-    measured = [row for row in rows if row["p_value"] is not None]
+    unequal = {claim.id for claim in claims if claim.at_most is None and claim.within is None}
+    measured = [row for row in rows if row["p_value"] is not None and row["claim"] in unequal]
     for row, corrected in zip(measured, stats.holm([row["p_value"] for row in measured])):
         row["p_holm"] = corrected
     for claim in claims:
@@ -122,9 +138,16 @@ def _run(comparison: Comparison, found: Sequence[tables.Measured]) -> tables.Mea
     return min(holding, key=lambda m: max(m.rank(cell, comparison.metric) for cell in cells), default=None)
 
 
-def _test(command: str, comparison: Comparison, frames: Sequence[pd.DataFrame], seed: int) -> stats.Paired | None:
-    more, less = ([measures.of_cell(frames, cell, comparison.metric) for cell in side] for side in (comparison.more, comparison.less))
-    return measures.contrast(more, less, seed, DRAWS, measures.statistic(command, comparison.metric))
+def _test(claim: Claim, comparison: Comparison, found: measures.Outcomes, seed: int) -> stats.Paired | None:
+    """The paired test; a claim that hits are equal gets the interval that few images cannot narrow."""
+    more, less = ([measures.of_cell(found, cell, comparison.metric) for cell in side] for side in (comparison.more, comparison.less))
+    test = measures.contrast(more, less, seed, DRAWS, measures.statistic(claim.command, comparison.metric))
+    equality = claim.at_most is not None or claim.within is not None
+    if test and equality and len(more) == len(less) == 1 and pd.api.types.is_bool_dtype(more[0]):
+        shared = more[0].index.intersection(less[0].index)
+        low, high = stats.matched_interval(*(side[0].loc[shared].to_numpy(bool) for side in (more, less)))
+        test = dataclasses.replace(test, ci_low=low, ci_high=high)
+    return test
 
 
 def verdict(row: Mapping[str, Any], claim: Claim) -> str:
@@ -147,7 +170,8 @@ def verdict(row: Mapping[str, Any], claim: Claim) -> str:
 
 
 def weakest(rows: pd.DataFrame, claim: Claim) -> pd.Series:
-    """The measured comparison of a claim that speaks for it least."""
+    """The measured comparison of a claim that speaks for it least: by its verdict, then by its difference."""
+    rows = rows[rows["comparison"] == next(v for v in ("contradicted", "undecided", "reproduced") if v in set(rows["comparison"]))]
     against = rows["difference"]
     if claim.at_most is not None:
         against = -rows["difference"]

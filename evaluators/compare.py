@@ -19,7 +19,7 @@ def compare(run: Path, a: str, b: str, seed: int = 0, command: str = "localize")
     Hits by the exact McNemar test, means by a seeded sign-flip permutation test. Empty if the run lacks either method.
     """
     found = measures.outcomes(run, command)
-    places = dict.fromkeys(key for frame in found for key in zip(frame["layer"], frame["variant"]))
+    places = dict.fromkeys((cell.layer, cell.variant) for cell in found)
     rows: list[dict[str, object]] = []
     for layer, variant in sorted(places, key=lambda p: (p[0].count("+"), p)):
         for metric in (m for m in measures.METRICS[command] if m != "degenerate"):
@@ -42,7 +42,8 @@ def pairs(table: Table, found: Sequence[Measured], seed: int = 0) -> pd.DataFram
     """
     entries = {e.cell: f"{e.row} {e.column}".strip() for e in table.entries if e.cell and e.printed}
     held = [(m, [c for c in entries if c in m.cells]) for m in found]
-    run, cells = max(held, key=lambda h: (len(h[1]), h[0].description["protocol"]["name"] == "paper"), default=(None, []))
+    held = [(m, cells) for m, cells in held if cells]
+    run, cells = min(held, key=lambda h: (-len(h[1]), max(h[0].rank(c) for c in h[1])), default=(None, []))
     if run is None or len(cells) < 2:
         return pd.DataFrame()
     frames = measures.outcomes(run.folder, table.command)

@@ -17,14 +17,20 @@ from evaluators import defects, localize, occlude, stats
 from evaluators.types import Cell
 
 EVALUATORS: dict[str, ModuleType] = {"localize": localize, "occlude": occlude, "defects": defects}
+TASKS = {"localize": "localization", "occlude": "localization", "defects": "defects"}  # commands of one task share a data set
 METRICS: dict[str, tuple[str, ...]] = {command: module.METRICS for command, module in EVALUATORS.items()}
 Statistic = Callable[[np.ndarray], float]
+Outcomes = dict[Cell, list[pd.DataFrame]]
 CELL = ["method", "layer", "variant"]
 
 
-def outcomes(run: Path, command: str) -> list[pd.DataFrame]:
-    """The run's outcomes, frames with the columns of `records.KEY` and one a metric."""
-    return EVALUATORS[command].outcomes(run)
+def outcomes(run: Path, command: str) -> Outcomes:
+    """The run's outcomes: each cell's frames, their rows by image, a column a metric."""
+    found: Outcomes = {}
+    for frame in EVALUATORS[command].outcomes(run):
+        for key, group in frame.groupby(CELL, sort=False):
+            found.setdefault(Cell(*map(str, key)), []).append(group.set_index("image_id").drop(columns=CELL))
+    return found
 
 
 def statistic(command: str, metric: str) -> Statistic | None:
@@ -32,13 +38,13 @@ def statistic(command: str, metric: str) -> Statistic | None:
     return getattr(EVALUATORS[command], "STATISTICS", {}).get(metric)
 
 
-def numbers(found: Sequence[pd.DataFrame], command: str) -> pd.DataFrame:
+def numbers(found: Outcomes, command: str) -> pd.DataFrame:
     """Index (method, layer, variant, metric); columns value, low, high (a 95 % interval) and n images."""
     rows = {}
-    for frame in found:
-        for cell, group in frame.groupby(CELL, sort=False):
-            for metric in frame.columns.drop(["image_id", *CELL]):
-                values = group[metric].dropna()
+    for cell, frames in found.items():
+        for frame in frames:
+            for metric in frame:
+                values = frame[metric].dropna()
                 if len(values):
                     rows[(*cell, metric)] = _describe(values, statistic(command, metric))
     index = pd.MultiIndex.from_tuples(rows or [("",) * 4], names=[*CELL, "metric"])[: len(rows)]
@@ -59,14 +65,9 @@ def _describe(values: pd.Series, statistic: Statistic | None) -> tuple[float, fl
     return stats.describe(values.to_numpy(bool if pd.api.types.is_bool_dtype(values) else float))
 
 
-def of_cell(found: Sequence[pd.DataFrame], cell: Cell, metric: str) -> pd.Series:
+def of_cell(found: Outcomes, cell: Cell, metric: str) -> pd.Series:
     """One cell's outcomes of a metric by image; empty if it was not measured."""
-    for frame in found:
-        if metric in frame:
-            mine = frame[(frame["method"] == cell.method) & (frame["layer"] == cell.layer) & (frame["variant"] == cell.variant)]
-            if len(mine):
-                return mine.set_index("image_id")[metric].dropna()
-    return pd.Series(dtype=float)
+    return next((frame[metric].dropna() for frame in found.get(cell, []) if metric in frame), pd.Series(dtype=float))
 
 
 def contrast(

@@ -14,7 +14,7 @@ from evaluators.types import Cell
 
 METRICS = (
     "top1", "top5", "confidence", "top1-correct", "top5-correct", "confidence-correct", "occluded", "degenerate",
-    "deletion", "insertion",
+    "deletion", "deletion-degenerate", "insertion", "insertion-degenerate",
 )  # fmt: skip
 CURVES = {"deletion": "records-deletion", "insertion": "records-insertion"}
 ORIGINAL = Cell("original", "")  # the images as they are: Table VI's first column
@@ -23,17 +23,22 @@ RANDOM = "random"
 
 def hole(cell: Cell, area: float | None = None, random: bool = False) -> Cell:
     """The cell of a map's cell whose mask is its top `area` (default: what exceeds the threshold), moved if `random`."""
-    parts = [cell.variant, f"area={area:g}" if area else "", RANDOM if random else ""]
-    return cell._replace(variant=", ".join(filter(None, parts)))
+    words = [parts(cell)[0].variant, f"area={area:g}" if area else "", RANDOM if random else ""]
+    return cell._replace(variant=", ".join(filter(None, words)))
 
 
 def parts(cell: Cell) -> tuple[Cell, float | None, bool]:
-    """``(the map's cell, area or None, whether moved)``: the inverse of `hole`."""
+    """``(the map's cell, area or None, whether moved)``: the inverse of `hole`. `ValueError` for an area that is none."""
     words = cell.variant.split(", ") if cell.variant else []
-    random = RANDOM in words
-    areas = [float(w.removeprefix("area=")) for w in words if w.startswith("area=")]
+    texts = [w.removeprefix("area=") for w in words if w.startswith("area=")]
     own = [w for w in words if w != RANDOM and not w.startswith("area=")]
-    return cell._replace(variant=", ".join(own)), areas[0] if areas else None, random
+    try:
+        (area,) = map(float, texts) if texts else (None,)
+    except ValueError:
+        area = 0.0
+    if area is not None and not 0 < area < 1:
+        raise ValueError(f"variant {cell.variant!r}: expected one area between 0 and 1, such as area=0.1")
+    return cell._replace(variant=", ".join(own)), area, RANDOM in words
 
 
 def canonical(cell: Cell) -> Cell:
@@ -52,7 +57,9 @@ def outcomes(run: Path) -> list[pd.DataFrame]:
     for metric, kind in CURVES.items():
         frame = records.read(run, kind=kind)
         if len(frame):
-            found.append(frame[records.KEY].assign(**{metric: 100 * frame["area"]}))
+            recognised = frame["rank_before"].to_numpy() == 1
+            blank = frame["degenerate"].astype("boolean").mask(~recognised)
+            found.append(frame[records.KEY].assign(**{metric: 100 * frame["area"], f"{metric}-degenerate": blank}))
     return found
 
 

@@ -98,6 +98,9 @@ def draw(image_id: str, seed: int, pixels: int, device: torch.device) -> tuple[T
 def holes(scene: Scene, seed: int, threshold: float) -> dict[Cell, Tensor]:
     """Which pixels each missing cell hides, ``(B,g,g) bool``; none where the map is empty."""
     pixels = scene.images.shape[-1] * scene.images.shape[-2]
+    for _, area, _ in map(parts, scene.cells):
+        if area is not None and not 0 < round(area * pixels) < pixels:
+            raise ValueError(f"area {area:g} of {pixels} pixels hides {round(area * pixels)}; expected some and not all")
     drawn = [draw(d.sample.image_id, seed, pixels, scene.images.device) for d in scene.batch]
     ties, offsets = torch.stack([t for t, _ in drawn]), [o for _, o in drawn]
     found = {}
@@ -106,7 +109,7 @@ def holes(scene: Scene, seed: int, threshold: float) -> dict[Cell, Tensor]:
         maps = scene.maps[own]
         mask = occlusion.above(maps, threshold)
         if area is not None:
-            mask = (occlusion.order(maps, ties) < round(area * pixels)) & (maps.amax((1, 2), keepdim=True) > occlusion.EPSILON)
+            mask = (occlusion.order(maps, ties) < round(area * pixels)) & (maps.amax((1, 2), keepdim=True) > 0)
         found[cell] = occlusion.moved(mask, offsets) if random else mask
     return found
 

@@ -19,8 +19,8 @@ def names() -> list[str]:
     return sorted(Path(entry.name).stem for entry in _FOLDER.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load(name: str, overrides: Mapping[str, str] | None = None, command: str = "localize") -> Any:
-    """Protocol `name` (or ``FILE.yaml``) of `command`, single fields replaced by `overrides` (their text, read as YAML).
+def load(name: str, overrides: Mapping[str, Any] | None = None, command: str = "localize") -> Any:
+    """Protocol `name` (or ``FILE.yaml``) of `command`, single fields replaced by `overrides` (values, or their text as YAML).
 
     The result is of the command's type in `evaluators.types.PROTOCOLS`. Raises `ValueError` naming the field,
     the bad value and what is accepted.
@@ -36,7 +36,7 @@ def load(name: str, overrides: Mapping[str, str] | None = None, command: str = "
     values = {**base, **_section(parse_yaml(text, origin), command, kind, origin)}
     if "name" in (overrides or {}):
         raise ValueError(f"{origin}: name cannot be set; its name is the file's")
-    given = {key: parse_yaml(text, f"--set {key}={text}") for key, text in (overrides or {}).items()}
+    given = {k: parse_yaml(v, f"--set {k}={v}") if isinstance(v, str) else v for k, v in (overrides or {}).items()}
     changed = {key: value for key, value in given.items() if values.get(key) != value}
     title = name + "".join(f", {key}={value}" for key, value in changed.items())
     return kind(**_checked({"name": title, **values, **given}, command, kind, origin))

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import time
+import typing
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,16 @@ from evaluators.types import Cell
 KEY = ["image_id", "method", "layer", "variant"]
 PART_IMAGES = 256
 PART_SECONDS = 30
+
+
+ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def schema(kind: type) -> pa.Schema:
+    """The columns of a record's dataclass, by its annotations: a part without a single list element must not guess them."""
+    hints = typing.get_type_hints(kind)
+    lists = {name: typing.get_args(hint) for name, hint in hints.items()}
+    return pa.schema({name: pa.list_(ARROW[lists[name][0]]) if lists[name] else ARROW[hint] for name, hint in hints.items()})
 
 
 class Writer:
@@ -56,7 +67,8 @@ class Writer:
         if self.rows:
             name = f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}"
             temporary = self.folder / f".{name}.tmp"
-            pq.write_table(pa.Table.from_pylist([vars(r) for r in self.rows]), temporary, compression="zstd")
+            table = pa.Table.from_pylist([vars(r) for r in self.rows], schema(type(self.rows[0])))
+            pq.write_table(table, temporary, compression="zstd")
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.rename(self.folder / f"{name}.parquet")
@@ -71,8 +83,8 @@ def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> 
         return pd.DataFrame(columns=columns)
     try:
         frame = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns).to_pandas()
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{run / kind}: a part is not Parquet; delete it and run again: {error}") from None
+    except pa.ArrowException as error:
+        raise ValueError(f"{run / kind}: a part is damaged; delete it and run again: {error}") from None
     # Two processes may have measured into one folder: what they both measured is the same, and counts once.
     return frame.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
 

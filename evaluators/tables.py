@@ -68,9 +68,10 @@ class Measured:
     def cells(self) -> list[Cell]:
         return list(dict.fromkeys(Cell(*map(str, key[:3])) for key in self.numbers.index))
 
-    def rank(self, cell: Cell, metric: str) -> tuple[bool, int]:
+    def rank(self, cell: Cell, metric: str | None = None) -> tuple[bool, int]:
         """The order in which runs are preferred: the unchanged ``paper`` protocol, then most images in the cell."""
-        return self.description["protocol"]["name"] != "paper", -int(self.numbers.loc[(*cell, metric), "n"])
+        counts = [n for key, n in self.numbers["n"].items() if key[:3] == cell and metric in (None, key[3])]
+        return self.description["protocol"]["name"] != "paper", -int(max(counts))
 
     @property
     def newest(self) -> str:
@@ -147,7 +148,7 @@ def measured(runs: Path, command: str) -> list[Measured]:
 
 
 def by_command(commands: Iterable[str], runs: Path, data: str | None = None) -> dict[str, list[Measured]]:
-    """The runs of each command on one data set, newest first: `data` (its name or folder), or else the newest run's.
+    """The runs of each command, newest first, those of one task on one data set: `data` (name or folder), or the newest run's.
 
     Raises `ValueError` when runs were found, but none on `data`.
     """
@@ -155,9 +156,9 @@ def by_command(commands: Iterable[str], runs: Path, data: str | None = None) -> 
     known = {m.data["name"] for of_command in found.values() for m in of_command}
     chosen = {}
     for command, of_command in found.items():
-        newest = of_command[0].data["fingerprint"] if of_command else None
-        wanted = (newest,) if data is None else (data,)
-        chosen[command] = [m for m in of_command if {m.data["fingerprint"], m.data["name"], m.data["root"]} & set(wanted)]
+        task = [m for c, others in found.items() if measures.TASKS[c] == measures.TASKS[command] for m in others]
+        wanted = {data} if data is not None else {max(task, key=lambda m: m.newest).data["fingerprint"]} if task else set()
+        chosen[command] = [m for m in of_command if {m.data["fingerprint"], m.data["name"], m.data["root"]} & wanted]
     if data is not None and known and not any(chosen.values()):
         raise ValueError(f"no run on data {data!r}; the runs are on: {', '.join(sorted(known))}")
     return chosen

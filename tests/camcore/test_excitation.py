@@ -112,3 +112,10 @@ def test_nothing_of_torch_is_patched_and_no_hook_stays():
     contrastive(net, IMAGES, torch.tensor([0, 1]), "2")
     assert (torch.nn.functional.conv2d, torch.nn.functional.linear) == before
     assert not any(m._forward_pre_hooks or m._forward_hooks for m in net.modules())
+
+
+def test_the_last_pool_before_a_flatten():
+    """The result has the module's own shape, also where the chain is flattened right after it."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 4 * 4, 5))
+    found = contrastive(network, torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), "2")
+    assert found.shape == (2, 4, 4, 4)

@@ -11,11 +11,12 @@ def test_claims_from_runs(camx, tmp_path):
     assert verdicts["A3"] == "not run"
     assert verdicts["A1"] != "not run"
     assert verdicts["B1"] != "not run"
-    for word in ("Section III-B, Table VI", "corrected", "not run: 5 of 5", "verdict"):
+    for word in ("Section III-B, Table VI", "corrected", "not run: 10 of 10", "verdict"):
         assert word in done.stdout
     whole = camx("claims", "--claim", "E1").stdout
     assert whole.count("layercam-normal") == 10
-    assert len(pd.read_csv(tmp_path / "results/claims/claims.csv")) == 10
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results/claims/claims.csv"), frame)  # shown alone, corrected as before
+    assert "results/occlude: mini-vgg on mini, protocol single, n=20" in whole
 
 
 def test_bad_usage_is_one_line(camx, tmp_path):

@@ -50,7 +50,7 @@ def test_options_and_resume(camx, small, tmp_path):
 
 def test_curves_stand_beside_the_occlusion(camx, small, tmp_path):
     for metric in ("occlusion", "deletion", "insertion"):
-        done = camx(*SMALL, "--data", small, "--steps", 4, "--metric", metric, "--denominator", "correct")
+        done = camx(*SMALL, "--data", small, "--set", "steps=4", "--metric", metric, "--denominator", "correct")
         assert "layercam" in done.stdout
     folders = {p.name for p in (tmp_path / "results/occlude").iterdir() if p.is_dir()}
     assert folders == {"records", "records-deletion", "records-insertion"}
@@ -81,9 +81,12 @@ def test_another_network_is_occluded_at_its_last_layer(camx, small, tmp_path):
     [
         (["--threshold", "1.5"], "threshold is 1.5"),
         (["--area", "0"], "--area"),
-        (["--area", "0.1", "--metric", "deletion"], "goes through all areas"),
+        (["--area", "0.1", "--metric", "deletion"], "--area says nothing about deletion; it is of occlusion"),
+        (["--fill", "black", "--metric", "insertion"], "--fill says nothing about insertion"),
+        (["--steps", "5"], "--steps says nothing about occlusion"),
+        (["--seed", "-1"], "--seed"),
         (["--fill", "grey"], "'grey' is not one of"),
-        (["--table", "I"], "no cell of table I suits mini-vgg"),
+        (["--table", "I"], "table I is measured by `camx localize`, not by `camx occlude`"),
         (["--set", "box=contour"], "unknown field 'box' of occlude"),
         (["--method", "original"], "unknown method 'original'"),
     ],
@@ -92,3 +95,31 @@ def test_wrong_usage(camx, arguments, word):
     done = camx("occlude", *arguments, code=2)
     assert word in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_run_of_nothing_recognised_is_summed_up(camx, tmp_path):
+    """The classes are renumbered, so that no image is recognised: empty cells, no crash."""
+    (tmp_path / "wrong.py").write_text(
+        "import dataclasses\nfrom evaluators.datasets import mini\n"
+        "def read():\n    d = mini.read()\n"
+        "    return dataclasses.replace(d, samples=tuple(dataclasses.replace(s, label=(s.label + 1) % 10) for s in d.samples[:2]))\n"
+    )
+    for extra in ([], ["--denominator", "correct"], ["--metric", "deletion"]):
+        done = camx("occlude", "--protocol", "single", "--data", "wrong.py", "--model", "mini-vgg", *extra)
+        assert "layercam" in done.stdout
+    camx("occlude", "--protocol", "single", "--data", "wrong.py", "--model", "mini-vgg", "--method", "cmwp", "--out", "own")
+    assert set(records.read(tmp_path / "own")["layer"]) == {"S4"}  # the layer it is read at
+
+
+def test_an_area_that_hides_nothing_is_refused(camx):
+    done = camx("occlude", "--protocol", "single", "--limit", 1, "--area", 0.00001, code=1)
+    assert "area 1e-05 of 12544 pixels hides 0" in done.stderr
+    camx("occlude", "--protocol", "single", "--limit", 1, "--threshold", 0.00001)
+
+
+def test_rows_say_how_many_images_they_are_of(camx, tmp_path):
+    camx("occlude", "--protocol", "single", "--limit", 6, "--method", "gradcam")
+    done = camx("occlude", "--protocol", "single", "--limit", 2, "--method", "layercam", "--method", "gradcam")
+    rows = {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines() if line.startswith(("original", "gradcam", "layercam"))}
+    assert rows == {"original": "6", "gradcam": "6", "layercam": "2"}
+    assert "n=2 to 6" in camx("tables", "--table", "VI").stdout

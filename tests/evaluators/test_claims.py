@@ -123,3 +123,42 @@ def test_a_file_is_a_list_of_whole_claims(tmp_path):
     (tmp_path / "c.yaml").write_text("- {id: X}")
     with pytest.raises(ValueError, match="a claim needs"):
         claims.load(str(tmp_path / "c.yaml"))
+
+
+def test_few_images_that_never_disagree_prove_no_equality(tmp_path):
+    """One image that both hit: the bootstrap's interval has no width, the one that decides has."""
+    write_run(tmp_path / "one", {A: np.array([True]), B: np.array([True])})
+    found = claims.evaluate([claim([a], [b], "X", within=0.5), claim([a], [b], "Y", at_most=0.5)], tmp_path)
+    assert found["verdict"].tolist() == ["undecided", "undecided"]
+    assert found["p_holm"].isna().all()  # no test decides them, so none is corrected for
+    write_run(tmp_path / "many", {A: np.ones(5000, bool), B: np.ones(5000, bool)})
+    found = claims.evaluate([claim([a], [b], "X", within=0.5)], tmp_path)
+    assert found["verdict"].tolist() == ["reproduced"]
+
+
+def test_ids_differ_and_places_are_named(tmp_path):
+    entry = {"id": "X", "sentence": "x", "where": "y", "command": "localize", "metrics": ["loc1"]}
+    whole = {**entry, "comparisons": [{"more": ["a", "S5"], "less": ["b", "S5"]}]}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump([whole, whole]))
+    with pytest.raises(ValueError, match="two claims have the id 'X'"):
+        claims.load(str(tmp_path / "c.yaml"))
+    for change, word in (
+        ({"metrics": []}, r"claim X: metrics is \[\]; expected a list"),
+        ({"metrics": None}, "claim X: metrics is None"),
+        ({"comparisons": []}, r"claim X: comparisons is \[\]"),
+        ({"comparisons": [{"more": [], "less": ["b", "S5"]}]}, r"claim X: more is \[\]"),
+        ({"comparisons": [{"more": ["a", "S3", "gama=2"], "less": ["b", "S5"]}]}, "claim X: unknown variant 'gama=2'"),
+        ({"at_most": "two"}, "claim X: at_most is 'two'"),
+        ({"command": ["x"]}, r"claim X: command is \['x'\]"),
+    ):
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump([{**whole, **change}]))
+        with pytest.raises(ValueError, match=word):
+            claims.load(str(tmp_path / "c.yaml"))
+
+
+def test_a_run_s_outcomes_are_read_once(run, monkeypatch):
+    asked = []
+    original = measures.outcomes
+    monkeypatch.setattr(measures, "outcomes", lambda *a: asked.append(a) or original(*a))
+    claims.evaluate([claim([a, a, b], [b, c, c])], run)
+    assert len(asked) == 2  # for the numbers that choose the run, and for the tests

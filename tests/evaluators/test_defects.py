@@ -100,8 +100,9 @@ def test_without_training_images_there_is_no_train_column(run):
     records.begin(only, {"command": "defects", "protocol": {"thresholds": 19}}, {"start": "2026"})
     (only / "records").mkdir()
     frame[frame["split"] == "test"].to_parquet(only / "records/part.parquet")
-    (found,) = measures.outcomes(only, "defects")
-    assert not [c for c in found if c.endswith("-train")]
+    found = measures.outcomes(only, "defects")
+    assert not [c for frames in found.values() for frame in frames for c in frame if c.endswith("-train")]
+    assert set(found) == {CELL, BLANK}
 
 
 def test_fps_is_images_over_seconds(tmp_path):

@@ -11,21 +11,20 @@ CELL = Cell("layercam", "S5")
 
 def frame(**columns):
     n = len(next(iter(columns.values())))
-    return pd.DataFrame({"image_id": [str(i) for i in range(n)], **dict(zip(measures.CELL, CELL)), **columns})
+    return pd.DataFrame(columns, index=[str(i) for i in range(n)])
 
 
 def test_numbers_are_shares_and_means():
-    numbers = measures.numbers(
-        [frame(hit=[True, False, True, True], share=[10.0, 20.0, np.nan, 60.0]), frame(area=[np.nan] * 2)], "localize"
-    )
+    frames = [frame(hit=[True, False, True, True], share=[10.0, 20.0, np.nan, 60.0]), frame(area=[np.nan] * 2)]
+    numbers = measures.numbers({CELL: frames}, "localize")
     assert numbers.loc[(*CELL, "hit")].to_dict() == {"value": 75, "low": 25, "high": 100, "n": 4}
     assert (numbers.loc[(*CELL, "share"), "value"], numbers.loc[(*CELL, "share"), "n"]) == (30, 3)
     assert (*CELL, "area") not in numbers.index
-    assert measures.numbers([], "localize").empty
+    assert measures.numbers({}, "localize").empty
 
 
 def test_missing_hits_do_not_count():
-    numbers = measures.numbers([frame(hit=pd.array([True, False, None], dtype="boolean"))], "localize")
+    numbers = measures.numbers({CELL: [frame(hit=pd.array([True, False, None], dtype="boolean"))]}, "localize")
     assert (numbers.loc[(*CELL, "hit"), "value"], numbers.loc[(*CELL, "hit"), "n"]) == (50, 2)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from evaluators import measures, occlude, records
-from evaluators.types import Cell, Occlusion
+from evaluators.types import Cell, Curve, Occlusion
 
 CELL = Cell("layercam", "S5")
 
@@ -37,3 +37,25 @@ def test_numbers_by_hand(tmp_path):
     assert original == pytest.approx({"top1": 75, "top5": 100, "confidence": 62.5, "top1-correct": 100})
     assert numbers.loc[(*CELL, "top1"), "n"] == 4
     assert numbers.loc[(*CELL, "top1-correct"), "n"] == 3
+
+
+@pytest.mark.parametrize("variant", ["area=2", "area=abc", "area=0", "area=0.1, area=0.2"])
+def test_an_area_is_one_share(variant):
+    with pytest.raises(ValueError, match="expected one area between 0 and 1"):
+        occlude.canonical(Cell("a", "S5", variant))
+
+
+def test_a_hole_has_one_area():
+    assert occlude.hole(Cell("a", "S5", "area=0.1, random"), 0.2).variant == "area=0.2"
+
+
+def test_a_curve_s_degenerate_maps_are_counted(tmp_path):
+    nothing = float("nan")
+    with records.Writer(tmp_path / "records-deletion") as writer:
+        writer.add([Curve("a", 0, *CELL, 1, nothing, (), True)])
+        writer.flush()  # a part without a single score must not guess their type
+        writer.add([Curve("b", 0, *CELL, 1, 0.4, (0.9, 0.1), False)])
+        writer.add([Curve("c", 0, *CELL, 3, nothing, (), False)])
+    numbers = measures.numbers(measures.outcomes(tmp_path, "occlude"), "occlude")
+    assert (numbers.loc[(*CELL, "deletion"), "value"], numbers.loc[(*CELL, "deletion"), "n"]) == (40, 1)
+    assert (numbers.loc[(*CELL, "deletion-degenerate"), "value"], numbers.loc[(*CELL, "deletion-degenerate"), "n"]) == (50, 2)

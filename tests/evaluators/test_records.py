@@ -89,5 +89,5 @@ def test_two_writers_of_the_same_image_count_once(tmp_path):
 def test_a_torn_part_is_named(tmp_path):
     (tmp_path / "records").mkdir()
     (tmp_path / "records/part-1.parquet").write_bytes(b"")
-    with pytest.raises(ValueError, match="not Parquet"):
+    with pytest.raises(ValueError, match="a part is damaged; delete it"):
         records.read(tmp_path)

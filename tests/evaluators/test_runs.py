@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from camcore import networks, views
-from evaluators import cells, datasets, protocols, records, runs, tables
+from evaluators import cells, datasets, protocols, records, runs
 from evaluators.types import Cell
 
 CAMX = Path(sys.executable).parent / "camx"
@@ -29,7 +29,7 @@ def samples(count):
 
 
 def gradient_cells(network):
-    return cells.of_tables([tables.load(n) for n in ("I", "II", "III", "IV", "XII")], network, costly=False)
+    return cells.of_tables((), ("I", "II", "III", "IV", "XII"), "localize", network)[0]
 
 
 def make(network, chosen, protocol="paper", **options):

@@ -72,3 +72,24 @@ def test_holm():
     assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert stats.holm([0.9, 0.8]) == [1.0, 1.0]
     assert stats.holm([]) == []
+
+
+def test_matched_interval_by_hand():
+    """Agresti and Min 2005: 0.5 added to each of the four counts; of 8 images 3 only a's and 1 only b's."""
+    a = np.array([1, 1, 1, 0, 1, 1, 0, 0], bool)
+    b = np.array([0, 0, 0, 1, 1, 1, 0, 0], bool)
+    low, high = stats.matched_interval(a, b)
+    n, x, y = 10, 3.5, 1.5
+    reach = 1.959964 * ((x + y) - (x - y) ** 2 / n) ** 0.5 / n
+    assert (low, high) == (pytest.approx(100 * ((x - y) / n - reach)), pytest.approx(100 * ((x - y) / n + reach)))
+
+
+def test_counts_are_resampled_by_image():
+    counts = np.array([[1, 2], [3, 4], [0, 5]] * 20)
+    value, low, high, n = stats.describe_counts(counts, lambda c: c[0] / c[1])
+    assert (value, n) == (4 / 11, 60)
+    assert low < value < high
+    rng = np.random.default_rng(1)
+    draws = [counts[rng.integers(60, size=60)].sum(0) for _ in range(2000)]
+    expected = np.quantile([d[0] / d[1] for d in draws], [0.025, 0.975])
+    assert (low, high) == (pytest.approx(expected[0], abs=0.02), pytest.approx(expected[1], abs=0.02))
