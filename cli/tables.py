@@ -141,7 +141,7 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
         lines = [(row, m) for row, m in dict.fromkeys(zip(own["row"], own["metric"]))]
         printing.table([(names[row], m, *(found(row, m, c) for c in columns)) for row, m in lines], ("", "metric", *columns))
     for run in runs:
-        made, n = records.load(Path(run)), own[own["run"] == run]["n"]
+        made, n = records.load(Path(run)), own[(own["run"] == run) & ~own["metric"].isin(("FPS", "throughput"))]["n"]  # those count turns
         counted = f"n={n.max():.0f}" if n.min() == n.max() else f"n={n.min():.0f} to {n.max():.0f}"
         how = f"protocol {made['protocol']['name']}, {made['preprocessing']} preprocessing"
         click.echo(f"{marks[run]}{run}: {made['model']} on {made['dataset']['name']}, {how}, {counted}")

@@ -2,8 +2,9 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -31,6 +32,7 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch):
     exec(method, scope)
     assert scope["cam"](SimpleNamespace(acts=torch.ones(2, 3, 4, 5))).shape == (2, 4, 5)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "mine", ModuleType("mine"))  # so that loading mine.py leaves nothing behind
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/cat-1.jpg").write_bytes(b"")
     (tmp_path / "mine.py").write_text(data)
