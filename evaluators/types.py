@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 Box = tuple[int, int, int, int]
 
@@ -24,6 +24,21 @@ class Sample:
     group: str = ""
 
 
+@dataclass(frozen=True)
+class Scene:
+    """One image of a segmentation data set: its file, its classes, and the file of its true mask if it has one.
+
+    `labels` are ascending; label k is index k + 1 of the mask, whose index 0 is background and 255 ignored (see
+    `indices.read_mask`). They may be empty for test images. `split` is the list that was read, as ``train`` or ``val``.
+    """
+
+    image_id: str
+    path: Path
+    labels: tuple[int, ...] = ()
+    mask: Path | None = None
+    split: str = ""
+
+
 class Ellipse(NamedTuple):
     """A defect as DAGM's older mirror describes it: centre and semi-axes in pixels, the angle in radians."""
 
@@ -34,17 +49,21 @@ class Ellipse(NamedTuple):
     angle: float
 
 
+Item = TypeVar("Item", bound=Sample | Scene)
+
+
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(Generic[Item]):
     """A data set as read: `classes` are readable names by label, `model` is the network it suits by default.
 
-    `fingerprint` changes when any image's name, size in bytes, label or boxes change.
+    `samples` are `Scene`s if it is for segmentation, else `Sample`s. `fingerprint` changes when any image's name, size
+    in bytes, label or boxes change, or those of its mask.
     """
 
     name: str
     root: Path
     classes: tuple[str, ...] = field(repr=False)
-    samples: tuple[Sample, ...] = field(repr=False)
+    samples: tuple[Item, ...] = field(repr=False)
     fingerprint: str
     model: str = "vgg16"
 

@@ -16,7 +16,7 @@ FORBIDDEN = {
 }
 NO_TORCH = [
     "types.py", "boxes.py", "heatmaps.py", "localize.py", "occlude.py", "defects.py", "masks.py", "splits.py", "measures.py",
-    "compare.py", "claims.py", "records.py", "stats.py", "tables.py", "protocols.py", "figures.py",
+    "compare.py", "claims.py", "records.py", "stats.py", "tables.py", "protocols.py", "figures.py", "indices.py",
 ]  # fmt: skip
 
 

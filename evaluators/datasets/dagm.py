@@ -82,7 +82,7 @@ def named(samples: list[Sample], root: Path) -> list[Sample]:
     return [Sample(**{**vars(s), "image_id": s.path.relative_to(root).with_suffix("").as_posix()}) for s in samples]
 
 
-def read(root: Path, name: str = "dagm", model: str = "resnet50") -> Dataset:
+def read(root: Path, name: str = "dagm", model: str = "resnet50") -> Dataset[Sample]:
     """Every image, classes and parts in order. A class has the official layout or the mirror's."""
     from evaluators import splits
 

@@ -163,7 +163,7 @@ def _annotations(root: Path, classes: Classes, first: Path) -> Callable[[Path], 
     raise FileNotFoundError(f"{root}: images but no boxes; expected {LAYOUT}")
 
 
-def read(root: Path, name: str = "ilsvrc", model: str = "vgg16") -> Dataset:
+def read(root: Path, name: str = "ilsvrc", model: str = "vgg16") -> Dataset[Sample]:
     """Every validation image with its label and boxes, sorted by name."""
     classes = read_classes(root)
     paths = _pictures(root)

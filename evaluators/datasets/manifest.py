@@ -24,7 +24,7 @@ def accepts(root: Path) -> bool:
     return root.suffix.lower() == ".csv"
 
 
-def read(root: Path) -> Dataset:
+def read(root: Path) -> Dataset[Sample]:
     """Every line, in order. Raises `ValueError` naming the line and what is accepted."""
     try:
         frame = pd.read_csv(root, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import platformdirs
 
-from evaluators.datasets import dagm, ilsvrc
+from evaluators.datasets import dagm, ilsvrc, voc
 from evaluators.miniature import SEED, VERSION
 from evaluators.miniature import dagm as textures
 from evaluators.miniature import ilsvrc as drawn
+from evaluators.miniature import voc as scenes
 from evaluators.types import Dataset
 
-TITLE = "embedded miniature: 400 drawn images of ten classes (ILSVRC layout), ten textures with defects (DAGM layout)"
+TITLE = "embedded miniature: 400 drawn images of ten classes (ILSVRC), ten textures with defects (DAGM), 400 scenes with masks (VOC)"
 SOURCE = "evaluators/miniature"
 LAYOUT = ""  # it needs no folder
 
@@ -25,13 +26,20 @@ def accepts(root: Path) -> bool:
     return False
 
 
-def read(task: str = "localization") -> Dataset:
-    """The task's part of the miniature, rendered first if the cache does not hold this version of it."""
+def read(task: str = "localization", split: str = "train_aug") -> Dataset:
+    """The task's part of the miniature, rendered first if the cache does not hold this version of it.
+
+    `split` is of the VOC part, which has no augmented set: ``train_aug`` is its ``train``.
+    """
     folder = cache() / f"miniature-v{VERSION}-seed{SEED}"
     if task == "defects":
         if not (folder / "dagm").is_dir():
             textures.write(folder / "dagm")
         return dagm.read(folder / "dagm", name="mini", model="mini-defects")
+    if task == "segmentation":
+        if not (folder / "voc").is_dir():
+            scenes.write(folder / "voc")
+        return voc.read(folder / "voc", split, name="mini", model="mini-vgg-voc")
     if not (folder / "ilsvrc").is_dir():
         drawn.write(folder / "ilsvrc")
     return ilsvrc.read(folder / "ilsvrc", name="mini", model="mini-vgg")

@@ -1,7 +1,5 @@
 """The miniature's DAGM part: ten textures, half of the pictures with a faint defect, in DAGM 2007's own layout."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from evaluators.miniature import SEED
+from evaluators.miniature import SEED, rendering
 from evaluators.miniature.drawing import smooth_noise
 
 SIDE = 128
@@ -96,19 +94,12 @@ def draw(kind: int, defective: bool, rng: Rng) -> tuple[np.ndarray, np.ndarray |
 
 def write(root: Path, train: int = TRAIN, test: int = TEST, seed: int = SEED) -> None:
     """Render the part below `root`, which appears whole or not at all; numbered as DAGM's, the test images first."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    for kind in range(len(TEXTURES)):
-        for number in range(1, test + train + 1):
-            folder = work / f"Class{kind + 1}" / ("Test" if number <= test else "Train")
-            (folder / "Label").mkdir(parents=True, exist_ok=True)
-            image, mask = draw(kind, number % 2 == 0, np.random.default_rng([seed, 7, kind, number]))
-            Image.fromarray(image).save(folder / f"{number:04d}.PNG")
-            if mask is not None:
-                Image.fromarray(mask.astype(np.uint8) * 255).save(folder / "Label" / f"{number:04d}_label.PNG")
-    try:
-        work.rename(root)
-    except OSError:  # another process finished first; its rendering is the same
-        shutil.rmtree(work)
-        if not root.is_dir():
-            raise
+    with rendering(root) as work:
+        for kind in range(len(TEXTURES)):
+            for number in range(1, test + train + 1):
+                folder = work / f"Class{kind + 1}" / ("Test" if number <= test else "Train")
+                (folder / "Label").mkdir(parents=True, exist_ok=True)
+                image, mask = draw(kind, number % 2 == 0, np.random.default_rng([seed, 7, kind, number]))
+                Image.fromarray(image).save(folder / f"{number:04d}.PNG")
+                if mask is not None:
+                    Image.fromarray(mask.astype(np.uint8) * 255).save(folder / "Label" / f"{number:04d}_label.PNG")

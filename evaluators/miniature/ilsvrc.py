@@ -1,14 +1,12 @@
 """The miniature's ILSVRC part: drawn images of ten classes in Kaggle's layout."""
 
-import shutil
-import tempfile
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
 from PIL import Image
 
-from evaluators.miniature import SEED
+from evaluators.miniature import SEED, rendering
 from evaluators.miniature.drawing import SHAPES, Drawing, box_of, scene
 
 IMAGES = 400
@@ -36,25 +34,18 @@ def annotation(stem: str, wnid: str, drawing: Drawing) -> str:
 
 def write(root: Path, images: int = IMAGES, seed: int = SEED) -> None:
     """Render the part below `root`, which appears whole or not at all: two processes may render at once."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    pictures = work / "ILSVRC/Data/CLS-LOC/val"
-    annotations = work / "ILSVRC/Annotations/CLS-LOC/val"
-    pictures.mkdir(parents=True)
-    annotations.mkdir(parents=True)
-    wnids, solution = sorted(CLASSES), ["ImageId,PredictionString"]
-    for index in range(images):
-        stem, drawing = f"mini_val_{index + 1:08d}", draw(index, seed)
-        wnid = wnids[drawing.labels[0]]
-        Image.fromarray(drawing.image).save(pictures / f"{stem}.JPEG", quality=90)
-        (annotations / f"{stem}.xml").write_text(annotation(stem, wnid, drawing))
-        boxes = " ".join(f"{wnid} {' '.join(map(str, box_of(mask)))}" for mask in drawing.masks)
-        solution.append(f"{stem},{boxes} ")
-    (work / "LOC_synset_mapping.txt").write_text("".join(f"{w} {CLASSES[w]}\n" for w in wnids))
-    (work / "LOC_val_solution.csv").write_text("\n".join(solution) + "\n")
-    try:
-        work.rename(root)
-    except OSError:  # another process finished first; its rendering is the same
-        shutil.rmtree(work)
-        if not root.is_dir():
-            raise
+    with rendering(root) as work:
+        pictures = work / "ILSVRC/Data/CLS-LOC/val"
+        annotations = work / "ILSVRC/Annotations/CLS-LOC/val"
+        pictures.mkdir(parents=True)
+        annotations.mkdir(parents=True)
+        wnids, solution = sorted(CLASSES), ["ImageId,PredictionString"]
+        for index in range(images):
+            stem, drawing = f"mini_val_{index + 1:08d}", draw(index, seed)
+            wnid = wnids[drawing.labels[0]]
+            Image.fromarray(drawing.image).save(pictures / f"{stem}.JPEG", quality=90)
+            (annotations / f"{stem}.xml").write_text(annotation(stem, wnid, drawing))
+            boxes = " ".join(f"{wnid} {' '.join(map(str, box_of(mask)))}" for mask in drawing.masks)
+            solution.append(f"{stem},{boxes} ")
+        (work / "LOC_synset_mapping.txt").write_text("".join(f"{w} {CLASSES[w]}\n" for w in wnids))
+        (work / "LOC_val_solution.csv").write_text("\n".join(solution) + "\n")
