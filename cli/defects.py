@@ -57,7 +57,7 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     protocol = running.protocol("defects", {**chosen, "overrides": overrides})
     if chosen["data"] != "mini" and not chosen["weights"]:
         raise click.UsageError(f"--weights is needed: `camx train defects --data {chosen['data']}` makes a network for it")
-    chosen["model"] = chosen["model"] or _trained(chosen["weights"])
+    chosen["model"] = chosen["model"] or running.trained(chosen["weights"])
     dataset, network, device = running.load(chosen, protocol.preprocessing, "defects")
     dataset = options.checked(splits.apply, dataset, chosen["split"], chosen["seed"])
     own, tables = options.checked(choose, network, protocol, chosen["methods"], chosen["layers"], chosen["variants"], chosen["names"])
@@ -73,17 +73,6 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
         sheet(plan, samples, chosen["sheet_images"], chosen["seed"], chosen["sheet"])
     if not chosen["quiet"]:
         summary(out, own, tables)
-
-
-def _trained(weights: str | None) -> str | None:
-    """The network that the run beside a weights file trained, if there is one."""
-    from evaluators import records
-
-    described = Path(weights).with_name("run.json") if weights else None
-    if described is None or not described.is_file():
-        return None
-    found = records.load(described.parent)
-    return found.get("model") if str(found.get("command", "")).startswith("train ") else None
 
 
 def choose(

@@ -27,13 +27,13 @@ def protocol(command: str, chosen: dict[str, Any]) -> Any:
     return options.checked(protocols.load, chosen["style"] or chosen["protocol"] or "paper", chosen["overrides"], command)
 
 
-def load(chosen: dict[str, Any], preprocessing: str, task: str = "localization") -> "tuple[Dataset, Network, str]":
+def load(chosen: dict[str, Any], preprocessing: str, task: str = "localization", split: str = "") -> "tuple[Dataset, Network, str]":
     """The data set, the network that classifies it, and the device."""
     from camcore import networks
     from evaluators import datasets
 
     device = options.pick_device(chosen["device"])
-    dataset = datasets.load(chosen["data"], task)
+    dataset = datasets.load(chosen["data"], task, split)
     if chosen["blacklist"]:
         dataset = datasets.without(dataset, chosen["blacklist"])
     network = networks.load(chosen["model"] or dataset.model, chosen["weights"], preprocessing, device, chosen["download"])
@@ -43,6 +43,17 @@ def load(chosen: dict[str, Any], preprocessing: str, task: str = "localization")
             f"{len(dataset.classes)}; choose a matching --model or --weights"
         )
     return dataset, network, device
+
+
+def trained(weights: str | None) -> str | None:
+    """The network that the run beside a weights file trained, if there is one."""
+    from evaluators import records
+
+    described = Path(weights).with_name("run.json") if weights else None
+    if described is None or not described.is_file():
+        return None
+    found = records.load(described.parent)
+    return found.get("model") if str(found.get("command", "")).startswith(("train ", "segment train")) else None
 
 
 def plan(chosen: dict[str, Any], network: "Network", protocol: "MapProtocol", cells: "Sequence[Cell]", device: str) -> "Plan":

@@ -89,8 +89,18 @@ def _checked(values: dict[str, Any], command: str, kind: type[MapProtocol], orig
             if not all(isinstance(v, str) for v in listed):
                 raise ValueError(f"{origin}: {key} is {value!r}; accepted: a list of names, such as [S2, S1] or []")
             values[key] = tuple(listed)
-    if not _number(values.get("threshold", 0), 0, 1):
-        raise ValueError(f"{origin}: threshold is {values['threshold']!r}; accepted: a number from 0 to below 1")
+    for key in ("threshold", "hard_threshold"):
+        if not _number(values.get(key, 0), 0, 1):
+            raise ValueError(f"{origin}: {key} is {values[key]!r}; accepted: a number from 0 to below 1")
+    if "scales" in values:
+        listed = values["scales"] if isinstance(values["scales"], list | tuple) else [values["scales"]]
+        if not listed or not all(_number(v, 0.1, 8.001) for v in listed):
+            raise ValueError(f"{origin}: scales is {values['scales']!r}; accepted: numbers from 0.1 to 8, such as [0.5, 1.0]")
+        values["scales"] = tuple(map(float, listed))
+    if not isinstance(values.get("flip", False), bool) or not isinstance(values.get("superpixels", ""), str):
+        raise ValueError(f"{origin}: flip is true or false, superpixels slic, none or a folder")
+    if not _number(values.get("segments", 1), 1, 1e6, whole=True) or not _number(values.get("compactness", 1), 1e-6, 1e6):
+        raise ValueError(f"{origin}: segments is a whole number from 1, compactness a number above 0")
     if not _number(values.get("steps", 0), 0, 1e6, whole=True):
         raise ValueError(f"{origin}: steps is {values['steps']!r}; accepted: a whole number, 0 for one a row of the grid")
     if not _number(values.get("thresholds", 1), 1, 256, whole=True):

@@ -134,6 +134,11 @@ def _combined(plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], t
         keys = [key for key, m in raw.items() if m.shape == shape]
         together = views.merge(torch.cat([raw[key] for key in keys]), plan.view)
         merged |= zip(keys, together.unflatten(0, (len(keys), -1)))
+    return combine(plan, cells, merged)
+
+
+def combine(plan: Plan, cells: Sequence[Cell], merged: Mapping[tuple[str, str], torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Each cell's map in [0, 1] from raw maps on the grid, ``(N,g,g)`` by method and layer: normalised, and fused."""
     normal = {key: fusion.normalise(m, plan.protocol.normalisation) for key, m in merged.items()}
     for cell in cells:
         parts = {name: normal[cell.method, name] for name in cell.layer.split("+")}

@@ -99,13 +99,18 @@ def load(name: str) -> Table:
         raise ValueError(f"{origin}: {missing[0]!r} is missing; a table needs {', '.join(needed)}")
     if content["command"] not in measures.METRICS:
         raise ValueError(f"{origin}: command is {content['command']!r}; accepted: {', '.join(measures.METRICS)}")
-    known = measures.METRICS[content["command"]]
     for metric in [*content["metrics"], *content.get("also", []), *content.get("shown", [])]:
+        known = measures.METRICS.get(_command(content, metric), ())
         if metric not in known:
             raise ValueError(f"{origin}: unknown metric {metric!r}; known: {', '.join(known)}")
     stem = Path(name).stem
     entries = tuple(entry for row in content["rows"] for entry in _entries(stem, content, row, origin))
     return Table(stem, content["title"], content["source"], content["command"], entries, tuple(content.get("shown", ())))
+
+
+def _command(content: dict[str, Any], metric: str) -> str:
+    """The command that measures a metric of the table: its own, unless ``from`` says another."""
+    return str(content.get("from", {}).get(metric, content["command"]))
 
 
 def _entries(name: str, content: dict[str, Any], row: dict[str, Any], origin: str) -> list[Entry]:
@@ -121,10 +126,11 @@ def _entries(name: str, content: dict[str, Any], row: dict[str, Any], origin: st
             spec = {"variant": "", **(part or {}), **(row.get("cell") or {})}
             if strange := set(spec) - set(Cell._fields):
                 raise ValueError(f"{origin}: row {row.get('row')!r}: unknown {min(strange)!r}; a cell has {', '.join(Cell._fields)}")
-            cell = _cell(spec, content["command"], origin) if {"method", "layer"} <= set(spec) else None
+            command = _command(content, metric)
+            cell = _cell(spec, command, origin) if {"method", "layer"} <= set(spec) else None
             if cell or paper is not None:
                 printed = metric in content["metrics"]
-                found.append(Entry(name, str(row["row"]), metric, str(column), paper, content["command"], cell, quoted, printed))
+                found.append(Entry(name, str(row["row"]), metric, str(column), paper, command, cell, quoted, printed))
     return found
 
 
@@ -182,8 +188,8 @@ def fill(entry: Entry, found: Sequence[Measured]) -> dict[str, Any]:
 
 def cells(tables: Sequence[Table], runs: Path, data: str | None = None) -> pd.DataFrame:
     """Every entry of `tables` as a row, columns `COLUMNS`, percent."""
-    found = by_command((t.command for t in tables), runs, data)
-    rows = [fill(entry, found[table.command]) for table in tables for entry in table.entries]
+    found = by_command((e.command for t in tables for e in t.entries), runs, data)
+    rows = [fill(entry, found[entry.command]) for table in tables for entry in table.entries]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 
 

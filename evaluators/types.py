@@ -168,6 +168,30 @@ class Defect:
 
 
 @dataclass(frozen=True)
+class Pseudo:
+    """One image's outcome in one cell: a row of ``records/`` of `camx pseudo`.
+
+    `labels` are the class indices in the image, of `classes` in the data set. `confusion` is the pseudo label's
+    confusion matrix with the true mask, `argmax` that of Table XIII's form with a constant background; row and column
+    0 are the background, k + 1 class k, and only what is not zero is kept: true, predicted, pixels, true, ...
+    (`confusion.sparse`). `intersections` and `unions` are pixels of each label's thresholded map with its mask, in the
+    order of `labels`. All four are empty without a true mask. `degenerate` marks a map that is empty or constant.
+    """
+
+    image_id: str
+    method: str
+    layer: str
+    variant: str
+    labels: tuple[int, ...]
+    classes: int
+    confusion: tuple[int, ...]
+    argmax: tuple[int, ...]
+    intersections: tuple[int, ...]
+    unions: tuple[int, ...]
+    degenerate: bool
+
+
+@dataclass(frozen=True)
 class Timing:
     """How long one iteration took: a row of ``timing.parquet``. `images` were shown at once."""
 
@@ -253,7 +277,36 @@ class DefectProtocol(MapProtocol):
     thresholds: int
 
 
-PROTOCOLS: dict[str, type[MapProtocol]] = {"localize": Protocol, "occlude": OcclusionProtocol, "defects": DefectProtocol}
+@dataclass(frozen=True, kw_only=True)
+class PseudoProtocol(MapProtocol):
+    """The protocol of `camx pseudo`. Sources: the paper's sections III-D (eq. 10) and III-E, protocol.md section 4.
+
+    interpolation   how the uint8 map is resized to the image: linear or cubic
+    threshold       share of 1 below which a superpixel's best class is background (the paper: 0.3)
+    hard_threshold  of Table XIII: share of the map's maximum above which a pixel is marked (the paper: 0.2)
+    superpixels     slic; none, each pixel for itself; or a folder of label maps. The paper's are not established
+    segments        about how many superpixels SLIC makes
+    compactness     SLIC's weight of nearness against colour
+    scales          of the image's sides; the maps of all scales are averaged. The paper names none: 1
+    flip            whether the mirrored image's maps are averaged in. The paper names none: false
+    """
+
+    interpolation: str
+    threshold: float
+    hard_threshold: float
+    superpixels: str
+    segments: int
+    compactness: float
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+
+
+PROTOCOLS: dict[str, type[MapProtocol]] = {
+    "localize": Protocol,
+    "occlude": OcclusionProtocol,
+    "defects": DefectProtocol,
+    "pseudo": PseudoProtocol,
+}
 CHOICES: dict[str, tuple[str, ...]] = {
     "view": ("resize", "ten-crop"),
     "preprocessing": ("paper", "model"),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,14 @@ def test_what_is_written_is_read(tmp_path):
     assert frame["top5"][0].tolist() == [1, 2, 3, 4, 5]
     assert records.done(tmp_path) == {Cell("layercam", "S5"): {"a", "b"}, Cell("gradcam", "S5"): {"b"}}
     assert all(p.suffix == ".parquet" for p in (tmp_path / "records").iterdir())
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_a_part_whose_lists_are_all_empty(tmp_path, order):
+    for image in order:  # parts are read in the order they were written
+        with records.Writer(tmp_path / "records") as writer:
+            writer.add([replace(record(image), top5=() if image == "a" else (3, 4))])
+    assert [row.tolist() for row in records.read(tmp_path)["top5"]] == [[], [3, 4]]
 
 
 def test_an_error_loses_nothing(tmp_path):

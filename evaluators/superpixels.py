@@ -1,0 +1,99 @@
+"""Superpixels of an image: SLIC, or label maps from a folder, such as another program's.
+
+Which ones the paper used is not established (protocol.md section 4), so a table names what it was made with.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from PIL import Image
+from skimage import segmentation
+
+from evaluators.types import PseudoProtocol
+
+FORMATS = (".png", ".npy", ".mat")
+
+
+def find(protocol: PseudoProtocol, image_id: str, image: np.ndarray) -> np.ndarray | None:
+    """The superpixels ``(H,W) int32`` of ``image (H,W,3) uint8`` RGB that the protocol asks for; None for ``none``."""
+    if protocol.superpixels == "none":
+        return None
+    if protocol.superpixels == "slic":
+        return slic(image, protocol.segments, protocol.compactness)
+    return from_folder(Path(protocol.superpixels), image_id, image.shape[:2])
+
+
+def slic(image: np.ndarray, segments: int = 300, compactness: float = 10.0) -> np.ndarray:
+    """SLIC (Achanta et al. 2012) of ``image (H,W,3) uint8`` RGB: ``(H,W) int32``, 0 to about `segments` - 1.
+
+    scikit-image's, and its other defaults: in CIELAB, 10 iterations, no smoothing, every region connected. 300 regions
+    of a VOC image are about 25 pixels wide.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"SLIC needs an image (H,W,3) of uint8, not {image.shape} of {image.dtype}")
+    return compact(segmentation.slic(image, segments, compactness, start_label=0))
+
+
+def from_folder(folder: Path, image_id: str, shape: tuple[int, int]) -> np.ndarray:
+    """The label map of an image of `shape` (height, width): ``(H,W) int32``, compacted to 0, 1, ...
+
+    ``<image_id>.png`` (grey, palette or RGB, a colour being one label), ``.npy`` or ``.mat``. Raises
+    `FileNotFoundError` if there is none, `ValueError` naming the file if it is no label map of the image.
+    """
+    found = [path for path in (folder / f"{image_id}{ending}" for ending in FORMATS) if path.is_file()]
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; superpixels accepts slic, none or a folder of label maps")
+    if not found:
+        raise FileNotFoundError(f"{folder}: no superpixels of {image_id}; expected {' or '.join(image_id + e for e in FORMATS)}")
+    labels = READERS[found[0].suffix](found[0])
+    if labels.shape != shape:
+        size = " x ".join(map(str, labels.shape[::-1]))
+        raise ValueError(f"{found[0]}: the label map is {size}, but the image is {shape[1]} x {shape[0]}")
+    if not (labels.dtype.kind in "iub" or (labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels)))):
+        raise ValueError(f"{found[0]}: labels must be whole numbers, but it holds others, of {labels.dtype}")
+    return compact(labels)
+
+
+def compact(labels: np.ndarray) -> np.ndarray:
+    """``(H,W) int32``: the labels in their order, numbered 0, 1, ... without gaps."""
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
+
+
+def _png(path: Path) -> np.ndarray:
+    """``(H,W)``: a grey picture's values, a palette's indices, or red + 256 green + 65536 blue."""
+    try:
+        with Image.open(path) as image:
+            pixels: np.ndarray = np.asarray(image)
+            alpha = image.mode in ("LA", "RGBA", "PA")
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{path}: not a readable picture: {error}") from None
+    if pixels.ndim == 2:
+        return pixels
+    channels = pixels[..., :-1] if alpha else pixels
+    return channels.astype(np.int64) @ (256 ** np.arange(channels.shape[2]))
+
+
+def _npy(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path}: not a readable NumPy array: {error}") from None
+
+
+def _mat(path: Path) -> np.ndarray:
+    """The file's one matrix, whatever its name; scalars and texts beside it do not matter."""
+    try:
+        content = scipy.io.loadmat(path)
+    except NotImplementedError:
+        raise ValueError(f"{path}: a MATLAB 7.3 file; save it with -v7") from None
+    except Exception as error:  # a file that is not MATLAB's may fail anywhere in the reader
+        raise ValueError(f"{path}: not a readable MATLAB file: {error}") from None
+    arrays = {key: value for key, value in content.items() if isinstance(value, np.ndarray) and value.dtype.kind in "iubf"}
+    matrices = {key: value for key, value in arrays.items() if value.ndim == 2 and min(value.shape) > 1}
+    if len(matrices) != 1:
+        raise ValueError(f"{path}: expected one matrix, the label map, but it holds {', '.join(sorted(matrices)) or 'none'}")
+    return next(iter(matrices.values()))
+
+
+READERS = dict(zip(FORMATS, (_png, _npy, _mat)))
