@@ -4,14 +4,14 @@ import click
 
 from cli import options, printing
 
-KINDS = {"methods": "camcore.methods", "models": "camcore.models", "datasets": "evaluators.datasets"}
+KINDS = {"methods": "camcore.methods", "models": "camcore.models", "segmenters": "camcore.segmenters", "datasets": "evaluators.datasets"}
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice([*KINDS, "protocols", "tables"]))
 @options.debug
 def command(kind: str) -> None:
-    """List the methods, models, datasets, protocols or tables that options accept."""
+    """List the methods, models, segmenters, datasets, protocols or tables that options accept."""
     if kind in KINDS:
         from camcore import plugins
 

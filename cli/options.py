@@ -45,7 +45,7 @@ def _debug(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> Non
         os.environ["CAMX_DEBUG"] = "1"
 
 
-def _stack(*options: Callable) -> Callable:
+def stack(*options: Callable) -> Callable:
     def decorate(command: Callable) -> Callable:
         for option in reversed(options):
             command = option(command)
@@ -60,7 +60,7 @@ config = click.option(
     callback=_config, help="YAML file of these options; the command line wins over it.",
 )  # fmt: skip
 
-network = _stack(
+network = stack(
     click.option("--model", help="Network: a name of `camx list models`, module:function or FILE.py."),
     click.option("--weights", help="FILE.pth, FILE.safetensors, or torchvision's name of its weights."),
     click.option("--download", is_flag=True, help="Let torchvision fetch weights that are not in its cache."),
@@ -71,7 +71,7 @@ overrides = click.option(
     "--set", "overrides", multiple=True, metavar="FIELD=VALUE", callback=_set, help="Override a protocol field; repeats."
 )
 
-measuring = _stack(
+measuring = stack(
     click.option("--data", default="mini", show_default=True, help="Folder of a data set, or a name of `camx list datasets`."),
     network,
     overrides,
@@ -86,7 +86,7 @@ measuring = _stack(
 )  # fmt: skip
 
 
-selecting = _stack(
+selecting = stack(
     click.option("--protocol", help="A name of `camx list protocols`, or FILE.yaml.  [default: paper]"),
     click.option("--as", "style", type=click.Choice(STYLES), help="Make maps as that package does, to explain its numbers."),
     click.option("--table", "names", multiple=True, help="Measure the cells of this table, or FILE.yaml; repeats."),
@@ -99,7 +99,7 @@ selecting = _stack(
 )  # fmt: skip
 
 
-runs = _stack(
+runs = stack(
     click.option("--runs", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
                  help="Where to look for run.json files."),
     click.option("--data", help="Only runs on this data set: its name or folder.  [default: that of the newest run]"),

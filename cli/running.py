@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from camcore.networks import Network
     from evaluators.records import Writer
     from evaluators.runs import Missing, Plan
-    from evaluators.types import Cell, Dataset, MapProtocol, Sample
+    from evaluators.types import Cell, Dataset, Item, MapProtocol, Sample
 
 
 def protocol(command: str, chosen: dict[str, Any]) -> Any:
@@ -67,7 +67,7 @@ def plan(chosen: dict[str, Any], network: "Network", protocol: "MapProtocol", ce
     )  # fmt: skip
 
 
-def pick(dataset: "Dataset", sample: int | None, limit: int | None, seed: int) -> "tuple[Sample, ...]":
+def pick(dataset: "Dataset[Item]", sample: int | None, limit: int | None, seed: int) -> "tuple[Item, ...]":
     """`sample` images drawn at random, in the data set's order, then the first `limit` of them."""
     import numpy as np
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 @options.out("tables")
 @click.option("--table", "names", multiple=True, help="Only this table: a name of `camx list tables`, or FILE.yaml; repeats.")
 @click.option("--compare", nargs=2, metavar="A B", help="Instead, test two methods against each other, cell by cell.")
+@click.option("--enter", nargs=4, metavar="TABLE ROW COLUMN VALUE", help="Keep a number that only a test server knows, such as IX 'LayerCAM VGG16' test 61.4.")
 @click.option("--pairs", is_flag=True, help="Instead, test every two cells of each table against each other.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the resampling.")
 @options.debug
 def command(
-    runs: Path, out: Path, names: tuple[str, ...], data: str | None, compare: tuple[str, str] | None, pairs: bool, seed: int
+    runs: Path, out: Path, names: tuple[str, ...], data: str | None, compare: tuple[str, str] | None, enter: tuple[str, str, str, str] | None, pairs: bool, seed: int
 ) -> None:
     """Write table_NN.csv and cells.csv: every measured cell beside the paper's value.
 
@@ -31,9 +32,13 @@ def command(
     \b
     camx tables --compare layercam gradcam     is the difference real? (paired tests, per cell)
     camx tables --pairs --table III            which of gamma's settings differ at all?
+    camx tables --enter IX "LayerCAM VGG16" test 61.4
     """
     from evaluators import tables
 
+    if enter:
+        options.checked(tables.enter, runs, *enter[:3], options.checked(_number, enter[3]))
+        click.echo(f"entered: Table {enter[0]}, {enter[1]}, {enter[2]}: {enter[3]} ({runs / tables.ENTERED})")
     if compare and compare[0] == compare[1]:
         raise click.UsageError(f"--compare names {compare[0]!r} twice; it takes two methods")
     if compare:
@@ -51,6 +56,13 @@ def command(
         raise ValueError(f"no run below {runs} measures a cell of {names_of}; `camx {chosen[0].command}` makes one. Nothing was written")
     paths = tables.write(chosen, filled, out)
     click.echo("\nwrote " + ", ".join(map(str, paths)))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number; --enter takes TABLE ROW COLUMN VALUE") from None
 
 
 def versus(runs: Path, out: Path, data: str | None, a: str, b: str, seed: int) -> None:
@@ -141,6 +153,9 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
         lines = [(row, m) for row, m in dict.fromkeys(zip(own["row"], own["metric"]))]
         printing.table([(names[row], m, *(found(row, m, c) for c in columns)) for row, m in lines], ("", "metric", *columns))
     for run in runs:
+        if run == "entered":
+            click.echo(f"{marks[run]}entered by hand (camx tables --enter)")
+            continue
         made, n = records.load(Path(run)), own[(own["run"] == run) & ~own["metric"].isin(("FPS", "throughput"))]["n"]  # those count turns
         counted = f"n={n.max():.0f}" if n.min() == n.max() else f"n={n.min():.0f} to {n.max():.0f}"
         how = f"protocol {made['protocol']['name']}, {made['preprocessing']} preprocessing"
@@ -151,5 +166,7 @@ def _cell(cell: Any, marks: dict[str, str]) -> str:
     paper = "(-)" if cell.paper is None or cell.paper != cell.paper else f"({cell.paper:.2f})"
     if cell.measured is None or cell.measured != cell.measured:
         return paper
+    if cell.n is None or cell.n != cell.n:  # entered: no images behind it
+        return f"{cell.measured:.2f}{marks[cell.run]} {paper}"
     digits = 0 if cell.n < 1000 else 2  # a few hundred images tell no hundredths
     return f"{cell.measured:.2f}{marks[cell.run]} [{cell.ci_low:.{digits}f}, {cell.ci_high:.{digits}f}] {paper}"

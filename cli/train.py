@@ -95,3 +95,62 @@ def defects(out: Path, **chosen: Any) -> None:  # fmt: skip
     shown = [key for key in rows[-1] if key not in ("step",)]
     printing.table([[f"{row[k]:.4g}" for k in shown] for row in rows], shown)
     click.echo(f"\nbest: {out / 'best.safetensors'}   last: {out / 'last.safetensors'}   camx defects --weights {out / 'last.safetensors'}")
+
+
+@command.command("voc")
+@click.option("--data", default="mini", show_default=True, help="VOCdevkit folder.")
+@click.option("--split", default="train_aug", show_default=True, help="List of images that are learned from.")
+@click.option("--model", help="A name of `camx list models`.  [default: vgg16-cam; the miniature's own on the miniature]")
+@click.option("--init", help="First weights: torchvision's name of them, a file, or none.  [default: the network's own]")
+@click.option("--download", is_flag=True, help="Let torchvision fetch weights that are not in its cache.")
+@click.option("--epochs", type=click.IntRange(min=1), default=15, show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), default=5, show_default=True, help="Images a step.")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.001, show_default=True, help="First learning rate.")
+@click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True)
+@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.0005, show_default=True)
+@click.option("--decay-at", type=click.FloatRange(0, 1), default=2 / 3, show_default="two thirds", help="Share of the training after which the rate falls.")
+@click.option("--decay", type=click.FloatRange(min=0, min_open=True), default=0.1, show_default=True, help="What it is multiplied by.")
+@click.option("--side", type=click.IntRange(min=0), default=0, help="Pixels of the image's short side.  [default: the network's input]")
+@click.option("--flip/--no-flip", default=True, show_default=True, help="Mirror images at random.")
+@click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), default="auto", show_default=True, help="auto: bf16 on CUDA.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--workers", type=click.IntRange(min=1), help="Threads that decode.  [default: the cores]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything drawn at random.")
+@options.config
+@options.out("train-voc")
+@options.debug
+def voc(out: Path, **chosen: Any) -> None:
+    """Train a classifier of the classes an image holds, on image labels alone: the paper's VGG16 in CAM's form.
+
+    Writes best.safetensors and last.safetensors, which `camx pseudo --weights` reads, and log.csv with the multi-label
+    mAP on val. Stopped anywhere, the same command goes on and ends with the same weights.
+    """
+    from camcore import networks
+    from evaluators import classifier_training, datasets, records, training
+
+    device = options.pick_device(chosen["device"])
+    learn = datasets.load(chosen["data"], "segmentation", chosen["split"])
+    val = datasets.load(chosen["data"], "segmentation", "val")
+    start = networks.start(chosen["model"] or learn.model, chosen["init"], len(learn.classes), chosen["seed"], chosen["download"])
+    recipe = classifier_training.Recipe(
+        chosen["epochs"], chosen["batch_size"], chosen["lr"], chosen["momentum"], chosen["weight_decay"], chosen["decay_at"],
+        chosen["decay"], chosen["side"], chosen["flip"], training.precision(chosen["precision"], device),
+    )  # fmt: skip
+    workers = chosen["workers"] or os.cpu_count() or 1
+    job = classifier_training.job(start, learn.samples, val.samples, recipe, chosen["seed"], device, workers)
+    identity = {
+        "command": "train voc",
+        "data": {"fingerprint": learn.fingerprint},
+        "model": start.name,
+        "init": {"sha256": start.sha256},
+        "recipe": records.plain(recipe),
+        "seed": chosen["seed"],
+    }
+    place = {"dataset": {"name": learn.name, "root": str(learn.root)}, "weights": start.init, "device": device, "workers": workers}
+    description = records.begin(out, identity, {"options": dict(chosen), **place, **running.environment()})
+    click.echo(f"{learn.name}: {len(learn.samples)} images of {chosen['split']}, {len(val.samples)} of val, {len(learn.classes)} classes")
+    click.echo(f"{start.name} from {start.init}; {job.steps} steps of {recipe.batch}, {recipe.precision} on {device}")
+    rows = running.fit(job, out, description)
+    shown = [key for key in rows[-1] if key != "step"]
+    printing.table([[f"{row[k]:.4g}" for k in shown] for row in rows], shown)
+    click.echo(f"\nlast: {out / 'last.safetensors'}   camx pseudo --weights {out / 'last.safetensors'}")

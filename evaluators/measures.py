@@ -13,12 +13,18 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 
-from evaluators import defects, localize, occlude, pseudo, stats
+from evaluators import defects, localize, occlude, pseudo, segment, stats
 from evaluators.types import Cell
 
-EVALUATORS: dict[str, ModuleType] = {"localize": localize, "occlude": occlude, "defects": defects, "pseudo": pseudo}
+EVALUATORS: dict[str, ModuleType] = {
+    "localize": localize,
+    "occlude": occlude,
+    "defects": defects,
+    "pseudo": pseudo,
+    "segment": segment,
+}
 # Commands of one task share a data set.
-TASKS = {"localize": "localization", "occlude": "localization", "defects": "defects", "pseudo": "pseudo"}
+TASKS = {"localize": "localization", "occlude": "localization", "defects": "defects", "pseudo": "pseudo", "segment": "segment"}
 METRICS: dict[str, tuple[str, ...]] = {command: module.METRICS for command, module in EVALUATORS.items()}
 Statistic = Callable[[np.ndarray], float]
 Outcomes = dict[Cell, list[pd.DataFrame]]

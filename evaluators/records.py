@@ -125,13 +125,13 @@ def save(run: Path, description: dict[str, Any]) -> None:
     temporary.rename(run / "run.json")
 
 
-def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any]) -> dict[str, Any]:
+def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any], held: str = "records*/*.parquet") -> dict[str, Any]:
     """Open a run's folder for another invocation; returns its description, already saved.
 
-    Raises `ValueError` when the folder holds a run whose identity differs: it names the field and a free
+    `held` is what a run that made something has. Raises `ValueError` when the folder holds a run whose identity differs: it names the field and a free
     folder. Records of another protocol, data set or network must never mix.
     """
-    described, recorded = (run / "run.json").is_file(), any(run.glob("records*/*.parquet")) or (run / "checkpoint.pt").is_file()
+    described, recorded = (run / "run.json").is_file(), any(run.glob(held)) or (run / "checkpoint.pt").is_file()
     if recorded and not described:
         raise ValueError(f"{run} holds records but no run.json to say what they are; choose another folder: --out {free(run)}")
     if recorded:  # a run that failed before its first record claims nothing

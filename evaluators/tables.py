@@ -1,6 +1,6 @@
 """Tables from records: each measured cell beside the paper's value. A cell that was not run stays empty."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -127,7 +127,8 @@ def _entries(name: str, content: dict[str, Any], row: dict[str, Any], origin: st
             if strange := set(spec) - set(Cell._fields):
                 raise ValueError(f"{origin}: row {row.get('row')!r}: unknown {min(strange)!r}; a cell has {', '.join(Cell._fields)}")
             command = _command(content, metric)
-            cell = _cell(spec, command, origin) if {"method", "layer"} <= set(spec) else None
+            # A column without anything, such as a test server's, is measured by no command.
+            cell = _cell(spec, command, origin) if {"method", "layer"} <= set(spec) and part is not None else None
             if cell or paper is not None:
                 printed = metric in content["metrics"]
                 found.append(Entry(name, str(row["row"]), metric, str(column), paper, command, cell, quoted, printed))
@@ -186,10 +187,49 @@ def fill(entry: Entry, found: Sequence[Measured]) -> dict[str, Any]:
     return row
 
 
+ENTERED = "entered.csv"  # below the runs: what only a test server could tell
+
+
+def entered(runs: Path) -> dict[tuple[str, str, str, str], float]:
+    """``{(table, row, metric, column): value}`` of the numbers entered by hand."""
+    path = runs / ENTERED
+    if not path.is_file():
+        return {}
+    frame = pd.read_csv(path, keep_default_na=False)
+    return {(r.table, r.row, r.metric, r.column): float(r.measured) for r in frame.itertuples()}
+
+
+def enter(runs: Path, name: str, row: str, column: str, value: float) -> None:
+    """Keep a number of table `name` that no command measures. `ValueError` naming what is accepted."""
+    table = load(name)
+    free = [e for e in table.entries if e.cell is None and not e.quoted and e.printed]
+    chosen = [e for e in free if (e.row, e.column) == (row, column)]
+    if not chosen:
+        known = "; ".join(f"{e.row!r} {e.column}" for e in free) or "none"
+        raise ValueError(f"table {name} has no number to enter for {row!r} {column!r}; it takes: {known}")
+    if not 0 <= value <= 100:
+        raise ValueError(f"{value} is no percentage; accepted: 0 to 100")
+    found = entered(runs) | {(name, row, chosen[0].metric, column): value}
+    rows = [(*key, number) for key, number in found.items()]
+    runs.mkdir(parents=True, exist_ok=True)
+    temporary = runs / f".{ENTERED}.tmp"
+    pd.DataFrame(rows, columns=["table", "row", "metric", "column", "measured"]).to_csv(temporary, index=False)
+    temporary.rename(runs / ENTERED)
+
+
+def _entered(row: dict[str, Any], entry: Entry, given: Mapping[tuple[str, str, str, str], float]) -> dict[str, Any]:
+    """The row with a number entered by hand, marked as such, where no command measures one."""
+    value = given.get((entry.table, entry.row, entry.metric, entry.column))
+    if entry.cell is not None or value is None:
+        return row
+    return {**row, "measured": value, "delta": None if entry.paper is None else value - entry.paper, "run": "entered"}
+
+
 def cells(tables: Sequence[Table], runs: Path, data: str | None = None) -> pd.DataFrame:
     """Every entry of `tables` as a row, columns `COLUMNS`, percent."""
     found = by_command((e.command for t in tables for e in t.entries), runs, data)
-    rows = [fill(entry, found[entry.command]) for table in tables for entry in table.entries]
+    given = entered(runs)
+    rows = [_entered(fill(entry, found[entry.command]), entry, given) for table in tables for entry in table.entries]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 
 

@@ -192,6 +192,22 @@ class Pseudo:
 
 
 @dataclass(frozen=True)
+class Segmentation:
+    """One image's predicted mask against the true one: a row of ``records/`` (with a CRF: ``records-crf/``) of `camx segment`.
+
+    `method`, `layer` and `variant` are of the pseudo labels that trained the network (a network other than the paper's
+    VGG16 is named in the variant), or the name given to somebody's masks. `confusion` is sparse: true, predicted, pixels, ...
+    """
+
+    image_id: str
+    method: str
+    layer: str
+    variant: str
+    classes: int
+    confusion: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Timing:
     """How long one iteration took: a row of ``timing.parquet``. `images` were shown at once."""
 
