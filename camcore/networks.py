@@ -4,7 +4,7 @@ import hashlib
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from camcore import plugins
+from camcore.groups import Group, scaled
 from camcore.taps import Layer
 
 MODELS = "camcore.models"
+SEGMENTERS = "camcore.segmenters"
 NESTED = ("state_dict", "model", "model_state_dict")  # where training scripts keep the weights in a checkpoint
 
 
@@ -123,10 +125,35 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {k.removeprefix("module."): v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
-def _fill(build, default_classes: int, state: dict[str, Tensor], path: Path, name: str, classes: int | None = None) -> nn.Module:
+def preprocessed(path: Path) -> str:
+    """The name of the preprocessing with which camx trained the weights of a ``.safetensors`` file; empty for other files."""
+    if path.suffix != ".safetensors":
+        return ""
+    with safetensors.safe_open(path, "pt") as file:
+        return (file.metadata() or {}).get("preprocessing", "")
+
+
+def _completed(module: nn.Module, state: dict[str, Tensor], backbone: tuple[str, ...]) -> dict[str, Tensor]:
+    """The weights of the `backbone`, of the rest what fits, and what is then missing as the module has it."""
+    own = module.state_dict()
+    rest = {k: v for k, v in own.items() if not k.startswith(backbone)}
+    fits = {k: v for k, v in state.items() if k in rest and v.shape == rest[k].shape}
+    return {**{k: v for k, v in state.items() if k.startswith(backbone)}, **rest, **fits}
+
+
+def _fill(
+    build,
+    default_classes: int,
+    state: dict[str, Tensor],
+    path: Path,
+    name: str,
+    classes: int | None = None,
+    backbone: tuple[str, ...] = (),
+) -> nn.Module:
     """The network with the weights, its number of classes taken from them. `ValueError` if they do not fit.
 
-    With `classes`, a new last layer of so many is left as built where the weights' has another number.
+    With `classes`, a new last layer of so many is left as built where the weights' has another number; with a
+    `backbone` besides, so is all that the weights lack outside of it, and what else they hold is left out.
     """
     with torch.device("meta"):  # shapes only: nothing is initialised just to be overwritten
         head = list(build(default_classes).state_dict())[-1]
@@ -136,6 +163,8 @@ def _fill(build, default_classes: int, state: dict[str, Tensor], path: Path, nam
     if classes and found != classes:
         last = head.rpartition(".")[0]
         state = {**state, **{f"{last}.{k}": v for k, v in module.get_submodule(last).state_dict().items()}}
+    if classes and backbone:
+        state = _completed(module, state, backbone)
     expected = module.state_dict()
     optional = {k for k in expected if k.endswith("num_batches_tracked")}  # absent from files of old torch
     state = {**{k: torch.zeros((), dtype=torch.long) for k in optional}, **state}
@@ -203,9 +232,28 @@ def _built(spec, build, state: Mapping[str, Tensor]):
     return partial(build, **spec.arguments(state)) if hasattr(spec, "arguments") else build
 
 
+def _form(spec, preprocessing: str) -> Preprocessing:
+    """The network's Caffe form, where it has one, for ``paper`` and ``caffe``; else its own."""
+    if preprocessing in ("paper", "caffe") and hasattr(spec, "CAFFE_MEAN_BGR"):
+        return Preprocessing("caffe", spec.CAFFE_MEAN_BGR, (1.0, 1.0, 1.0), scale=1.0, bgr=True)
+    return Preprocessing("torchvision", spec.MEAN, spec.STD)
+
+
+def _groups(spec, module: nn.Module, lr: float) -> list[Group]:
+    """The spec's own parameter groups, or those of `scaled`: what is new is all but the backbone, or the last layer."""
+    if hasattr(spec, "groups"):
+        return spec.groups(module, lr)
+    backbone = getattr(spec, "BACKBONE", None)
+    last = list(module.state_dict())[-1].rpartition(".")[0] + "."
+    return scaled(module, lr, lambda name: not name.startswith(backbone) if backbone else name.startswith(last))
+
+
 @dataclass(frozen=True)
 class Start:
-    """A network about to be trained: parameters ask for gradients; `init` names where they come from, `sha256` is that file's."""
+    """A network about to be trained: parameters ask for gradients; `init` names where they come from, `sha256` is that file's.
+
+    `groups` gives a learning rate's parameter groups, new layers learning faster (`camcore.groups`).
+    """
 
     name: str
     module: nn.Module
@@ -213,36 +261,64 @@ class Start:
     preprocessing: Preprocessing
     init: str
     sha256: str
+    groups: Callable[[float], list[Group]] = field(repr=False)
 
 
-def start(name: str, init: str | None, classes: int, seed: int, download: bool = False) -> Start:
+def _first(spec) -> str:
+    """The weights that training starts from by default: ImageNet's, those of a shipped file, or none."""
+    if hasattr(spec, "WEIGHTS"):
+        return "IMAGENET1K_V1"
+    return str(resources.files("configs") / "weights" / spec.INIT) if hasattr(spec, "INIT") else "none"
+
+
+def start(
+    name: str,
+    init: str | None,
+    classes: int,
+    seed: int,
+    download: bool = False,
+    package: str = MODELS,
+    preprocessing: str = "paper",
+) -> Start:
     """Network `name` with `classes` outputs to be trained, its weights from torchvision (a name), a file, or ``none``.
 
-    The default is torchvision's first ImageNet weights, those of the papers, or none where it has none. A last layer
-    of another number of classes is new. What is new is drawn with `seed`.
+    The default is torchvision's first ImageNet weights, those of the papers; where it has none, the plug-in's ``INIT``
+    or none. A last layer of another number of classes is new, and so is what the weights lack outside of the plug-in's
+    ``BACKBONE``. What is new is drawn with `seed`. `preprocessing` is as in `load`.
     """
-    plugin = plugins.load(MODELS, "build", name)
+    plugin = plugins.load(package, "build", name)
     spec = plugin.module
-    init = init or ("IMAGENET1K_V1" if hasattr(spec, "WEIGHTS") else "none")
+    init = init or _first(spec)
     torch.manual_seed(seed)
     if init == "none":
-        label, sha256 = init, ""
+        label, sha256, form = init, "", _form(spec, "model")
         module = plugin.function(classes, **getattr(spec, "UNTRAINED", {}))
     else:
         path, label, names = _locate(spec, init, download)
         state = read_weights(path)
+        form = _form(spec, preprocessed(path) or ("model" if names else preprocessing))
+        state = spec.adopt(state) if hasattr(spec, "adopt") else state
         build = _built(spec, plugin.function, state)
-        module, sha256 = _fill(build, len(names) or 1000, state, path, plugin.name, classes), _sha256(path)
-    return Start(plugin.name, module, spec.INPUT_SIZE, Preprocessing("torchvision", spec.MEAN, spec.STD), label, sha256)
+        backbone = getattr(spec, "BACKBONE", ())
+        module, sha256 = _fill(build, len(names) or 1000, state, path, plugin.name, classes, backbone), _sha256(path)
+    return Start(plugin.name, module, spec.INPUT_SIZE, form, label, sha256, partial(_groups, spec, module))
 
 
-def load(name: str, weights: str | None = None, preprocessing: str = "model", device: str = "cpu", download: bool = False) -> Network:
-    """Build network `name` (a plug-in) with its weights: a file, a torchvision name, or its default.
+def load(
+    name: str,
+    weights: str | None = None,
+    preprocessing: str = "model",
+    device: str = "cpu",
+    download: bool = False,
+    package: str = MODELS,
+) -> Network:
+    """Build network `name` (a plug-in of `package`) with its weights: a file, a torchvision name, or its default.
 
     `preprocessing` ``paper`` gives weights from a file the network's Caffe form, where it has one; every
-    other network, and weights named from torchvision, keep their own (protocol.md section 1, "Input").
+    other network, and weights named from torchvision, keep their own (protocol.md section 1, "Input"). Weights
+    that camx trained say themselves what they were trained with.
     """
-    plugin = plugins.load(MODELS, "build", name)
+    plugin = plugins.load(package, "build", name)
     spec = plugin.module
     path, label, names = _locate(spec, weights, download)
     state = read_weights(path)
@@ -254,10 +330,8 @@ def load(name: str, weights: str | None = None, preprocessing: str = "model", de
     module = module.to(device)
     if torch.device(device).type == "cuda":
         _exact()
-    form = Preprocessing("torchvision", spec.MEAN, spec.STD)
-    if preprocessing == "paper" and not names and hasattr(spec, "CAFFE_MEAN_BGR"):
-        form = Preprocessing("caffe", spec.CAFFE_MEAN_BGR, (1.0, 1.0, 1.0), scale=1.0, bgr=True)
-    layers = {layer: Layer(layer, *paths) for layer, paths in spec.LAYERS.items()}
+    form = _form(spec, preprocessed(path) or ("model" if names else preprocessing))
+    layers = {layer: Layer(layer, *paths) for layer, paths in getattr(spec, "LAYERS", {}).items()}
     names = names or _class_names(spec, classes)
     return Network(
         plugin.name,

@@ -38,7 +38,7 @@ _crf = click.option("--crf", is_flag=True, help="Also refine the masks by a dens
 @click.option("--power", type=click.FloatRange(min=0), default=0.9, show_default=True, help="The rate falls as (1 - step/steps) ** power.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True)
 @click.option("--weight-decay", type=click.FloatRange(min=0), default=0.0005, show_default=True)
-@click.option("--crop", type=click.IntRange(min=17), help="Side of the square shown.  [default: 321; 113 on the miniature]")
+@click.option("--crop", type=click.IntRange(min=17), help="Side of the square shown.  [default: the network's, 321]")
 @click.option("--scale", "scales", type=float, multiple=True, default=(0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), show_default=True)
 @click.option("--mirror/--no-mirror", default=True, show_default=True)
 @click.option("--log-every", type=click.IntRange(min=1), help="Steps to a line of the log.  [default: a sixteenth of all]")
@@ -66,7 +66,7 @@ def train(out: Path, **chosen: Any) -> None:
     iterations = chosen["iterations"] or (150 if mini else 16000)
     recipe = segment_training.Recipe(
         iterations, chosen["batch_size"], chosen["lr"] or (0.02 if mini else 0.001), chosen["power"], chosen["momentum"],
-        chosen["weight_decay"], chosen["crop"] or (113 if mini else 321), chosen["scales"], chosen["mirror"],
+        chosen["weight_decay"], chosen["crop"] or start.input_size, chosen["scales"], chosen["mirror"],
         chosen["log_every"] or max(1, iterations // 16), training.precision(chosen["precision"], device),
     )  # fmt: skip
     workers = chosen["workers"] or os.cpu_count() or 1
@@ -96,16 +96,17 @@ def train(out: Path, **chosen: Any) -> None:
 @click.option("--weights", type=click.Path(path_type=Path), required=True, help="What `camx segment train` wrote: last.safetensors.")
 @click.option("--model", help="A name of `camx list segmenters`.  [default: that of the run beside the weights]")
 @click.option("--split", default="val", show_default=True, help="List of images.")
-@click.option("--scale", "scales", type=float, multiple=True, help="Sizes averaged; repeats.  [default: 1; a ResNet: 0.5 to 1.5]")
+@click.option("--scale", "scales", type=float, multiple=True, help="Sizes averaged; repeats.  [default: the network's]")
 @click.option("--flip", is_flag=True, help="Average the mirrored image in.")
-@click.option("--pad-to", type=click.IntRange(min=0), help="Pixels a side that an image is padded to.  [default: 401; a ResNet: 0]")
+@click.option("--pad-to", type=click.IntRange(min=0), help="Pixels a side that an image is padded to.  [default: the network's]")
+@click.option("--long-side", type=click.IntRange(min=0), help="Pixels of the longer side; 0 as it is.  [default: the network's]")
 @click.option("--archive", type=click.Path(dir_okay=False, path_type=Path), help="Also pack the masks for the test server: FILE.tgz.")
 @_crf
 @_data
 @options.out("segment-predict")
 def predict(out: Path, **chosen: Any) -> None:
     """Write each image's mask as a palette PNG, OUT/masks/<image>.png; with --crf also OUT/masks-crf."""
-    from camcore import networks
+    from camcore import networks, plugins
     from evaluators import crf, datasets, records, segmenting
 
     model = chosen["model"] or running.trained(str(chosen["weights"]))
@@ -116,10 +117,8 @@ def predict(out: Path, **chosen: Any) -> None:
     network = networks.load(model, str(chosen["weights"]), "paper", device, package=networks.SEGMENTERS)
     if network.classes != len(dataset.classes) + 1:
         raise ValueError(f"{chosen['weights']} tells {network.classes} classes apart, but {dataset.root} needs {len(dataset.classes) + 1}")
-    resnet = "resnet" in model
-    scales = chosen["scales"] or ((0.5, 0.75, 1.0, 1.25, 1.5) if resnet else (1.0,))
-    pad_to = chosen["pad_to"] if chosen["pad_to"] is not None else (0 if resnet or chosen["data"] == "mini" else 401)
-    shown = segmenting.Shown(tuple(scales), chosen["flip"], 0, pad_to)
+    given = {key: chosen[key] for key in ("scales", "flip", "long_side", "pad_to") if chosen[key] not in (None, (), False)}
+    shown = segmenting.Shown(**{**plugins.load(networks.SEGMENTERS, "build", model).module.TEST, **given})
     scenes = dataset.samples[: chosen["limit"]]
     beside = chosen["weights"].with_name("run.json")
     labels = records.load(beside.parent).get("labels", {}) if beside.is_file() else {}
@@ -149,6 +148,7 @@ def predict(out: Path, **chosen: Any) -> None:
 @command.command("evaluate")
 @click.option("--masks", type=click.Path(path_type=Path), required=True, help="Folder of masks <image>.png, camx's or anybody's.")
 @click.option("--crf", is_flag=True, help="The masks are of a CRF: they fill the table's CRF line.")
+@click.option("--quiet", is_flag=True, help="Print no table at the end.")
 @click.option("--name", default="", help="What to call them in a table, such as DGCN-LayerCAM.  [default: what made them]")
 @click.option("--split", default="val", show_default=True, help="List of images.")
 @_data
@@ -166,17 +166,21 @@ def evaluate(out: Path, **chosen: Any) -> None:
     identity = {
         "command": "segment",
         "data": {"fingerprint": dataset.fingerprint},
-        "model": segment.about(masks).get("network", "somebody's masks"),
-        "masks": {"folder": str(masks.resolve())},
+        "model": "masks",
         "protocol": {"name": "paper"},
         "preprocessing": "no",
         "seed": chosen["seed"],
     }
-    place = {"dataset": {"name": dataset.name, "root": str(dataset.root)}, "device": "cpu"}
+    # Several networks' masks may be measured into one folder, to be compared; each under its name, and in one version.
+    pngs = [(path, path) for path in sorted(masks.glob("*.png"))]
+    versions = {f"{'CRF ' * chosen['crf']}{' '.join(filter(None, cell))}": segmenting.fingerprint(pngs)}
+    place = {"dataset": {"name": dataset.name, "root": str(dataset.root)}, "device": "cpu", "plugins": versions}
     description = records.begin(out, identity, {"options": dict(chosen), **place, **running.environment()})
     loop = partial(segmenting.measure, masks, cell, classes)
     kind = segment.KINDS["mIoU-crf" if chosen["crf"] else "mIoU"]
     running.record(out, description, scenes, [cell], loop, kind)
+    if chosen["quiet"]:
+        return
     metric = "mIoU-crf" if chosen["crf"] else "mIoU"
     found = measures.outcomes(out, "segment")
     number = measures.numbers(found, "segment").loc[(*cell, metric)]
@@ -185,5 +189,6 @@ def evaluate(out: Path, **chosen: Any) -> None:
     printing.table(rows, ("class", "IoU"))
     paper = [e.paper for n in ("IX", "X", "XI") for e in tables.load(n).entries if (e.cell, e.metric) == (cell, "mIoU") and e.paper]
     known = f" (paper: {paper[0]:.2f})" if paper and metric == "mIoU" else ""
-    click.echo(f"\n{' '.join(filter(None, cell))}: {metric} {number['value']:.2f} [{number['low']:.1f}, {number['high']:.1f}]{known}, n={number['n']:.0f}")
+    interval = f"[{number['low']:.1f}, {number['high']:.1f}]"
+    click.echo(f"\n{' '.join(filter(None, cell))}: {metric} {number['value']:.2f} {interval}{known}, n={number['n']:.0f}")
     click.echo(f"records: {out / kind}")

@@ -18,12 +18,24 @@ if TYPE_CHECKING:
 @options.out("tables")
 @click.option("--table", "names", multiple=True, help="Only this table: a name of `camx list tables`, or FILE.yaml; repeats.")
 @click.option("--compare", nargs=2, metavar="A B", help="Instead, test two methods against each other, cell by cell.")
-@click.option("--enter", nargs=4, metavar="TABLE ROW COLUMN VALUE", help="Keep a number that only a test server knows, such as IX 'LayerCAM VGG16' test 61.4.")
+@click.option(
+    "--enter",
+    nargs=4,
+    metavar="TABLE ROW COLUMN VALUE",
+    help="Keep a number that only a test server knows, such as IX 'LayerCAM VGG16' test 61.4.",
+)
 @click.option("--pairs", is_flag=True, help="Instead, test every two cells of each table against each other.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the resampling.")
 @options.debug
 def command(
-    runs: Path, out: Path, names: tuple[str, ...], data: str | None, compare: tuple[str, str] | None, enter: tuple[str, str, str, str] | None, pairs: bool, seed: int
+    runs: Path,
+    out: Path,
+    names: tuple[str, ...],
+    data: str | None,
+    compare: tuple[str, str] | None,
+    enter: tuple[str, str, str, str] | None,
+    pairs: bool,
+    seed: int,
 ) -> None:
     """Write table_NN.csv and cells.csv: every measured cell beside the paper's value.
 

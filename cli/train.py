@@ -108,7 +108,13 @@ def defects(out: Path, **chosen: Any) -> None:  # fmt: skip
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=0.001, show_default=True, help="First learning rate.")
 @click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True)
 @click.option("--weight-decay", type=click.FloatRange(min=0), default=0.0005, show_default=True)
-@click.option("--decay-at", type=click.FloatRange(0, 1), default=2 / 3, show_default="two thirds", help="Share of the training after which the rate falls.")
+@click.option(
+    "--decay-at",
+    type=click.FloatRange(0, 1),
+    default=2 / 3,
+    show_default="two thirds",
+    help="Share of the training after which the rate falls.",
+)
 @click.option("--decay", type=click.FloatRange(min=0, min_open=True), default=0.1, show_default=True, help="What it is multiplied by.")
 @click.option("--side", type=click.IntRange(min=0), default=0, help="Pixels of the image's short side.  [default: the network's input]")
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Mirror images at random.")
@@ -119,7 +125,7 @@ def defects(out: Path, **chosen: Any) -> None:  # fmt: skip
 @options.config
 @options.out("train-voc")
 @options.debug
-def voc(out: Path, **chosen: Any) -> None:
+def voc(out: Path, **chosen: Any) -> None:  # fmt: skip
     """Train a classifier of the classes an image holds, on image labels alone: the paper's VGG16 in CAM's form.
 
     Writes best.safetensors and last.safetensors, which `camx pseudo --weights` reads, and log.csv with the multi-label

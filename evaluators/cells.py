@@ -45,10 +45,10 @@ def of_tables(names: Sequence[str], default: Sequence[str], command: str, networ
     """
     chosen = [tables.load(name) for name in names or default]
     for table in chosen:
-        if names and table.command != command:
+        if names and command not in {e.command for e in table.entries}:
             raise ValueError(f"table {table.name} is measured by `camx {table.command}`, not by `camx {command}`")
-    wanted = dict.fromkeys(e.cell for t in chosen for e in t.entries if e.cell and t.command == command)
+    wanted = dict.fromkeys(e.cell for t in chosen for e in t.entries if e.cell and e.command == command)
     found = [c for c in wanted if all(map(network.has, c.layer.split("+"))) and (names or not maps.costly(c.method))]
     if names and not found:
         raise ValueError(f"no cell of table {', '.join(names)} suits {network.name}, whose layers are {', '.join(network.layers)}")
-    return found, [t for t in chosen if t.command == command]
+    return found, [t for t in chosen if command in {e.command for e in t.entries}]

@@ -158,6 +158,7 @@ def job(start: Start, samples: Sequence[Sample], recipe: Recipe, seed: int, devi
         device=device,
         seed=seed,
         workers=workers,
+        preprocessing=start.preprocessing.name,
     )
 
 

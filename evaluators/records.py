@@ -128,8 +128,8 @@ def save(run: Path, description: dict[str, Any]) -> None:
 def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any], held: str = "records*/*.parquet") -> dict[str, Any]:
     """Open a run's folder for another invocation; returns its description, already saved.
 
-    `held` is what a run that made something has. Raises `ValueError` when the folder holds a run whose identity differs: it names the field and a free
-    folder. Records of another protocol, data set or network must never mix.
+    `held` is what a run has that made something. Raises `ValueError` when the folder holds a run whose identity differs:
+    it names the field and a free folder. Records of another protocol, data set or network must never mix.
     """
     described, recorded = (run / "run.json").is_file(), any(run.glob(held)) or (run / "checkpoint.pt").is_file()
     if recorded and not described:

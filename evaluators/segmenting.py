@@ -58,10 +58,10 @@ def fingerprint(chosen: Iterable[tuple[Path, Path]]) -> str:
 class Shown:
     """How an image is shown to be segmented: scales and mirror averaged; the long side, and what it is padded to."""
 
-    scales: tuple[float, ...]
-    flip: bool
-    long_side: int
-    pad_to: int
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    long_side: int = 0
+    pad_to: int = 0
 
 
 def probabilities(network: Network, shown: Shown, scene: Scene) -> tuple[np.ndarray, torch.Tensor]:
@@ -111,9 +111,7 @@ def describe(folder: Path, about: dict[str, Any]) -> None:
     temporary.rename(folder / segment.ABOUT)
 
 
-def measure(
-    masks: Path, cell: Cell, classes: int, scenes: Sequence[Scene], missing: Any, writer: Writer, tick: Callable[[], Any]
-) -> None:
+def measure(masks: Path, cell: Cell, classes: int, scenes: Sequence[Scene], missing: Any, writer: Writer, tick: Callable[[], Any]) -> None:
     """Compare each scene's mask in a folder with the true one. Raises `FileNotFoundError` or `ValueError` naming the image."""
     for scene in scenes:
         path = masks / f"{scene.image_id}.png"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -36,6 +37,8 @@ class Job:
     loss       inputs, targets -> the step's loss
     rate       step -> what every group's learning rate is multiplied by
     judge      after each epoch: the log's further columns, and how good the network is (higher is better)
+
+    `preprocessing` is written into the weights' files, for `camcore.networks.load` to find.
     """
 
     module: nn.Module
@@ -53,6 +56,7 @@ class Job:
     device: str = "cpu"
     seed: int = 0
     workers: int = 1
+    preprocessing: str = ""
 
 
 def precision(name: str, device: str) -> str:
@@ -62,7 +66,7 @@ def precision(name: str, device: str) -> str:
     return "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "float32"
 
 
-def multistep(epoch: int, decay_at: Sequence[int], decay: float) -> Callable[[int], float]:
+def multistep(epoch: int, decay_at: Sequence[float], decay: float) -> Callable[[int], float]:
     """Times `decay` from the first step after each of the epochs `decay_at`."""
     return lambda step: decay ** sum(step >= at * epoch for at in decay_at)
 
@@ -70,6 +74,13 @@ def multistep(epoch: int, decay_at: Sequence[int], decay: float) -> Callable[[in
 def poly(steps: int, power: float) -> Callable[[int], float]:
     """``(1 - step / steps) ** power``."""
     return lambda step: (1 - step / steps) ** power
+
+
+def shuffled(count: int, seed: int, draws: range) -> list[int]:
+    """What the `draws` of an endless row take of `count` things: every `count` draws take each of them once, in a new order."""
+    epochs = {draw // count for draw in draws}
+    orders = {epoch: np.random.default_rng([seed, 1, epoch]).permutation(count) for epoch in epochs}
+    return [int(orders[draw // count][draw % count]) for draw in draws]
 
 
 def _whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -81,10 +92,11 @@ def _whole(path: Path, write: Callable[[Path], Any]) -> None:
     temporary.rename(path)
 
 
-def save_weights(path: Path, module: nn.Module) -> None:
-    """The network's weights as safetensors, which ``--weights`` reads."""
+def save_weights(path: Path, module: nn.Module, preprocessing: str = "") -> None:
+    """The network's weights as safetensors, which ``--weights`` reads, and the name of the preprocessing they want."""
     state = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
-    _whole(path, lambda temporary: save_file(state, temporary))
+    metadata = {"preprocessing": preprocessing} if preprocessing else None
+    _whole(path, lambda temporary: save_file(state, temporary, metadata))
 
 
 def _save_log(path: Path, rows: Sequence[Row]) -> None:
@@ -177,8 +189,8 @@ def _end_epoch(job: Job, out: Path, state: State, lr: float) -> None:
     state.total = 0.0
     if score > state.best:
         state.best = score
-        save_weights(out / "best.safetensors", job.module)
-    save_weights(out / "last.safetensors", job.module)
+        save_weights(out / "best.safetensors", job.module, job.preprocessing)
+    save_weights(out / "last.safetensors", job.module, job.preprocessing)
     _save_log(out / "log.csv", state.rows)
 
 

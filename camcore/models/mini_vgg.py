@@ -13,7 +13,7 @@ SOURCE = "Simonyan and Zisserman 2015, configuration D, narrowed; trained by scr
 INPUT_SIZE = 112
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 SHIPPED = "mini-vgg.safetensors"
-_WIDTHS: list[str | int] = [8, 8, "M", 16, 16, "M", 32, 32, 32, "M", 64, 64, 64, "M", 64, 64, 64, "M"]
+WIDTHS: list[str | int] = [8, 8, "M", 16, 16, "M", 32, 32, 32, "M", 64, 64, 64, "M", 64, 64, 64, "M"]
 
 
 class MiniVGG(nn.Module):
@@ -21,7 +21,7 @@ class MiniVGG(nn.Module):
 
     def __init__(self, classes: int, batch_norm: bool) -> None:
         super().__init__()
-        self.features = make_layers(_WIDTHS, batch_norm)
+        self.features = make_layers(WIDTHS, batch_norm)
         self.features[-1].ceil_mode = True  # 7 -> 4: the last row and column count too
         self.classifier = nn.Sequential(
             nn.Linear(64 * 4 * 4, 128), nn.ReLU(True), nn.Dropout(0.3),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from evaluators import datasets, indices, measures, records, segmenting
+from evaluators import datasets, measures, segmenting
 
 TINY = ["--iterations", 3, "--batch-size", 2, "--crop", 65]
 

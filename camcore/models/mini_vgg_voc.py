@@ -1,0 +1,48 @@
+"""The miniature's VGG in CAM's form: VGG16's thirteen convolutions an eighth as wide, global average pooling.
+
+Input 112x112, so its stages have 112, 56, 28, 14 and 7 pixels a side.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision.models.vgg import make_layers
+
+from camcore.models.mini_vgg import INPUT_SIZE as INPUT_SIZE
+from camcore.models.mini_vgg import MEAN as MEAN
+from camcore.models.mini_vgg import STD as STD
+from camcore.models.mini_vgg import WIDTHS
+from camcore.models.vgg16_cam import LAYERS as LAYERS
+from camcore.models.vgg16_cam import CAMForm
+
+TITLE = "slim VGG16 in CAM's form (width 1/8, input 112) of the miniature's scenes"
+SOURCE = "Zhou et al. 2016, VGG16-GAP, narrowed; trained by scripts/train_miniature.py"
+SHIPPED = "mini-vgg-voc.safetensors"
+UNTRAINED = {"batch_norm": True}
+BACKBONE = ("features.",)
+
+
+def features(batch_norm: bool, last_pool: bool = False) -> nn.Sequential:
+    """The convolutions ``(N,3,h,w) -> (N,64,h/16,w/16)``, halved once more by the last pool.
+
+    Batch norms bear names of their own between the others, which keep VGG16's numbers.
+    """
+    named: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, module in make_layers(WIDTHS if last_pool else WIDTHS[:-1]).named_children():
+        named[name] = module
+        if batch_norm and isinstance(module, nn.Conv2d):
+            named[f"bn{name}"] = nn.BatchNorm2d(module.out_channels)
+    return nn.Sequential(named)
+
+
+def build(classes: int = 10, batch_norm: bool = False) -> nn.Module:
+    """The network without weights; `batch_norm` while training, folded away in what is shipped."""
+    return CAMForm(features(batch_norm), 64, classes)
+
+
+def arguments(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """What `build` needs to know of weights besides their classes."""
+    return {"batch_norm": "features.bn0.weight" in state}
