@@ -154,7 +154,7 @@ def summary(out: Path, cells: "tuple[Cell, ...]", chosen: "list[Table]") -> None
 
     numbers = measures.numbers(measures.outcomes(out, "defects"), "defects")
     known = [tables.load(name) for name in ("VII", "VIII")] + chosen
-    paper = {(*e.cell, e.metric): e.paper for t in known for e in t.entries if e.cell and e.paper}
+    paper = {(*e.cell, e.metric): e.paper for t in known for e in t.entries if e.cell and e.paper and e.command == "defects"}
     held = set(numbers.index.get_level_values("metric"))
     columns = [m for m in measures.METRICS["defects"] if m in held and m not in ("recognised", "AP-image")]
     rows = []

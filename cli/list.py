@@ -33,4 +33,4 @@ def command(kind: str) -> None:
 
 
 def _plain(value: object) -> str:
-    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)

@@ -136,7 +136,7 @@ def summary(out: Path, cells: "list[Cell]", metric: str, denominator: str, chose
     from evaluators import measures, occlude, tables
 
     numbers = measures.numbers(measures.outcomes(out, "occlude"), "occlude")
-    paper = {(*e.cell, e.metric): e.paper for t in chosen for e in t.entries if e.cell and e.paper}
+    paper = {(*e.cell, e.metric): e.paper for t in chosen for e in t.entries if e.cell and e.paper and e.command == "occlude"}
     suffix = "" if denominator == "all" else "-correct"
     columns = [f"{row}{suffix}" for row in ROWS] + ["occluded", "degenerate"] if metric == "occlusion" else [metric, f"{metric}-degenerate"]
     rows = []

@@ -98,7 +98,7 @@ def summary(out: Path, cells: "tuple[Cell, ...]", chosen: "list[Table]") -> None
     from evaluators import measures
 
     numbers = measures.numbers(measures.outcomes(out, "pseudo"), "pseudo")
-    paper = {(*e.cell, e.metric): e.paper for t in chosen for e in t.entries if e.cell and e.paper}
+    paper = {(*e.cell, e.metric): e.paper for t in chosen for e in t.entries if e.cell and e.paper and e.command == "pseudo"}
     rows = []
     for cell in cells:
         line: list[str | None] = [cell.method, cell.layer, cell.variant]

@@ -32,7 +32,7 @@ _crf = click.option("--crf", is_flag=True, help="Also refine the masks by a dens
 @click.option("--model", help="A name of `camx list segmenters`.  [default: deeplab-vgg16; the miniature's own on the miniature]")
 @click.option("--init", help="First weights: torchvision's name of them, a file, or none.  [default: the network's own]")
 @click.option("--download", is_flag=True, help="Let torchvision fetch weights that are not in its cache.")
-@click.option("--iterations", type=click.IntRange(min=1), help="Steps.  [default: 16000; 150 on the miniature]")
+@click.option("--iterations", type=click.IntRange(min=1), help="Steps.  [default: 16000; 100 on the miniature]")
 @click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Images a step.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="First learning rate.  [default: 0.001; 0.02 on the miniature]")
 @click.option("--power", type=click.FloatRange(min=0), default=0.9, show_default=True, help="The rate falls as (1 - step/steps) ** power.")
@@ -63,7 +63,7 @@ def train(out: Path, **chosen: Any) -> None:
     classes = len(dataset.classes)
     name = chosen["model"] or ("mini-largefov" if mini else "deeplab-vgg16")
     start = networks.start(name, chosen["init"], classes + 1, chosen["seed"], chosen["download"], networks.SEGMENTERS)
-    iterations = chosen["iterations"] or (150 if mini else 16000)
+    iterations = chosen["iterations"] or (100 if mini else 16000)
     recipe = segment_training.Recipe(
         iterations, chosen["batch_size"], chosen["lr"] or (0.02 if mini else 0.001), chosen["power"], chosen["momentum"],
         chosen["weight_decay"], chosen["crop"] or start.input_size, chosen["scales"], chosen["mirror"],

@@ -175,10 +175,12 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
 
 
 def _cell(cell: Any, marks: dict[str, str]) -> str:
-    paper = "(-)" if cell.paper is None or cell.paper != cell.paper else f"({cell.paper:.2f})"
-    if cell.measured is None or cell.measured != cell.measured:
+    import pandas as pd
+
+    paper = "(-)" if pd.isna(cell.paper) else f"({cell.paper:.2f})"
+    if pd.isna(cell.measured):
         return paper
-    if cell.n is None or cell.n != cell.n:  # entered: no images behind it
+    if pd.isna(cell.n):  # entered by hand: no images behind it
         return f"{cell.measured:.2f}{marks[cell.run]} {paper}"
     digits = 0 if cell.n < 1000 else 2  # a few hundred images tell no hundredths
     return f"{cell.measured:.2f}{marks[cell.run]} [{cell.ci_low:.{digits}f}, {cell.ci_high:.{digits}f}] {paper}"

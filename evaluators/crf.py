@@ -20,7 +20,7 @@ def refine(image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         raise ModuleNotFoundError("the dense CRF is an optional package: pip install 'camx[crf]' (pydensecrf2)") from None
     classes, height, width = probabilities.shape
     field = DenseCRF2D(width, height, classes)
-    field.setUnaryEnergy(unary_from_softmax(np.ascontiguousarray(probabilities, np.float32)))
+    field.setUnaryEnergy(unary_from_softmax(np.array(probabilities, np.float32, order="C")))
     field.addPairwiseGaussian(sxy=SMOOTH[1], compat=SMOOTH[0])
-    field.addPairwiseBilateral(sxy=APPEARANCE[1], srgb=APPEARANCE[2], rgbim=np.ascontiguousarray(image), compat=APPEARANCE[0])
+    field.addPairwiseBilateral(sxy=APPEARANCE[1], srgb=APPEARANCE[2], rgbim=np.array(image), compat=APPEARANCE[0])
     return np.array(field.inference(ITERATIONS)).reshape(classes, height, width)

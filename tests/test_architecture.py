@@ -17,7 +17,7 @@ FORBIDDEN = {
 NO_TORCH = [
     "types.py", "boxes.py", "heatmaps.py", "localize.py", "occlude.py", "defects.py", "masks.py", "splits.py", "measures.py",
     "compare.py", "claims.py", "records.py", "stats.py", "tables.py", "protocols.py", "figures.py", "indices.py",
-    "confusion.py", "superpixels.py", "pseudo.py",
+    "confusion.py", "superpixels.py", "pseudo.py", "segment.py", "crf.py",
 ]  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def test_scoring_imports_no_torch(name):
 def test_every_import_is_declared():
     """What the packages import is in install_requires, by the name it is installed under."""
     installed = {"cv2": "opencv-python", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
-    declared = (ROOT / "setup.cfg").read_text().split("[options.extras_require]")[0]
+    declared, extras = (ROOT / "setup.cfg").read_text().split("[options.extras_require]")
+    assert "crf =\n    pydensecrf2>=" in extras  # imported only where it is asked for
     for path in FILES:
-        for name in set(imported(path)) - {"cli", "camcore", "evaluators", "configs"} - sys.stdlib_module_names:
+        for name in set(imported(path)) - {"cli", "camcore", "evaluators", "configs"} - sys.stdlib_module_names - {"pydensecrf"}:
             assert f"    {installed.get(name, name)}>=" in declared, f"{path} imports {name}"

@@ -40,7 +40,14 @@ def test_version(camx):
 
 @pytest.mark.parametrize(
     ("kind", "known"),
-    [("methods", "layercam-normal"), ("models", "resnet50"), ("datasets", "mini"), ("tables", "localize"), ("protocols", "threshold")],
+    [
+        ("segmenters", "deeplab-resnet101"),
+        ("methods", "layercam-normal"),
+        ("models", "resnet50"),
+        ("datasets", "mini"),
+        ("tables", "localize"),
+        ("protocols", "threshold"),
+    ],
 )
 def test_list(camx, kind, known):
     assert known in camx("list", kind).stdout

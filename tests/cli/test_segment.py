@@ -72,7 +72,7 @@ def test_anybody_s_masks(camx, tmp_path):
     assert numbers["value"].tolist() == [100]
     assert "missing; every image needs a mask" in camx("segment", "evaluate", "--masks", "masks", "--limit", 6, "--out", "x", code=1).stderr
     Image.fromarray(np.full((5, 5), 77, np.uint8)).save(tmp_path / "masks" / f"{val[5].image_id}.png")
-    wrong = camx("segment", "evaluate", "--masks", "masks", "--limit", 6, "--out", "x", code=1).stderr
+    wrong = camx("segment", "evaluate", "--masks", "masks", "--limit", 6, "--out", "y", code=1).stderr
     assert "77" in wrong
     assert len(wrong.splitlines()) == 1
     camx("tables", "--table", "XI")
