@@ -9,13 +9,11 @@ import click
 from cli import options, printing, running
 
 if TYPE_CHECKING:
-    from camcore.networks import Network
     from evaluators.runs import Plan
     from evaluators.tables import Table
-    from evaluators.types import Cell, Dataset, MapProtocol, Sample
+    from evaluators.types import Cell, Dataset, Sample
 
 METHODS = ("gradcam", "gradcampp", "layercam")  # Table VII's
-LAYER = "layer3"  # the paper's choice
 
 
 @click.command("defects")
@@ -52,6 +50,7 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     camx defects --data mine.csv --weights W --layer 'layer3[-2]' --layer layer4+layer3 --method layercam
     """
     from evaluators import records, runs, splits
+    from evaluators.cells import asked
 
     overrides = dict(chosen["overrides"]) | ({"thresholds": chosen["thresholds"]} if chosen["thresholds"] else {})
     protocol = running.protocol("defects", {**chosen, "overrides": overrides})
@@ -60,7 +59,7 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     chosen["model"] = chosen["model"] or running.trained(chosen["weights"])
     dataset, network, device = running.load(chosen, protocol.preprocessing, "defects")
     dataset = options.checked(splits.apply, dataset, chosen["split"], chosen["seed"])
-    own, tables = options.checked(choose, network, protocol, chosen["methods"], chosen["layers"], chosen["variants"], chosen["names"])
+    own, tables = options.checked(asked, "defects", network, protocol.style, chosen, ("VII", "VIII"), METHODS, "layer3")
     plan = running.plan(chosen, network, protocol, own, device)
     samples = pick(dataset, chosen)
     identity = running.identity("defects", dataset, network, protocol, chosen["seed"])
@@ -73,25 +72,6 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
         sheet(plan, samples, chosen["sheet_images"], chosen["seed"], chosen["sheet"])
     if not chosen["quiet"]:
         summary(out, own, tables)
-
-
-def choose(
-    network: "Network",
-    protocol: "MapProtocol",
-    methods: tuple[str, ...],
-    layers: tuple[str, ...],
-    variants: tuple[str, ...],
-    names: tuple[str, ...],
-) -> "tuple[tuple[Cell, ...], list[Table]]":
-    """The cells asked for, and the tables they come from; by default Tables VII's and VIII's."""
-    from evaluators import cells
-
-    nothing = not (methods or layers or variants or names)
-    found, chosen = cells.of_tables(names, ("VII", "VIII") if nothing else (), "defects", network)
-    if methods or layers or variants or not found:
-        usual = LAYER if LAYER in network.layers else next(iter(network.layers))
-        found += cells.product(network, methods or METHODS, layers, variants, protocol.style, (usual,))
-    return tuple(dict.fromkeys(found)), chosen
 
 
 def pick(dataset: "Dataset", chosen: dict[str, Any]) -> "tuple[Sample, ...]":

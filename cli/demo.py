@@ -9,7 +9,7 @@ import click
 from cli import options
 
 SCORED = 60  # images that Score-CAM, at two hundred masked passes an image, gets in the demonstration
-TRAINED = ("S5", "S4", "S5+S4")  # settings of Table X whose labels train a network in the demonstration
+TRAINED = ("S5", "S5+S4", "S5+S4+S3")  # settings of Table X whose labels train a network in the demonstration
 OCCLUDED = 100  # images that are occluded in the demonstration
 STAGES = ("S5", "S4", "S3", "S2", "S1")
 LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # the columns of Tables I and II

@@ -9,9 +9,8 @@ import click
 from cli import options, printing, running
 
 if TYPE_CHECKING:
-    from camcore.networks import Network
     from evaluators.tables import Table
-    from evaluators.types import Cell, MapProtocol
+    from evaluators.types import Cell
 
 FIELDS = ("threshold", "fill", "score", "start", "steps")  # options that stand for a protocol's field
 METHODS = ("gradcam", "gradcampp", "layercam")  # Table VI's
@@ -73,12 +72,13 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     camx occlude --data ILSVRC --weights vgg16.pth               the paper's experiment
     """
     from evaluators import occlude, perturb, records
+    from evaluators.cells import asked
 
     check(chosen)
     given = {field: chosen[field] for field in FIELDS if chosen[field] is not None}
     protocol = running.protocol("occlude", {**chosen, "overrides": dict(chosen["overrides"]) | given})
     dataset, network, device = running.load(chosen, protocol.preprocessing)
-    own, table = options.checked(choose, network, protocol, chosen["methods"], chosen["layers"], chosen["variants"], chosen["names"])
+    own, table = options.checked(asked, "occlude", network, protocol.style, chosen, ("VI",), METHODS, "S5")
     turns = (False, True) if chosen["random"] else (False,)
     cells = [
         occlude.hole(c, area or occlude.parts(c)[1], random or occlude.parts(c)[2])
@@ -99,28 +99,6 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     running.record(out, description, samples, cells, partial(loop, plan, cells, chosen["seed"]), curve or "records")
     if not chosen["quiet"]:
         summary(out, cells, chosen["metric"], chosen["denominator"], table)
-
-
-def choose(
-    network: "Network",
-    protocol: "MapProtocol",
-    methods: tuple[str, ...],
-    layers: tuple[str, ...],
-    variants: tuple[str, ...],
-    names: tuple[str, ...],
-) -> "tuple[list[Cell], list[Table]]":
-    """The maps' cells asked for, and the tables they come from.
-
-    By default Table VI's, or, for a network that lacks its layer, those methods at the last layer.
-    """
-    from evaluators import cells
-
-    nothing = not (methods or layers or variants or names)
-    found, chosen = cells.of_tables(names, ("VI",) if nothing else (), "occlude", network)
-    if methods or layers or variants or not found:
-        deepest = (next(iter(network.layers)),)
-        found += cells.product(network, methods or METHODS, layers, variants, protocol.style, deepest)
-    return found, chosen
 
 
 def check(chosen: dict[str, Any]) -> None:

@@ -10,10 +10,10 @@ import click
 from cli import options, printing, running
 
 if TYPE_CHECKING:
-    from camcore.networks import Network
     from evaluators.tables import Table
-    from evaluators.types import Cell, MapProtocol
+    from evaluators.types import Cell
 
+METHODS = ("layercam", "layercam-normal")  # Table XIII's
 FIELDS = ("threshold", "superpixels", "flip", "scales")  # options that stand for a protocol's field
 
 
@@ -40,6 +40,7 @@ def command(out: Path, **chosen: Any) -> None:
     camx pseudo --data VOCdevkit --weights results/train-voc/last.safetensors --superpixels folder/
     """
     from evaluators import labelling, pseudo, records
+    from evaluators.cells import asked
 
     given = {field: chosen[field] for field in FIELDS if chosen[field] not in (None, ())}
     protocol = running.protocol("pseudo", {**chosen, "overrides": dict(chosen["overrides"]) | given})
@@ -47,7 +48,7 @@ def command(out: Path, **chosen: Any) -> None:
         raise click.UsageError(f"--weights is needed: `camx train voc --data {chosen['data']}` makes a network for it")
     chosen["model"] = chosen["model"] or running.trained(chosen["weights"])
     dataset, network, device = running.load(chosen, protocol.preprocessing, "segmentation", chosen["split"])
-    cells, tables = options.checked(choose, network, protocol, chosen["methods"], chosen["layers"], chosen["variants"], chosen["names"])
+    cells, tables = options.checked(asked, "pseudo", network, protocol.style, chosen, ("XIII",), METHODS, "S5")
     if chosen["export"] and (len(cells) != 1 or not chosen["input_list"]):
         raise click.UsageError("--export dgcn-cues needs one cell (--method, --layer) and --input-list FILE")
     plan = running.plan(chosen, network, protocol, cells, device)
@@ -72,25 +73,6 @@ def _describe(folder: Path, cell: "Cell", out: Path, classes: tuple[str, ...]) -
     """Say beside the labels what made them, for the network that is trained on them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "labels.json").write_text(json.dumps({**cell._asdict(), "run": str(out), "classes": list(classes)}, indent=2) + "\n")
-
-
-def choose(
-    network: "Network",
-    protocol: "MapProtocol",
-    methods: tuple[str, ...],
-    layers: tuple[str, ...],
-    variants: tuple[str, ...],
-    names: tuple[str, ...],
-) -> "tuple[tuple[Cell, ...], list[Table]]":
-    """The cells asked for, and the tables they come from; by default Table XIII's."""
-    from evaluators import cells
-
-    nothing = not (methods or layers or variants or names)
-    found, chosen = cells.of_tables(names, ("XIII",) if nothing else (), "pseudo", network)
-    if methods or layers or variants or not found:
-        deepest = (next(iter(network.layers)),)
-        found += cells.product(network, methods or ("layercam", "layercam-normal"), layers, variants, protocol.style, deepest)
-    return tuple(dict.fromkeys(found)), chosen
 
 
 def summary(out: Path, cells: "tuple[Cell, ...]", chosen: "list[Table]") -> None:

@@ -180,3 +180,23 @@ def fit(job: Any, out: Path, description: dict[str, Any]) -> list[dict[str, Any]
             return training.fit(job, out, tick)
         finally:
             records.update(out, description, {"end": now(), "counts": {"steps": int(bar.n)}})
+
+
+def begin_training(
+    command: str, out: Path, chosen: dict[str, Any], dataset: "Dataset", start: Any, recipe: Any, job: Any, **identity: Any
+) -> dict[str, Any]:
+    """Open a training run's folder, say what is trained, and return the run's description; see `identity`."""
+    from evaluators import records
+
+    own = {
+        "command": command,
+        "data": {"fingerprint": dataset.fingerprint},
+        **identity,
+        "model": start.name,
+        "init": {"sha256": start.sha256},
+        "recipe": records.plain(recipe),
+        "seed": chosen["seed"],
+    }
+    place = {"dataset": {"name": dataset.name, "root": str(dataset.root)}, "weights": start.init, "device": job.device}
+    click.echo(f"{start.name} from {start.init}; {job.steps} steps of {recipe.batch}, {recipe.precision} on {job.device}")
+    return records.begin(out, own, {"options": dict(chosen), **place, "workers": job.workers, **environment()})

@@ -32,7 +32,7 @@ _crf = click.option("--crf", is_flag=True, help="Also refine the masks by a dens
 @click.option("--model", help="A name of `camx list segmenters`.  [default: deeplab-vgg16; the miniature's own on the miniature]")
 @click.option("--init", help="First weights: torchvision's name of them, a file, or none.  [default: the network's own]")
 @click.option("--download", is_flag=True, help="Let torchvision fetch weights that are not in its cache.")
-@click.option("--iterations", type=click.IntRange(min=1), help="Steps.  [default: 16000; 100 on the miniature]")
+@click.option("--iterations", type=click.IntRange(min=1), help="Steps.  [default: 16000; 150 on the miniature]")
 @click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Images a step.")
 @click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="First learning rate.  [default: 0.001; 0.02 on the miniature]")
 @click.option("--power", type=click.FloatRange(min=0), default=0.9, show_default=True, help="The rate falls as (1 - step/steps) ** power.")
@@ -54,7 +54,7 @@ def train(out: Path, **chosen: Any) -> None:
     camx segment train --labels LABELS --data VOCdevkit --model deeplab-resnet101 --download     the paper's second network
     """
     from camcore import networks
-    from evaluators import datasets, indices, records, segment, segment_training, segmenting, training
+    from evaluators import datasets, indices, segment, segment_training, segmenting, training
 
     mini = chosen["data"] == "mini"
     device = options.pick_device(chosen["device"])
@@ -63,7 +63,7 @@ def train(out: Path, **chosen: Any) -> None:
     classes = len(dataset.classes)
     name = chosen["model"] or ("mini-largefov" if mini else "deeplab-vgg16")
     start = networks.start(name, chosen["init"], classes + 1, chosen["seed"], chosen["download"], networks.SEGMENTERS)
-    iterations = chosen["iterations"] or (100 if mini else 16000)
+    iterations = chosen["iterations"] or (150 if mini else 16000)
     recipe = segment_training.Recipe(
         iterations, chosen["batch_size"], chosen["lr"] or (0.02 if mini else 0.001), chosen["power"], chosen["momentum"],
         chosen["weight_decay"], chosen["crop"] or start.input_size, chosen["scales"], chosen["mirror"],
@@ -75,19 +75,9 @@ def train(out: Path, **chosen: Any) -> None:
     labels = {key: segment.about(chosen["labels"]).get(key) for key in ("method", "layer", "variant")}
     if None in labels.values():
         labels = segment.cell_of(chosen["labels"])._asdict()
-    identity = {
-        "command": "segment train",
-        "data": {"fingerprint": dataset.fingerprint},
-        "labels": {"fingerprint": segmenting.fingerprint(pairs), **labels},
-        "model": start.name,
-        "init": {"sha256": start.sha256},
-        "recipe": records.plain(recipe),
-        "seed": chosen["seed"],
-    }
-    place = {"dataset": {"name": dataset.name, "root": str(dataset.root)}, "weights": start.init, "device": device, "workers": workers}
-    description = records.begin(out, identity, {"options": dict(chosen), **place, **running.environment()})
+    labels = {"fingerprint": segmenting.fingerprint(pairs), **labels}
     click.echo(f"{dataset.name}: {len(pairs)} pseudo labels of {chosen['labels']}")
-    click.echo(f"{start.name} from {start.init}; {job.steps} steps of {recipe.batch}, {recipe.precision} on {device}")
+    description = running.begin_training("segment train", out, chosen, dataset, start, recipe, job, labels=labels)
     rows = running.fit(job, out, description)
     click.echo(f"loss {rows[0]['train_loss']:.3f} at first, {rows[-1]['train_loss']:.3f} at last; weights: {out / 'last.safetensors'}")
 

@@ -66,7 +66,7 @@ def defects(out: Path, **chosen: Any) -> None:  # fmt: skip
     camx train defects --init none --epochs 12 --lr 0.05 --flip      the miniature, from nothing
     """
     from camcore import networks
-    from evaluators import datasets, defect_training, records, splits, training
+    from evaluators import datasets, defect_training, splits, training
 
     dataset = options.checked(splits.apply, datasets.load(chosen["data"], "defects"), chosen["split"], chosen["seed"])
     device = options.pick_device(chosen["device"])
@@ -77,20 +77,10 @@ def defects(out: Path, **chosen: Any) -> None:  # fmt: skip
     )  # fmt: skip
     workers = chosen["workers"] or os.cpu_count() or 1
     job = defect_training.job(start, dataset.samples, recipe, chosen["seed"], device, workers)
-    identity = {
-        "command": "train defects",
-        "data": {"fingerprint": dataset.fingerprint},
-        "model": start.name,
-        "init": {"sha256": start.sha256},
-        "recipe": records.plain(recipe),
-        "seed": chosen["seed"],
-    }
-    place = {"dataset": {"name": dataset.name, "root": str(dataset.root)}, "weights": start.init, "device": device, "workers": workers}
-    description = records.begin(out, identity, {"options": dict(chosen), **place, **running.environment()})
     counts = {split: sum(s.split == split for s in dataset.samples) for split in ("train", "test")}
     ill = {split: sum(s.label for s in dataset.samples if s.split == split) for split in counts}
     click.echo(f"{dataset.name}: " + ", ".join(f"{counts[split]} {split} images, {ill[split]} defective" for split in counts))
-    click.echo(f"{start.name} from {start.init}; {job.steps} steps of {recipe.batch}, {recipe.precision} on {device}")
+    description = running.begin_training("train defects", out, chosen, dataset, start, recipe, job)
     rows = running.fit(job, out, description)
     shown = [key for key in rows[-1] if key not in ("step",)]
     printing.table([[f"{row[k]:.4g}" for k in shown] for row in rows], shown)
@@ -132,7 +122,7 @@ def voc(out: Path, **chosen: Any) -> None:  # fmt: skip
     mAP on val. Stopped anywhere, the same command goes on and ends with the same weights.
     """
     from camcore import networks
-    from evaluators import classifier_training, datasets, records, training
+    from evaluators import classifier_training, datasets, training
 
     device = options.pick_device(chosen["device"])
     learn = datasets.load(chosen["data"], "segmentation", chosen["split"])
@@ -144,18 +134,8 @@ def voc(out: Path, **chosen: Any) -> None:  # fmt: skip
     )  # fmt: skip
     workers = chosen["workers"] or os.cpu_count() or 1
     job = classifier_training.job(start, learn.samples, val.samples, recipe, chosen["seed"], device, workers)
-    identity = {
-        "command": "train voc",
-        "data": {"fingerprint": learn.fingerprint},
-        "model": start.name,
-        "init": {"sha256": start.sha256},
-        "recipe": records.plain(recipe),
-        "seed": chosen["seed"],
-    }
-    place = {"dataset": {"name": learn.name, "root": str(learn.root)}, "weights": start.init, "device": device, "workers": workers}
-    description = records.begin(out, identity, {"options": dict(chosen), **place, **running.environment()})
     click.echo(f"{learn.name}: {len(learn.samples)} images of {chosen['split']}, {len(val.samples)} of val, {len(learn.classes)} classes")
-    click.echo(f"{start.name} from {start.init}; {job.steps} steps of {recipe.batch}, {recipe.precision} on {device}")
+    description = running.begin_training("train voc", out, chosen, learn, start, recipe, job)
     rows = running.fit(job, out, description)
     shown = [key for key in rows[-1] if key != "step"]
     printing.table([[f"{row[k]:.4g}" for k in shown] for row in rows], shown)

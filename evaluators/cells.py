@@ -1,6 +1,6 @@
 """Which cells a run measures: those of tables, or every method on every layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from camcore import maps
 from camcore.networks import Network
@@ -52,3 +52,25 @@ def of_tables(names: Sequence[str], default: Sequence[str], command: str, networ
     if names and not found:
         raise ValueError(f"no cell of table {', '.join(names)} suits {network.name}, whose layers are {', '.join(network.layers)}")
     return found, [t for t in chosen if command in {e.command for e in t.entries}]
+
+
+def asked(
+    command: str,
+    network: Network,
+    style: str,
+    chosen: Mapping[str, Sequence[str]],
+    default: Sequence[str],
+    methods: Sequence[str],
+    usual: str,
+) -> tuple[tuple[Cell, ...], list[tables.Table]]:
+    """The cells that ``--method --layer --variant --table`` ask for (`chosen`), and the tables they come from.
+
+    With nothing asked for those of the `default` tables. Without a method `methods`, without a layer the `usual` one, or
+    the last where the network has none of that name.
+    """
+    nothing = not any(chosen[key] for key in ("methods", "layers", "variants", "names"))
+    found, named = of_tables(chosen["names"], default if nothing else (), command, network)
+    if not found or any(chosen[key] for key in ("methods", "layers", "variants")):
+        layer = usual if network.has(usual) else next(iter(network.layers))
+        found += product(network, chosen["methods"] or methods, chosen["layers"], chosen["variants"], style, (layer,))
+    return tuple(dict.fromkeys(found)), named

@@ -14,8 +14,8 @@ TITLE = "VGG16 in CAM's form"
 SOURCE = "Zhou et al. 2016, VGG16-GAP; metalbubble/CAM"
 WEIGHTS = VGG16_Weights
 BACKBONE = ("features.",)
-# No pool follows S5, so its gradient is its own.
-LAYERS = {**_VGG16, "S5": ("features.29", None)}
+# No pool follows S5, so its gradient is its own. conv6 is what CAM's weights are of.
+LAYERS = {**_VGG16, "S5": ("features.29", None), "conv6": ("relu6", None)}
 
 
 class CAMForm(nn.Module):

@@ -5,13 +5,12 @@ Crops of 129 give 17x17 cells; fc6 spans 11 of them, the share that 25 are of VG
 
 from torch import nn
 
-from camcore.groups import Group
+from camcore.groups import Group, scaled
 from camcore.models.mini_vgg import MEAN as MEAN
 from camcore.models.mini_vgg import STD as STD
 from camcore.models.mini_vgg_voc import UNTRAINED as UNTRAINED
 from camcore.models.mini_vgg_voc import arguments as arguments
 from camcore.models.mini_vgg_voc import features
-from camcore.segmenters import deeplab_vgg16
 from camcore.segmenters._largefov import LargeFOV
 
 TITLE = "slim DeepLab-LargeFOV (width 1/8, crop 129) of the miniature"
@@ -28,5 +27,5 @@ def build(classes: int = 11, batch_norm: bool = False) -> nn.Module:
 
 
 def groups(module: nn.Module, lr: float) -> list[Group]:
-    """As that on VGG16."""
-    return deeplab_vgg16.groups(module, lr)
+    """As on ResNet101, whose head is new as this one is: all of it at ten times the rate, biases at twice theirs."""
+    return scaled(module, lr, lambda name: name.startswith("head."), bias_decay=False)

@@ -50,7 +50,7 @@ def test_every_model_s_layers_can_be_tapped(name, tmp_path):
     layers = [networks.Layer(n, *paths) for n, paths in spec.LAYERS.items()]
     images = torch.randn(1, 3, spec.INPUT_SIZE, spec.INPUT_SIZE)
     found = tap(module, images, torch.tensor([2]), layers, gradient="next")
-    sides = [t.acts.shape[-1] for t in found.values()]
+    sides = [t.acts.shape[-1] for name, t in found.items() if name != "conv6"]  # CAM's, which stands last
     assert sides == sorted(sides)
     assert all(t.grads.shape == t.acts.shape and t.logits.shape == (1, 3) for t in found.values())
 

@@ -89,6 +89,9 @@ def test_labels_are_eq_10_of_the_maps(network, tmp_path):
 
 
 def test_the_shipped_classifier_knows_its_layers(network):
-    assert list(network.layers) == ["S5", "S4", "S3", "S2", "S1"]
+    assert list(network.layers) == ["S5", "S4", "S3", "S2", "S1", "conv6"]
     assert network.classes == 10
+    plan = runs.plan(network, protocols.load("paper", command="pseudo"), [Cell("cam", "conv6")], batch_size=2)
+    pictures = [labelling.decode(plan, s) for s in scenes(2)]
+    assert labelling.class_maps(plan, pictures, plan.cells, 2)[plan.cells[0]].max() > 200  # CAM has its linear weights
     assert len(cells.of_tables((), ("XIII",), "pseudo", network)[0]) == 10
