@@ -80,9 +80,13 @@ def pick(dataset: "Dataset", chosen: dict[str, Any]) -> "tuple[Sample, ...]":
 
     found: list[Sample] = []
     for split in ("test", "train")[: 1 + (chosen["threshold_split"] == "train")]:
-        defective = tuple(s for s in dataset.samples if s.split == split and s.label == 1)
+        defective = tuple(s for s in dataset.samples if s.split == split and s.label == 1 and (s.mask or split == "test"))
         if not defective:
-            raise ValueError(f"{dataset.root}: no defective {split} image, so nothing to measure")
+            raise ValueError(f"{dataset.root}: no defective {split} image with a mask, so nothing to measure")
+        if unmarked := [s for s in defective if not s.mask]:
+            raise ValueError(
+                f"{unmarked[0].path}: a defective test image without a mask ({len(unmarked)} of them); only training does without"
+            )
         found += running.pick(dataclasses.replace(dataset, samples=defective), chosen["sample"], chosen["limit"], chosen["seed"])
     return tuple(found)
 

@@ -103,3 +103,20 @@ def test_wrong_usage(camx, arguments, word, code):
     done = camx("defects", *arguments, code=code)
     assert word in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_masks_are_needed_only_where_they_are_measured(camx, tmp_path):
+    """Defective training images may lack them, also under --threshold-split train; a test image may not."""
+    for i in range(4):
+        image, mask = textures.draw(i, i > 0, np.random.default_rng(i))
+        Image.fromarray(image).save(tmp_path / f"p{i}.png")
+        if mask is not None:
+            Image.fromarray(mask).save(tmp_path / f"m{i}.png")
+    head = "image,defective,mask,split\np0.png,0,,train\np1.png,1,,train\np2.png,1,m2.png,train\n"
+    (tmp_path / "mine.csv").write_text(head + "p3.png,1,m3.png,test\n")
+    camx("train", "defects", "--data", "mine.csv", "--model", "mini-defects", "--init", "none", "--epochs", 1, "--batch-size", 2)
+    weights = ["--weights", "results/train-defects/last.safetensors", "--layer", "layer3", "--iterations", 0]
+    camx("defects", "--data", "mine.csv", *weights, "--threshold-split", "train")
+    assert set(records.read(tmp_path / "results/defects")["image_id"]) == {"p2", "p3"}
+    (tmp_path / "mine.csv").write_text(head + "p3.png,1,,test\n")
+    assert "p3.png: a defective test image without a mask (1 of them)" in camx("defects", "--data", "mine.csv", *weights, code=1).stderr
