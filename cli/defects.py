@@ -60,6 +60,7 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     dataset, network, device = running.load(chosen, protocol.preprocessing, "defects")
     dataset = options.checked(splits.apply, dataset, chosen["split"], chosen["seed"])
     own, tables = options.checked(asked, "defects", network, protocol.style, chosen, ("VII", "VIII"), METHODS, "layer3")
+    _same_split(chosen["weights"], dataset)
     plan = running.plan(chosen, network, protocol, own, device)
     samples = pick(dataset, chosen)
     identity = running.identity("defects", dataset, network, protocol, chosen["seed"])
@@ -72,6 +73,18 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
         sheet(plan, samples, chosen["sheet_images"], chosen["seed"], chosen["sheet"])
     if not chosen["quiet"]:
         summary(out, own, tables)
+
+
+def _same_split(weights: str | None, dataset: "Dataset") -> None:
+    """Say so when the run beside the weights learned from another split of this data."""
+    from evaluators import records
+
+    if not weights or not Path(weights).with_name("run.json").is_file():
+        return
+    made = records.load(Path(weights).parent)
+    here = str(dataset.root) == made.get("dataset", {}).get("root")
+    if made["command"] == "train defects" and here and made["data"]["fingerprint"] != dataset.fingerprint:
+        click.echo(f"warning: {weights} learned from another split of {dataset.root}, perhaps from these test images", err=True)
 
 
 def pick(dataset: "Dataset", chosen: dict[str, Any]) -> "tuple[Sample, ...]":
@@ -99,7 +112,7 @@ def clock(out: Path, plan: "Plan", sample: "Sample", iterations: int) -> None:
 
     from evaluators import runs, timing
 
-    held = timing.held(out, plan.device)
+    held = timing.held(out, plan.device, iterations, plan.batch)
     cells = [cell for cell in plan.cells if cell not in held]
     if not cells:
         return

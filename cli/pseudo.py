@@ -39,7 +39,7 @@ def command(out: Path, **chosen: Any) -> None:
     camx pseudo --method layercam --layer S5+S4+S3+S2            the paper's best labels
     camx pseudo --data VOCdevkit --weights results/train-voc/last.safetensors --superpixels folder/
     """
-    from evaluators import labelling, pseudo, records
+    from evaluators import labelling, pseudo, records, superpixels
     from evaluators.cells import asked
 
     given = {field: chosen[field] for field in FIELDS if chosen[field] not in (None, ())}
@@ -54,12 +54,15 @@ def command(out: Path, **chosen: Any) -> None:
     plan = running.plan(chosen, network, protocol, cells, device)
     scenes = running.pick(dataset, chosen["sample"], chosen["limit"], chosen["seed"])
     identity = running.identity("pseudo", dataset, network, protocol, chosen["seed"])
+    if Path(protocol.superpixels).is_dir():
+        identity["superpixels"] = {"fingerprint": superpixels.fingerprint(Path(protocol.superpixels))}
     description = records.begin(out, identity, running.invocation(chosen, plan, dataset))
     running.announce(dataset, plan, len(scenes), len(cells))
     for cell in cells:
         _describe(labelling.label_folder(out, cell), cell, out, dataset.classes)
-    loop = partial(labelling.measure, plan, cells, len(dataset.classes), out)
-    running.record(out, description, scenes, cells, loop)
+    unsaved = labelling.unsaved(out, scenes, cells)
+    loop = partial(labelling.measure, plan, cells, len(dataset.classes), out, unlabelled=unsaved)
+    running.record(out, description, scenes, cells, loop, unsaved=unsaved)
     if chosen["export"]:
         numbers = pseudo.input_list(chosen["input_list"])
         path = out / f"{labelling.label_folder(out, cells[0]).name}.pickle"

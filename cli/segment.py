@@ -76,7 +76,7 @@ def train(out: Path, **chosen: Any) -> None:
     if None in labels.values():
         labels = segment.cell_of(chosen["labels"])._asdict()
     labels = {"fingerprint": segmenting.fingerprint(pairs), **labels}
-    click.echo(f"{dataset.name}: {len(pairs)} pseudo labels of {chosen['labels']}")
+    click.echo(f"{dataset.name}: pseudo labels of {len(pairs)} of {len(dataset.samples)} images, {chosen['labels']}")
     description = running.begin_training("segment train", out, chosen, dataset, start, recipe, job, labels=labels)
     rows = running.fit(job, out, description)
     click.echo(f"loss {rows[0]['train_loss']:.3f} at first, {rows[-1]['train_loss']:.3f} at last; weights: {out / 'last.safetensors'}")
@@ -107,7 +107,13 @@ def predict(out: Path, **chosen: Any) -> None:
     network = networks.load(model, str(chosen["weights"]), "paper", device, package=networks.SEGMENTERS)
     if network.classes != len(dataset.classes) + 1:
         raise ValueError(f"{chosen['weights']} tells {network.classes} classes apart, but {dataset.root} needs {len(dataset.classes) + 1}")
-    given = {key: chosen[key] for key in ("scales", "flip", "long_side", "pad_to") if chosen[key] not in (None, (), False)}
+    shapes = {
+        "scales": chosen["scales"] or None,
+        "flip": chosen["flip"] or None,
+        "long_side": chosen["long_side"],
+        "pad_to": chosen["pad_to"],
+    }
+    given = {key: value for key, value in shapes.items() if value is not None}  # 0 is an answer
     shown = segmenting.Shown(**{**plugins.load(networks.SEGMENTERS, "build", model).module.TEST, **given})
     scenes = dataset.samples[: chosen["limit"]]
     beside = chosen["weights"].with_name("run.json")

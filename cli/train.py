@@ -84,7 +84,9 @@ def defects(out: Path, **chosen: Any) -> None:  # fmt: skip
     rows = running.fit(job, out, description)
     shown = [key for key in rows[-1] if key not in ("step",)]
     printing.table([[f"{row[k]:.4g}" for k in shown] for row in rows], shown)
-    click.echo(f"\nbest: {out / 'best.safetensors'}   last: {out / 'last.safetensors'}   camx defects --weights {out / 'last.safetensors'}")
+    drawn = f" --split {chosen['split']} --seed {chosen['seed']}" if chosen["split"] != "official" else ""
+    click.echo(f"\nbest: {out / 'best.safetensors'}   last: {out / 'last.safetensors'}")
+    click.echo(f"next: camx defects --data {chosen['data']}{drawn} --weights {out / 'last.safetensors'}")
 
 
 @command.command("voc")

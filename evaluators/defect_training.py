@@ -122,6 +122,8 @@ def job(start: Start, samples: Sequence[Sample], recipe: Recipe, seed: int, devi
     Raises `ValueError` when there is nothing to learn from.
     """
     learn, held = hold_out([s for s in samples if s.split == "train"], recipe.validation, seed)
+    if held and len({s.label for s in held}) < 2:
+        raise ValueError(f"validation {recipe.validation:g} holds out {len(held)} images, of one kind; expected good and defective ones")
     if len({s.label for s in learn}) < 2:
         raise ValueError(f"training needs good and defective images; the train split has {len(learn)}, of one kind")
     shown, judged = Pictures(learn, start), {"val": held, "test": [s for s in samples if s.split == "test"]}

@@ -71,6 +71,12 @@ def label_folder(out: Path, cell: Cell) -> Path:
     return out / "labels" / map_file(Path(), "", cell).stem.lstrip("_")
 
 
+def unsaved(out: Path, scenes: Sequence[Scene], cells: Sequence[Cell]) -> Missing:
+    """The labels that the run's folder does not hold."""
+    folders = {cell: label_folder(out, cell) for cell in cells}
+    return {s.image_id: {c for c in cells if not (folders[c] / f"{s.image_id}.png").is_file()} for s in scenes}
+
+
 def measure(
     plan: Plan,
     cells: Sequence[Cell],
@@ -80,28 +86,32 @@ def measure(
     missing: Missing,
     writer: Writer,
     tick: Callable[[], Any],
+    unlabelled: Missing | None = None,
 ) -> None:
     """Write the pseudo labels of the `missing` cells of each scene, and their records; nothing is kept of an image.
+
+    `unlabelled` are cells that have a record but no label on disk; see `unsaved`.
 
     The last batch is padded with its last image, so that the network always sees the same shape.
     """
     cv2.setNumThreads(1)
+    lacking = {s.image_id: missing[s.image_id] | (unlabelled or {}).get(s.image_id, set()) for s in scenes}
     grade = partial(_grade, _protocol(plan), classes, out)
     with ThreadPoolExecutor(plan.workers) as readers, ThreadPoolExecutor(plan.workers) as graders:
         pictures = ahead(readers, partial(decode, plan), scenes, 2 * plan.batch)
 
         def jobs() -> Iterator[tuple[Picture, dict[Cell, np.ndarray]]]:
             while batch := list(itertools.islice(pictures, plan.batch)):
-                wanted = set().union(*(missing[p.scene.image_id] for p in batch))
+                wanted = set().union(*(lacking[p.scene.image_id] for p in batch))
                 needed = [cell for cell in cells if cell in wanted]
                 padded = batch + [batch[-1]] * (plan.batch - len(batch))
                 found, first = class_maps(plan, padded, needed, len(batch)), 0
                 for picture in batch:
                     part = slice(first, first := first + len(picture.scene.labels))
-                    yield picture, {cell: found[cell][part] for cell in needed if cell in missing[picture.scene.image_id]}
+                    yield picture, {cell: found[cell][part] for cell in needed if cell in lacking[picture.scene.image_id]}
 
         for records in ahead(graders, lambda job: grade(*job), jobs(), 2 * plan.batch):
-            writer.add(records)
+            writer.add([r for r in records if Cell(r.method, r.layer, r.variant) in missing[r.image_id]])
             tick()
 
 

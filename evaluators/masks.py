@@ -24,13 +24,9 @@ def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
         return inside(sample.mask, size)
     try:
         with Image.open(sample.mask) as image:
-            pixels: np.ndarray = np.asarray(image)
-            alpha = image.mode in ("LA", "RGBA", "PA")
+            found: np.ndarray = _marked(image).astype(np.uint8)
     except (OSError, SyntaxError) as error:
         raise ValueError(f"{sample.mask}: not a readable mask: {error}") from None
-    if pixels.ndim == 3:
-        pixels = np.any(pixels[..., :-1] if alpha else pixels, axis=2)
-    found: np.ndarray = (pixels > 0).astype(np.uint8)
     if found.shape[::-1] != size:
         (height, width), scale = found.shape, size[0] / found.shape[1]
         if abs(height * scale - size[1]) > max(1, scale):
@@ -38,7 +34,25 @@ def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
         found = cv2.resize(found, size, interpolation=cv2.INTER_NEAREST)
     if not found.any():
         raise ValueError(f"{sample.mask}: the mask of a defective image marks nothing; a good image has no mask")
+    if found.all():
+        raise ValueError(f"{sample.mask}: the mask marks every pixel; expected 0 (black) where there is no defect")
     return found.astype(bool)
+
+
+def _marked(image: Image.Image) -> np.ndarray:
+    """Where a mask's picture is not 0, ``(H,W) bool``: by a palette's colours, and by alpha where the colour says nothing.
+
+    A palette without black has its index 0 as background.
+    """
+    pixels: np.ndarray = np.asarray(image)
+    if image.mode == "P":
+        coloured: np.ndarray = np.any(np.asarray(image.convert("RGB")), axis=2)
+        return np.asarray(pixels > 0) if coloured.all() else coloured
+    if pixels.ndim == 2:
+        return np.asarray(pixels > 0)
+    alpha = image.mode in ("LA", "RGBA", "PA")
+    colour: np.ndarray = np.any(pixels[..., :-1] if alpha else pixels, axis=2)
+    return np.asarray(pixels[..., -1] > 0) if alpha and colour.all() else colour
 
 
 def inside(ellipse: Ellipse, size: tuple[int, int]) -> np.ndarray:
@@ -103,8 +117,9 @@ def average_precision(counts: np.ndarray) -> float:
 
 def encode(heatmap: np.ndarray, thresholds: np.ndarray) -> tuple[str, ...]:
     """The masks of ``heatmap (H,W) uint8`` at each threshold as COCO run lengths, of size ``[H, W]``."""
-    stacked = np.asfortranarray((heatmap[..., None] >= cuts(thresholds)).astype(np.uint8))
-    return tuple(code["counts"].decode("ascii") for code in coco.encode(stacked))
+    columns = np.asfortranarray(heatmap)  # one mask at a time: all of a large picture's would not fit into memory
+    codes = (coco.encode((columns >= cut).view(np.uint8)) for cut in cuts(thresholds))
+    return tuple(code["counts"].decode("ascii") for code in codes)
 
 
 def decode(counts: str, height: int, width: int) -> np.ndarray:

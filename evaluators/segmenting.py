@@ -20,25 +20,26 @@ from evaluators import indices, segment
 from evaluators.records import Writer
 from evaluators.types import Cell, Dataset, Scene
 
+TRUTHS = ("SegmentationClass", "SegmentationClassAug")  # the devkit's and SBD's, whichever a split reads
 TEST_FOLDER = "results/VOC2012/Segmentation/comp6_test_cls"  # where the test server looks
 
 
 def pairs(labels: Path, dataset: Dataset[Scene]) -> list[tuple[Path, Path]]:
     """``(image, pseudo label)`` of every scene that `labels` has ``<image_id>.png`` for.
 
-    Raises `ValueError` when there is none, and when a label is, or lies beside, a true mask of the data set: real masks
-    must not reach training by accident.
+    Raises `ValueError` when there is none, and when a label is, copies or lies beside a true mask: real masks must not
+    reach training by accident.
     """
     if not labels.is_dir():
         raise FileNotFoundError(f"{labels}: no such folder of pseudo labels; `camx pseudo` makes one")
     truths = {scene.mask.parent.resolve() for scene in dataset.samples if scene.mask}
-    if labels.resolve() in truths:
+    if labels.resolve() in truths or labels.resolve().name in TRUTHS:
         raise ValueError(f"{labels}: these are the data set's true masks, not pseudo labels; `camx pseudo` makes some")
     found = []
     for scene in dataset.samples:
         path = labels / f"{scene.image_id}.png"
         if path.is_file():
-            if scene.mask and path.samefile(scene.mask):
+            if scene.mask and (path.samefile(scene.mask) or path.read_bytes() == scene.mask.read_bytes()):
                 raise ValueError(f"{path}: this is the true mask of {scene.image_id}, not a pseudo label")
             found.append((scene.path, path))
     if not found:

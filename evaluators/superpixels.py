@@ -3,6 +3,7 @@
 Which ones the paper used is not established (protocol.md section 4), so a table names what it was made with.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,12 @@ def find(protocol: PseudoProtocol, image_id: str, image: np.ndarray) -> np.ndarr
     if protocol.superpixels == "slic":
         return slic(image, protocol.segments, protocol.compactness)
     return from_folder(Path(protocol.superpixels), image_id, image.shape[:2])
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the names and sizes of a folder's label maps."""
+    found = sorted(p for p in folder.iterdir() if p.suffix in FORMATS)
+    return hashlib.sha256("".join(f"{p.name} {p.stat().st_size}\n" for p in found).encode()).hexdigest()
 
 
 def slic(image: np.ndarray, segments: int = 300, compactness: float = 10.0) -> np.ndarray:

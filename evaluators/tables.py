@@ -209,7 +209,7 @@ def enter(runs: Path, name: str, row: str, column: str, value: float) -> None:
         raise ValueError(f"table {name} has no number to enter for {row!r} {column!r}; it takes: {known}")
     if not 0 <= value <= 100:
         raise ValueError(f"{value} is no percentage; accepted: 0 to 100")
-    found = entered(runs) | {(name, row, chosen[0].metric, column): value}
+    found = entered(runs) | {(table.name, row, chosen[0].metric, column): value}
     rows = [(*key, number) for key, number in found.items()]
     runs.mkdir(parents=True, exist_ok=True)
     temporary = runs / f".{ENTERED}.tmp"

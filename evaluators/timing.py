@@ -54,13 +54,13 @@ def measure(
     return found
 
 
-def held(run: Path, device: str) -> list[Cell]:
-    """The cells that the run's ``timing.parquet`` has for this device."""
+def held(run: Path, device: str, iterations: int, batch: int) -> list[Cell]:
+    """The cells that the run's ``timing.parquet`` has for this device, with so many iterations and this batch."""
     if not (run / TIMING).is_file():
         return []
     frame = pq.read_table(run / TIMING).to_pandas()
-    mine = frame[frame["device"] == device][["method", "layer", "variant"]].drop_duplicates()
-    return [Cell(*row) for row in mine.itertuples(index=False)]
+    groups = frame[frame["device"] == device].groupby(["method", "layer", "variant"])["images"]
+    return [Cell(*map(str, key)) for key, images in groups if (images == 1).sum() >= iterations and batch in set(images)]
 
 
 def save(run: Path, timings: Sequence[Timing]) -> None:

@@ -35,11 +35,21 @@ def pictures(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES) if folder.is_dir() else []
 
 
+def _by_stem(paths: list[Path], suffix: str) -> dict[str, Path]:
+    """Files by their stem, less its suffix. `ValueError` naming two of one stem."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        stem = path.stem.removesuffix(suffix)
+        if stem in found:
+            raise ValueError(f"{path}: {found[stem].name} stands beside it for the same image; keep one")
+        found[stem] = path
+    return found
+
+
 def _official(folder: Path, split: str) -> Iterator[Sample]:
     """The images of one part of a class. Raises `ValueError` for a mask without its image."""
     part = folder / split.capitalize()
-    images = {p.stem: p for p in pictures(part)}
-    masks = {p.stem.removesuffix("_label"): p for p in pictures(part / "Label")}
+    images, masks = _by_stem(pictures(part), ""), _by_stem(pictures(part / "Label"), "_label")
     if orphans := sorted(set(masks) - set(images)):
         raise ValueError(f"{masks[orphans[0]]}: a mask without its image; expected {part / orphans[0]}.PNG")
     for stem, path in images.items():

@@ -85,6 +85,12 @@ def test_pictures_of_one_s_own_from_training_to_maps(camx, factory, tmp_path):
     assert set(frame["image_id"]) == {"p0", "p3", "p6", "p9"}
     sizes = frame.drop_duplicates("image_id").set_index("image_id")[["width", "height"]]
     assert sizes.loc["p3"].tolist() == [144, 128]
+    assert (
+        "learned from another split"
+        not in camx("defects", "--data", factory, "--weights", weights, "--iterations", 0, "--batch-size", 2).stderr
+    )
+    other = camx("defects", "--data", factory, "--weights", weights, "--split", "6/6", "--iterations", 0, "--out", "other")
+    assert "learned from another split" in other.stderr
     assert "--weights is needed: `camx train defects --data" in camx("defects", "--data", factory, code=2).stderr
 
 

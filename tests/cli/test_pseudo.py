@@ -31,6 +31,12 @@ def test_resume_and_options(camx, tmp_path):
     one = ["pseudo", "--method", "layercam", "--layer", "S5+S4", "--superpixels", "none"]
     camx(*one, "--limit", 2)
     assert "2 of 4 images done before" in camx(*one, "--limit", 4).stdout
+    labels = sorted((tmp_path / "results/pseudo/labels/layercam_S5+S4").glob("*.png"))
+    before = labels[0].read_bytes()
+    labels[0].unlink()
+    camx(*one, "--limit", 4)  # written again, and recorded once
+    assert labels[0].read_bytes() == before
+    assert len(pd.concat(pd.read_parquet(p) for p in (tmp_path / "results/pseudo/records").iterdir())) == 4
     assert "protocol.threshold is 0.3, not 0.5" in camx(*one, "--threshold", 0.5, code=1).stderr
     camx(*one, "--limit", 2, "--scale", 0.5, "--scale", 1, "--flip", "--split", "val", "--out", "other")
     assert len(records.read(tmp_path / "other")) == 2

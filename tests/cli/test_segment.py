@@ -45,12 +45,18 @@ def test_from_labels_to_a_table(camx, labels, tmp_path):
 
 
 def test_true_masks_never_reach_training(camx, labels, tmp_path):
-    """Neither as a folder, nor as a single link among pseudo labels."""
+    """Neither as a folder, nor as a single link or copy among pseudo labels."""
     scene = datasets.load("mini", "segmentation", "train").samples[0]
     assert "these are the data set's true masks" in camx("segment", "train", "--labels", scene.mask.parent, *TINY, code=1).stderr
     (labels / f"{scene.image_id}.png").unlink()
     (labels / f"{scene.image_id}.png").symlink_to(scene.mask)
     assert "this is the true mask" in camx("segment", "train", "--labels", labels, *TINY, code=1).stderr
+    (labels / f"{scene.image_id}.png").unlink()
+    shutil.copy(scene.mask, labels / f"{scene.image_id}.png")
+    assert "this is the true mask" in camx("segment", "train", "--labels", labels, *TINY, code=1).stderr
+    (tmp_path / "SegmentationClassAug").mkdir()
+    shutil.copy(scene.mask, tmp_path / "SegmentationClassAug")
+    assert "true masks" in camx("segment", "train", "--labels", "SegmentationClassAug", *TINY, code=1).stderr
     for _, label in segmenting.pairs(_without(labels, scene.image_id), datasets.load("mini", "segmentation", "train")):
         assert label.parent == labels
 

@@ -48,6 +48,7 @@ def test_weights_may_come_from_a_file(camx, tmp_path):
         (["--split", "900/900"], "split 900/900 needs 1800 images", 2),
         (["--data", "none.csv"], "none.csv: no such data folder or file", 1),
         (["--model", "resnet9"], "unknown model 'resnet9'; known:", 1),
+        (["--validation", "0.001", "--init", "none"], "holds out 1 images, of one kind", 1),
         (["--epochs", "0"], "--epochs", 2),
         (["--decay-at", "soon"], "'soon' is not a valid integer", 2),
     ],

@@ -23,7 +23,8 @@ def official(tmp_path):
         for split, number in (("Train", 3), ("Train", 4), ("Test", 1), ("Test", 2)):
             picture(tmp_path / f"Class{kind}/{split}/{number:04d}.PNG")
             if number % 2 == 0:
-                picture(tmp_path / f"Class{kind}/{split}/Label/{number:04d}_label.PNG", value=255)
+                label = picture(tmp_path / f"Class{kind}/{split}/Label/{number:04d}_label.PNG")
+                Image.fromarray(np.eye(6, 8, dtype=np.uint8) * 255).save(label)
         (tmp_path / f"Class{kind}/Train/Label/Labels.txt").write_text("1\n")
     return tmp_path
 
@@ -35,7 +36,7 @@ def test_the_official_layout(official):
     assert [s.image_id for s in found.samples[:4]] == ["Class1/Train/0003", "Class1/Train/0004", "Class1/Test/0001", "Class1/Test/0002"]
     assert found.samples[-1].group == "Class10"  # after Class2
     defective = found.samples[1]
-    assert masks.truth(defective, (8, 6)).all()
+    assert masks.truth(defective, (8, 6)).sum() == 6
 
 
 def test_names_are_stems_where_they_can_be(official):
@@ -46,6 +47,12 @@ def test_names_are_stems_where_they_can_be(official):
 def test_a_mask_without_its_image(official):
     picture(official / "Class1/Test/Label/0009_label.PNG")
     with pytest.raises(ValueError, match=r"0009_label\.PNG: a mask without its image; expected .*0009\.PNG"):
+        datasets.load(str(official), "defects")
+
+
+def test_two_files_of_one_image(official):
+    picture(official / "Class1/Test/0001.jpg")
+    with pytest.raises(ValueError, match=r"stands beside it for the same image"):
         datasets.load(str(official), "defects")
 
 

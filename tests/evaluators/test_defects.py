@@ -125,8 +125,8 @@ def test_cells_take_turns_and_are_timed_once(tmp_path):
     assert [(t.method, t.images) for t in found[:4]] == [("layercam", 1), ("gradcam", 1)] * 2
     assert all(t.seconds > 0 for t in found)
     timing.save(tmp_path, found)
-    assert set(timing.held(tmp_path, "cpu")) == {CELL, BLANK}
-    assert timing.held(tmp_path, "cuda") == []
+    assert set(timing.held(tmp_path, "cpu", 3, 4)) == {CELL, BLANK}
+    assert timing.held(tmp_path, "cuda", 3, 4) == timing.held(tmp_path, "cpu", 4, 4) == timing.held(tmp_path, "cpu", 3, 5) == []
     timing.save(tmp_path, [t for t in found if t.method == "gradcam"])  # again: replaced, not doubled
     assert len(pd.read_parquet(tmp_path / "timing.parquet")) == len(found)
 

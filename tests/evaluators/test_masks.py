@@ -126,11 +126,35 @@ def test_what_a_mask_file_may_hold(tmp_path, pixels):
 
 def test_a_palette_mask(tmp_path):
     image = Image.fromarray(DEFECT.astype(np.uint8)).convert("P")
-    image.putpalette([200, 200, 200, 0, 0, 0])  # index 0 is bright, the defect's index 1 is black
+    image.putpalette([200, 200, 200, 90, 0, 0])  # no black: index 0 is the background
     image.putdata(DEFECT.astype(int).ravel().tolist())
     image.save(tmp_path / "mask.png")
     found = masks.truth(Sample("a", Path("a.png"), 1, mask=tmp_path / "mask.png"), (8, 6))
     assert np.array_equal(found, DEFECT)
+
+
+def test_a_palette_s_black_is_the_background(tmp_path):
+    """PIL's quantisation may call white 0."""
+    image = Image.fromarray(DEFECT.astype(np.uint8) * 255).convert("RGB").quantize(2)
+    assert {tuple(image.getpalette()[3 * i : 3 * i + 3]) for i in (0, 1)} == {(0, 0, 0), (255, 255, 255)}
+    for turned in (False, True):
+        pixels = np.asarray(image.convert("L")) > 0
+        made = Image.fromarray((pixels != turned).astype(np.uint8)).convert("P")
+        made.putdata((pixels != turned).astype(int).ravel().tolist())
+        made.putpalette([255, 255, 255, 0, 0, 0] if turned else [0, 0, 0, 255, 255, 255])
+        made.save(tmp_path / "mask.png")
+        assert np.array_equal(masks.truth(Sample("a", Path("a.png"), 1, mask=tmp_path / "mask.png"), (8, 6)), DEFECT)
+
+
+def test_a_mask_in_the_alpha_channel(tmp_path):
+    pixels = np.full((6, 8, 4), 255, np.uint8)
+    pixels[..., 3] = DEFECT * 255
+    assert np.array_equal(masks.truth(sample(tmp_path, pixels), (8, 6)), DEFECT)
+
+
+def test_a_mask_of_everything_is_none(tmp_path):
+    with pytest.raises(ValueError, match="marks every pixel"):
+        masks.truth(sample(tmp_path, np.full((6, 8), 255, np.uint8)), (8, 6))
 
 
 def test_a_mask_of_another_size(tmp_path):
