@@ -152,9 +152,8 @@ def test_a_mask_in_the_alpha_channel(tmp_path):
     assert np.array_equal(masks.truth(sample(tmp_path, pixels), (8, 6)), DEFECT)
 
 
-def test_a_mask_of_everything_is_none(tmp_path):
-    with pytest.raises(ValueError, match="marks every pixel"):
-        masks.truth(sample(tmp_path, np.full((6, 8), 255, np.uint8)), (8, 6))
+def test_a_defect_may_fill_the_picture(tmp_path):
+    assert masks.truth(sample(tmp_path, np.full((6, 8), 255, np.uint8)), (8, 6)).all()
 
 
 def test_a_mask_of_another_size(tmp_path):
