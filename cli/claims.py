@@ -55,8 +55,7 @@ def command(runs: Path, out: Path, data: str | None, ids: tuple[str, ...], name:
     printing.table([(v, int(count.get(v, 0))) for v in claims.VERDICTS], ("verdict", "claims"))
     for run in sorted(frame["run"].dropna().unique()):
         made, n = records.load(Path(run)), frame[frame["run"] == run]["n"]
-        counted = f"n={n.min():.0f}" if n.min() == n.max() else f"n={n.min():.0f} to {n.max():.0f}"
-        click.echo(f"{run}: {made['model']} on {made['dataset']['name']}, protocol {made['protocol']['name']}, {counted}")
+        click.echo(f"{run}: {made['model']} on {made['dataset']['name']}, protocol {made['protocol']['name']}, {printing.counted(n)}")
     click.echo(f"\nwrote {out / 'claims.csv'}")
 
 

@@ -70,7 +70,7 @@ def command(out: Path, **chosen: Any) -> None:  # fmt: skip
     if chosen["iterations"]:
         clock(out, plan, samples[0], chosen["iterations"])
     if chosen["sheet"]:
-        sheet(plan, samples, chosen["sheet_images"], chosen["seed"], chosen["sheet"])
+        sheet(plan, protocol.interpolation, samples, chosen["sheet_images"], chosen["seed"], chosen["sheet"])
     if not chosen["quiet"]:
         summary(out, own, tables)
 
@@ -121,7 +121,7 @@ def clock(out: Path, plan: "Plan", sample: "Sample", iterations: int) -> None:
         timing.save(out, timing.measure(dataclasses.replace(plan, cells=tuple(cells)), cells, image, iterations, bar.update))
 
 
-def sheet(plan: "Plan", samples: "tuple[Sample, ...]", count: int, seed: int, path: Path) -> None:
+def sheet(plan: "Plan", interpolation: str, samples: "tuple[Sample, ...]", count: int, seed: int, path: Path) -> None:
     """Draw some test images, their truth and every cell's map."""
     import numpy as np
     import torch
@@ -135,10 +135,7 @@ def sheet(plan: "Plan", samples: "tuple[Sample, ...]", count: int, seed: int, pa
     for sample in (tests[at] for at in sorted(drawn)):
         image = views.read_image(sample.path)
         maps, _ = runs.image_maps(plan, torch.from_numpy(views.squash(image, plan.view.grid))[None], torch.tensor([1]))
-        shown = {
-            " ".join(filter(None, cell)): heatmaps.on_image(grid[0], image.size, plan.protocol.interpolation)  # type: ignore[attr-defined]
-            for cell, grid in maps.items()
-        }
+        shown = {" ".join(filter(None, cell)): heatmaps.on_image(grid[0], image.size, interpolation) for cell, grid in maps.items()}
         rows.append((sample.image_id, np.asarray(image), masks.truth(sample, image.size), shown))
     path.parent.mkdir(parents=True, exist_ok=True)
     figures.contact_sheet(rows, path)

@@ -56,8 +56,8 @@ def command(ctx: click.Context, out: Path) -> None:
 def fresh(folder: Path, protocol: str, task: str = "localization", run: str = ".") -> Path:
     """The folder for a demonstration: `folder`, emptied if older source made it, or the next one beside it.
 
-    `run` is where in it the measured run is. Only a run of the same protocol on the miniature is ever emptied; any
-    other is left alone.
+    `run` is where in it the measured run is. Only a run of the same protocol and network on the miniature is ever
+    emptied; any other is left alone.
     """
     from evaluators import datasets, environment, records
 
@@ -68,7 +68,8 @@ def fresh(folder: Path, protocol: str, task: str = "localization", run: str = ".
         if not (held / "run.json").is_file() and not (held / "records").is_dir():
             return free
         found = records.load(held) if (held / "run.json").is_file() else {}
-        if found and (mini.fingerprint, protocol, 0) == (found["data"]["fingerprint"], found["protocol"]["name"], found["seed"]):
+        own = found and found["model"] in (mini.model, "masks")
+        if own and (mini.fingerprint, protocol, 0) == (found["data"]["fingerprint"], found["protocol"]["name"], found["seed"]):
             if {i["source"] for i in found["invocations"]} != {environment.source()}:
                 click.echo(f"camx changed since {free} was measured: starting afresh")
                 old = free.rename(free.with_name(f".{free.name}-old"))  # whole or not at all

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import click
 from tabulate import tabulate
@@ -19,3 +20,8 @@ def progress(total: int, done: int, unit: str = "image"):
     from tqdm import tqdm
 
     return tqdm(total=total, initial=done, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True)
+
+
+def counted(n: Any) -> str:
+    """How many images a column of counts says: ``n=400``, or ``n=2 to 400``."""
+    return f"n={n.min():.0f}" if n.min() == n.max() else f"n={n.min():.0f} to {n.max():.0f}"

@@ -1,6 +1,5 @@
 """`camx pseudo`: segmentation labels from class activation maps, and how good they are."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,11 +38,13 @@ def command(out: Path, **chosen: Any) -> None:
     camx pseudo --method layercam --layer S5+S4+S3+S2            the paper's best labels
     camx pseudo --data VOCdevkit --weights results/train-voc/last.safetensors --superpixels folder/
     """
-    from evaluators import labelling, pseudo, records, superpixels
+    from evaluators import labelling, pseudo, records, segmenting, superpixels
     from evaluators.cells import asked
 
     given = {field: chosen[field] for field in FIELDS if chosen[field] not in (None, ())}
     protocol = running.protocol("pseudo", {**chosen, "overrides": dict(chosen["overrides"]) | given})
+    if protocol.view != "resize" or protocol.style:
+        raise click.UsageError("pseudo labels are made of one view, resize, and in no other package's style; use --scale and --flip")
     if chosen["data"] != "mini" and not chosen["weights"]:
         raise click.UsageError(f"--weights is needed: `camx train voc --data {chosen['data']}` makes a network for it")
     chosen["model"] = chosen["model"] or running.trained(chosen["weights"])
@@ -59,7 +60,8 @@ def command(out: Path, **chosen: Any) -> None:
     description = records.begin(out, identity, running.invocation(chosen, plan, dataset))
     running.announce(dataset, plan, len(scenes), len(cells))
     for cell in cells:
-        _describe(labelling.label_folder(out, cell), cell, out, dataset.classes)
+        made = {**cell._asdict(), "run": str(out), "classes": list(dataset.classes)}
+        segmenting.describe(labelling.label_folder(out, cell), made)
     unsaved = labelling.unsaved(out, scenes, cells)
     loop = partial(labelling.measure, plan, cells, len(dataset.classes), out, unlabelled=unsaved)
     running.record(out, description, scenes, cells, loop, unsaved=unsaved)
@@ -70,12 +72,6 @@ def command(out: Path, **chosen: Any) -> None:
         click.echo(f"seeds: {path} ({len(numbers) - len(without)} of the list's {len(numbers)} images)")
     if not chosen["quiet"]:
         summary(out, cells, tables)
-
-
-def _describe(folder: Path, cell: "Cell", out: Path, classes: tuple[str, ...]) -> None:
-    """Say beside the labels what made them, for the network that is trained on them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "labels.json").write_text(json.dumps({**cell._asdict(), "run": str(out), "classes": list(classes)}, indent=2) + "\n")
 
 
 def summary(out: Path, cells: "tuple[Cell, ...]", chosen: "list[Table]") -> None:

@@ -169,10 +169,9 @@ def show(table: "Table", filled: "pd.DataFrame") -> None:
             click.echo(f"{marks[run]}entered by hand (camx tables --enter)")
             continue
         made, n = records.load(Path(run)), own[(own["run"] == run) & ~own["metric"].isin(("FPS", "throughput"))]["n"]  # those count turns
-        counted = f"n={n.max():.0f}" if n.min() == n.max() else f"n={n.min():.0f} to {n.max():.0f}"
         how = f"protocol {made['protocol']['name']}, {made['preprocessing']} preprocessing"
         how += f", superpixels {made['protocol']['superpixels']}" if "superpixels" in made["protocol"] else ""
-        click.echo(f"{marks[run]}{run}: {made['model']} on {made['dataset']['name']}, {how}, {counted}")
+        click.echo(f"{marks[run]}{run}: {made['model']} on {made['dataset']['name']}, {how}, {printing.counted(n)}")
 
 
 def _cell(cell: Any, marks: dict[str, str]) -> str:

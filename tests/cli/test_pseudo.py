@@ -60,6 +60,8 @@ def test_seeds_for_dgcn(camx, tmp_path):
     ("arguments", "word", "code"),
     [
         (["--threshold", "2"], "threshold is 2.0; accepted", 2),
+        (["--as", "torch-cam"], "one view, resize, and in no other package's style", 2),
+        (["--set", "view=ten-crop"], "one view, resize", 2),
         (["--scale", "100"], "scales is (100.0,); accepted", 2),
         (["--superpixels", "nowhere", "--limit", "1"], "nowhere: no such folder", 1),
         (["--split", "tomorrow"], "tomorrow", 1),
