@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+LINKS := .venv/links
 INSTALLED := .venv/.installed-demo
 INSTALLED_TEST := .venv/.installed-test
 
@@ -21,10 +22,16 @@ $(INSTALLED_TEST): setup.cfg pyproject.toml | $(BIN)/python
 demo: $(INSTALLED)  ## measure, tabulate and draw on the embedded miniature
 	$(BIN)/camx demo
 
-check: $(INSTALLED_TEST)  ## linter and type check
+# One import name: what is installed as camx.cli lies in cli/. The type checker and editors see the package by links.
+$(LINKS)/camx: | $(BIN)/python
+	@mkdir -p $@
+	@ln -sfn $(CURDIR)/camx/__init__.py $(CURDIR)/camx/__main__.py $@
+	@for folder in cli camcore evaluators configs; do ln -sfn $(CURDIR)/$$folder $@/$$folder; done
+
+check: $(INSTALLED_TEST) $(LINKS)/camx  ## linter and type check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	cd $(LINKS) && ../bin/mypy --config-file ../../pyproject.toml
 
 test: check  ## linter, type check and all tests
 	$(BIN)/python -m pytest

@@ -1,9 +1,10 @@
-"""Contrastive excitation backpropagation, for networks that are a chain of conv, ReLU, pool and linear layers.
+"""Contrastive excitation backpropagation, for chains of conv, ReLU, pool and linear layers.
 
-Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop". Nothing of torch is patched: the
-chain is recorded in one forward pass and walked backward layer by layer.
+Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop". Nothing of torch is patched:
+the chain is recorded in one forward pass and walked backward layer by layer.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,7 @@ EPSILON = 1e-20  # TorchRay's, in the division by the excitatory response
 WEIGHTED = (nn.Conv2d, nn.Linear)
 AVERAGES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 PASSES = (nn.ReLU, nn.Dropout, nn.Flatten, nn.Identity)
+LAYERS = (*WEIGHTED, *AVERAGES, *PASSES, nn.MaxPool2d)
 
 
 class Link(NamedTuple):
@@ -25,13 +27,13 @@ class Link(NamedTuple):
 
 
 def record(network: nn.Module, images: Tensor) -> list[Link]:
-    """The chain of leaf modules that turns `images` into logits.
+    """The chain of leaf modules that turns `images` into logits, which its replay must give too.
 
-    Raises `ValueError` for a network that is not such a chain: replaying it must give the same logits.
+    Raises `ValueError` for a network that is not such a chain.
     """
     links: list[Link] = []
 
-    def hook(path):
+    def hook(path: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda module, inputs: links.append(Link(path, module, inputs[0].clone()))
 
     leaves = [(path, m) for path, m in network.named_modules() if not list(m.children())]
@@ -43,8 +45,11 @@ def record(network: nn.Module, images: Tensor) -> list[Link]:
             handle.remove()
     x = images.clone()
     for path, module, seen in links:
-        known = isinstance(module, (*WEIGHTED, *AVERAGES, *PASSES, nn.MaxPool2d))
-        if not known or x.numel() != seen.numel() or getattr(module, "padding_mode", "zeros") != "zeros":
+        if (
+            not isinstance(module, LAYERS)
+            or x.numel() != seen.numel()
+            or getattr(module, "padding_mode", "zeros") != "zeros"
+        ):
             raise ValueError(_refusal(path, module))
         x = module(x.reshape(seen.shape))
     if x.shape != logits.shape or not torch.allclose(x, logits, rtol=1e-4, atol=1e-5):
@@ -54,13 +59,13 @@ def record(network: nn.Module, images: Tensor) -> list[Link]:
 
 def _refusal(path: str, module: nn.Module) -> str:
     return (
-        "excitation backpropagation needs a network that is a chain of Conv2d, ReLU, pool and Linear modules; "
-        f"{path} ({type(module).__name__}) breaks the chain"
+        "excitation backpropagation needs a network that is a chain of Conv2d, ReLU, pool and "
+        f"Linear modules; {path} ({type(module).__name__}) breaks the chain"
     )
 
 
 def step(link: Link, p: Tensor, sign: int = 1) -> Tensor:
-    """``p' = x * f*(W+, p / (f(x, W+) + 1e-20))`` without bias, W of the given sign; max-pools as themselves."""
+    """``p' = x * f*(W+, p / (f(x, W+) + 1e-20))``, W of one sign, no bias; max-pools as are."""
     module, x = link.module, link.input
     if isinstance(module, PASSES):
         return p.reshape(x.shape)
@@ -70,7 +75,9 @@ def step(link: Link, p: Tensor, sign: int = 1) -> Tensor:
             y = functional.linear(x, (sign * module.weight).clamp(min=0))
         elif isinstance(module, nn.Conv2d):
             weight = (sign * module.weight).clamp(min=0)
-            y = functional.conv2d(x, weight, None, module.stride, module.padding, module.dilation, module.groups)
+            y = functional.conv2d(
+                x, weight, None, module.stride, module.padding, module.dilation, module.groups
+            )
         else:
             y = module(x)
     p = p.reshape(y.shape)
@@ -80,15 +87,17 @@ def step(link: Link, p: Tensor, sign: int = 1) -> Tensor:
 
 
 def contrastive(network: nn.Module, images: Tensor, targets: Tensor, path: str) -> Tensor:
-    """The contrastive excitation of each image's target at the output of module `path`, ``(N,C,h,w)``.
+    """Each image's target's contrastive excitation at module `path`'s output, ``(N,C,h,w)``.
 
-    The classifier's excitation and that of its negated weights are subtracted at its input (relu7 of
-    VGG16), and the difference goes on down. Raises `ValueError` if `path` is not part of the chain.
+    The classifier's excitation and that of its negated weights are subtracted at its input (relu7
+    of VGG16), and the difference goes on down. Raises `ValueError` for a `path` off the chain.
     """
     links = record(network, images)
     at = [link.path for link in links]
     if path not in at or at.index(path) == len(at) - 1:
-        raise ValueError(f"module {path!r} is not within the chain that excitation backpropagation follows")
+        raise ValueError(
+            f"module {path!r} is not within the chain that excitation backpropagation follows"
+        )
     classifier = links[-1]
     if not isinstance(classifier.module, nn.Linear):
         raise ValueError(_refusal(classifier.path, classifier.module))

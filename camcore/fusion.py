@@ -1,4 +1,4 @@
-"""Normalisation by name, scaling, and fusion: several layers' maps into one (LayerCAM paper, eq. 9)."""
+"""Normalisation, scaling, and fusion: several layers' maps into one (LayerCAM paper, eq. 9)."""
 
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -6,7 +6,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from camcore.variants import DEFAULT, parse, scalable
+from camx.camcore.variants import DEFAULT, parse, scalable
 
 EPSILON = 1e-8  # the authors' own, in the division by the maximum
 
@@ -22,28 +22,34 @@ def _minmax(maps: Tensor) -> Tensor:
 
 
 NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {"max": _max, "minmax": _minmax}
-SCALES: dict[str, Callable[[Tensor], Tensor]] = {"none": lambda x: x, "sqrt": torch.sqrt, "tan": torch.tan}
+SCALES: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "sqrt": torch.sqrt,
+    "tan": torch.tan,
+}
 
 
 def normalise(maps: Tensor, name: str = "max") -> Tensor:
-    """Each map ``(...,h,w)`` into [0, 1]: ``max`` divides by its maximum, ``minmax`` stretches it."""
+    """Each map ``(...,h,w)`` into [0, 1]: ``max`` divides by its maximum, ``minmax`` stretches."""
     if name not in NORMALISATIONS:
         raise ValueError(f"unknown normalisation {name!r}; known: {', '.join(NORMALISATIONS)}")
     return NORMALISATIONS[name](maps)
 
 
 def scaling(variant: str) -> Callable[[Tensor], Tensor]:
-    """What a variant does to a max-normalised map: ``gamma=G`` is eq. 9, ``tanh(G x)``; ``scale=NAME`` of `SCALES`."""
+    """What a variant does to a map: ``gamma=G`` is eq. 9, ``tanh(G x)``; ``scale=`` a name."""
     name, gamma = parse(variant)
     return SCALES.get(name, lambda x: torch.tanh(gamma * x))
 
 
 def fuse(maps: Mapping[str, Tensor], variant: str = DEFAULT) -> Tensor:
-    """The maximum of normalised ``(N,h,w)`` maps, those of the `scalable` layers scaled first, renormalised."""
+    """The maximum of normalised ``(N,h,w)`` maps, `scalable` layers' scaled first, renormalised."""
     if not maps:
         raise ValueError("nothing to fuse")
     apply = scaling(variant) if variant else SCALES["none"]
-    return normalise(reduce(torch.maximum, [apply(m) if scalable(layer) else m for layer, m in maps.items()]))
+    return normalise(
+        reduce(torch.maximum, [apply(m) if scalable(layer) else m for layer, m in maps.items()])
+    )
 
 
 def to_bytes(maps: Tensor) -> Tensor:

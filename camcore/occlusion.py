@@ -1,7 +1,7 @@
 """Occlusion: which pixels a map says to hide, in what order, and what hides them.
 
-Masks are made and applied on the image's grid, before it is cut into crops (protocol.md section 2). Images
-here are preprocessed, so zero is the preprocessing's mean.
+Masks are made and applied on the image's grid, before it is cut into crops
+(docs/protocol.md, section 2). Images are preprocessed, so zero is the preprocessing's mean.
 """
 
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-BLUR_SIDE, BLUR_SIGMA = 11, 5.0  # RISE's kernel, of inputs of 224 pixels; scaled to others
+BLUR_INPUT, BLUR_SIDE, BLUR_SIGMA = 224, 11, 5.0  # RISE's kernel is for that input size
 
 
 def above(maps: Tensor, threshold: float) -> Tensor:
-    """``M / max(M) > threshold`` of maps ``(N,h,w)``: bool, all false where a map is empty (LayerCAM paper, section III-B)."""
+    """``M / max(M) > threshold`` of maps ``(N,h,w)`` (section III-B): false where one is empty."""
     highest = maps.flatten(1).amax(1)[:, None, None]
     return (maps > threshold * highest) & (highest > 0)
 
 
 def order(maps: Tensor, ties: Tensor) -> Tensor:
-    """Each pixel's place, from 0, when the pixels of maps ``(N,h,w)`` are sorted from highest to lowest.
+    """Each pixel's place, from 0, when those of maps ``(N,h,w)`` are sorted from highest to lowest.
 
-    Equal pixels are in the order of ``ties (N,h*w)``, a permutation each: a map's plateaus favour no corner.
+    Equal ones are in the order of ``ties (N,h*w)``, permutations: plateaus favour no corner.
     """
     shuffled = maps.flatten(1).gather(1, ties)
     best = ties.gather(1, shuffled.argsort(stable=True, dim=1, descending=True))
@@ -33,24 +33,26 @@ def order(maps: Tensor, ties: Tensor) -> Tensor:
 
 
 def moved(masks: Tensor, offsets: list[tuple[int, int]]) -> Tensor:
-    """Each mask ``(N,h,w)`` moved by its ``(rows, columns)``, what leaves on one side coming in on the other.
-
-    The same shape and exactly the same area at another place.
-    """
+    """Each mask ``(N,h,w)`` moved by its ``(rows, columns)``, around the edges: the same area."""
     return torch.stack([mask.roll(offset, (0, 1)) for mask, offset in zip(masks, offsets)])
 
 
 def blurred(images: Tensor, input_size: int) -> Tensor:
-    """``images (N,C,h,w)`` under RISE's Gaussian, zero outside the image as in its code (Petsiuk et al. 2018)."""
-    side = max(3, 2 * round(BLUR_SIDE * input_size / 224 / 2 - 0.5) + 1)
+    """``images (N,C,h,w)`` under RISE's Gaussian (Petsiuk et al. 2018), zero outside the image."""
+    # The odd side nearest to that of RISE's kernel, scaled to this input.
+    side = max(3, 2 * round(BLUR_SIDE * input_size / BLUR_INPUT / 2 - 0.5) + 1)
     delta = np.zeros((side, side))
     delta[side // 2, side // 2] = 1
-    kernel = torch.from_numpy(gaussian_filter(delta, BLUR_SIGMA * input_size / 224)).to(images)
-    return conv2d(images, kernel.expand(images.shape[1], 1, -1, -1), padding=side // 2, groups=images.shape[1])
+    sigma = BLUR_SIGMA * input_size / BLUR_INPUT
+    channels = images.shape[1]
+    kernel = torch.from_numpy(gaussian_filter(delta, sigma)).to(images).expand(channels, 1, -1, -1)
+    return conv2d(images, kernel, padding=side // 2, groups=channels)
 
 
-def substitute(images: Tensor, fill: str, prepare: Callable[[Tensor], Tensor], input_size: int) -> Tensor:
-    """What hides preprocessed ``images (N,3,h,w)``: ``mean`` zero, ``black`` as preprocessed, ``blur`` the image blurred."""
+def substitute(
+    images: Tensor, fill: str, prepare: Callable[[Tensor], Tensor], input_size: int
+) -> Tensor:
+    """What hides ``images (N,3,h,w)``: ``mean`` zero, preprocessed ``black`` or their ``blur``."""
     if fill == "mean":
         return torch.zeros_like(images)
     if fill == "black":

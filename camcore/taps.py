@@ -1,4 +1,4 @@
-"""Taps: one forward and one backward pass show the activations and gradients of all layers at once."""
+"""Taps: one forward and one backward pass show all layers' activations and gradients."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,14 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, linear
+from torch.utils.hooks import RemovableHandle
+
+from camx.camcore.excitation import contrastive
 
 Gradient = Literal["own", "next"]
 
-# Modules whose output a later operation overwrites in place, found once per network (see `_forward`).
+# Modules whose output a later operation overwrites in place, by network (see `_forward`).
 _OVERWRITTEN: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 
 
@@ -21,8 +24,8 @@ _OVERWRITTEN: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 class Layer:
     """A named pair of module paths: whose output is the activation, and whose gradient weights it.
 
-    `follower` is the pooling module after the activation, the gradient source ``next`` of the LayerCAM
-    authors' protocol; a layer without one always uses its own gradient.
+    `follower` is the pooling module after the activation, the gradient source ``next`` of the
+    LayerCAM authors' protocol; a layer without one always uses its own gradient.
     """
 
     name: str
@@ -34,9 +37,10 @@ class Layer:
 class Tap:
     """What a pass shows at one layer, a row for each (image, class) pair asked about.
 
-    acts and grads: ``(N,C,h,w)``, the gradient of the row's own target logit, of the activations' size.
-    logits: ``(N,K)``. targets: ``(N,)``, the row's class. origin: ``(N,)``, the row's place in `images`.
-    images: ``(B,3,H,W)``, the network's input, and `network` itself, for methods that ask it again.
+    acts and grads: ``(N,C,h,w)``, the gradient of the row's own target logit, of the activations'
+    size. logits: ``(N,K)``. targets: ``(N,)``, the row's class. origin: ``(N,)``, the row's place
+    in `images`. images: ``(B,3,H,W)``, the network's input, and `network` itself, for methods that
+    ask it again.
     """
 
     acts: Tensor
@@ -49,7 +53,10 @@ class Tap:
     network: nn.Module
 
     def __getitem__(self, rows: slice) -> "Tap":
-        return replace(self, **{f: getattr(self, f)[rows] for f in ("acts", "grads", "logits", "targets", "origin")})
+        return replace(
+            self,
+            **{f: getattr(self, f)[rows] for f in ("acts", "grads", "logits", "targets", "origin")},
+        )
 
     def score(self, images: Tensor) -> Tensor:
         """Logits ``(M,K)`` of other ``images (M,3,H,W)``: no gradients, no hooks, nothing kept."""
@@ -58,19 +65,17 @@ class Tap:
 
     @property
     def head(self) -> Tensor | None:
-        """The ``(K,C)`` weights, if the logits are a linear layer of this layer's global average; else None."""
-        linear = [m for m in self.network.modules() if isinstance(m, nn.Linear)]
-        if not linear or linear[-1].weight.shape != (self.logits.shape[1], self.acts.shape[1]):
-            return None
-        weight = linear[-1].weight.detach()
-        bias = 0 if linear[-1].bias is None else linear[-1].bias.detach()
-        rebuilt = self.acts.mean((2, 3)) @ weight.T + bias
-        return weight if torch.allclose(rebuilt, self.logits, rtol=1e-3, atol=1e-3) else None
+        """The ``(K,C)`` weights, if logits are a linear layer of this layer's global average."""
+        shape = self.logits.shape[1], self.acts.shape[1]
+        for module in self.network.modules():
+            if isinstance(module, nn.Linear) and module.weight.shape == shape:
+                rebuilt = linear(self.acts.mean((2, 3)), module.weight, module.bias)
+                if torch.allclose(rebuilt, self.logits, rtol=1e-3, atol=1e-3):
+                    return module.weight.detach()
+        return None
 
     def excite(self, layer: Layer | None = None) -> Tensor:
-        """Contrastive excitation ``(N,C,h,w)`` at a layer's follower, or at the layer if it has none; default: this layer."""
-        from camcore.excitation import contrastive
-
+        """Contrastive excitation ``(N,C,h,w)`` at a layer's follower, or at it without one."""
         layer = layer or self.layer
         path = layer.follower or layer.activation
         with torch.no_grad(), frozen(self.network):
@@ -79,7 +84,7 @@ class Tap:
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode and parameters without gradients; each module and parameter is restored after."""
+    """Evaluation mode and no gradients of parameters; each module's state is restored after."""
     modes = [(m, m.training) for m in network.modules()]
     asked = [(p, p.requires_grad) for p in network.parameters()]
     try:
@@ -98,25 +103,31 @@ def _module(network: nn.Module, path: str) -> nn.Module:
     try:
         return network.get_submodule(path)
     except AttributeError:
-        known = ", ".join(name for name, _ in network.named_children())
-        raise ValueError(f"the network has no module {path!r}; at its top are: {known}") from None
+        top = ", ".join(name for name, _ in network.named_children())
+        raise ValueError(f"the network has no module {path!r}; at its top are: {top}") from None
 
 
-def _watch(module: nn.Module, path: str, seen: dict[str, tuple[Tensor, int]], clone: bool):
+def _watch(
+    module: nn.Module, path: str, seen: dict[str, tuple[Tensor, int]], clone: bool
+) -> RemovableHandle:
     """Keep the module's output and its version in `seen`; hand on a copy of it if asked."""
 
     def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor | None:
         if not isinstance(output, Tensor) or output.ndim != 4:
             raise ValueError(f"module {path!r} must give one (N,C,h,w) tensor to be tapped")
         if path in seen:
-            raise ValueError(f"module {path!r} runs more than once in a forward pass; tap one that runs once")
+            raise ValueError(
+                f"module {path!r} runs more than once in a forward pass; tap one that runs once"
+            )
         seen[path] = output, output._version
         return output.clone() if clone else None
 
     return module.register_forward_hook(hook)
 
 
-def _forward(network: nn.Module, images: Tensor, paths: Sequence[str]) -> tuple[Tensor, dict[str, Tensor]]:
+def _forward(
+    network: nn.Module, images: Tensor, paths: Sequence[str]
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits, and the outputs of the modules at `paths` as they were when they left the module.
 
     An operation after a tapped module may overwrite its output in place (an in-place ReLU after a
@@ -129,11 +140,14 @@ def _forward(network: nn.Module, images: Tensor, paths: Sequence[str]) -> tuple[
         with ExitStack() as hooks:
             for path in dict.fromkeys(paths):
                 hooks.enter_context(_watch(_module(network, path), path, seen, path in overwritten))
-            # The first copy may be of an inference tensor; the second is no leaf, so a network may begin in place.
+            # The first copy may be of an inference tensor; the second is no leaf, so a network may
+            # begin in place.
             logits = network(images.detach().clone().requires_grad_().clone())
         missing = [path for path in paths if path not in seen]
         if missing:
-            raise ValueError(f"module {missing[0]!r} did not run in the forward pass, so it cannot be tapped")
+            raise ValueError(
+                f"module {missing[0]!r} did not run in the forward pass, so it cannot be tapped"
+            )
         changed = {path for path, (tensor, version) in seen.items() if tensor._version != version}
         if not changed:
             return logits, {path: tensor for path, (tensor, _) in seen.items()}
@@ -141,16 +155,20 @@ def _forward(network: nn.Module, images: Tensor, paths: Sequence[str]) -> tuple[
 
 
 def _pairs(targets: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """``(origin, classes)`` of targets given as one class an image ``(B,)`` or as (image, class) pairs ``(N,2)``."""
+    """``(origin, classes)`` of targets: one class an image ``(B,)``, or pairs ``(N,2)``."""
     if targets.is_floating_point() or targets.dtype == torch.bool:
         raise ValueError(f"targets must be integers, not {targets.dtype}")
     if targets.ndim == 2 and targets.shape[1] == 2:
         origin, classes = targets[:, 0], targets[:, 1]
         if len(origin) and not (int(origin.min()) >= 0 and int(origin.max()) < count):
-            raise ValueError(f"targets name images {int(origin.min())}..{int(origin.max())}, but there are {count}")
+            named = f"{int(origin.min())}..{int(origin.max())}"
+            raise ValueError(f"targets name images {named}, but there are {count}")
         return origin, classes
     if targets.shape != (count,):
-        raise ValueError(f"targets must be one class index per image, {count} of them, or (N,2) pairs; not {tuple(targets.shape)}")
+        raise ValueError(
+            f"targets must be one class index per image, {count} of them, or (N,2) pairs; "
+            f"not {tuple(targets.shape)}"
+        )
     return torch.arange(count, device=targets.device), targets
 
 
@@ -158,14 +176,17 @@ def _check(logits: Tensor, classes: Tensor) -> None:
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         raise ValueError("the network must return logits (N,K)")
     if len(classes) and not (int(classes.min()) >= 0 and int(classes.max()) < logits.shape[1]):
-        raise ValueError(f"targets must lie in 0..{logits.shape[1] - 1}, not {int(classes.min())}..{int(classes.max())}")
+        asked = f"{int(classes.min())}..{int(classes.max())}"
+        raise ValueError(f"targets must lie in 0..{logits.shape[1] - 1}, not {asked}")
 
 
-def _gradients(logits: Tensor, sources: Sequence[Tensor], origin: Tensor, classes: Tensor, whole: bool) -> list[Tensor | None]:
+def _gradients(
+    logits: Tensor, sources: Sequence[Tensor], origin: Tensor, classes: Tensor, whole: bool
+) -> list[Tensor | None]:
     """The gradient of each row's logit at every source, rows as in `origin`.
 
-    Rows of different images share one backward pass; an image's further classes need one each. `whole`
-    says that the rows are the images, in order.
+    Rows of different images share one backward pass; an image's further classes need one each.
+    `whole` says that the rows are the images, in order.
     """
     if whole:
         score = logits.gather(1, classes[:, None]).sum()
@@ -177,48 +198,60 @@ def _gradients(logits: Tensor, sources: Sequence[Tensor], origin: Tensor, classe
             turns.append([])
         turns[seen[image]].append(row)
         seen[image] += 1
-    found: list[Tensor | None] = [source.new_empty(len(origin), *source.shape[1:]) for source in sources]
+    gradients: list[Tensor | None] = [s.new_empty(len(origin), *s.shape[1:]) for s in sources]
     for now, members in enumerate(turns, 1):
         rows = torch.tensor(members, device=origin.device)
         score = logits[origin[rows], classes[rows]].sum()
         keep = now < len(turns)
-        for at, grad in enumerate(torch.autograd.grad(score, sources, allow_unused=True, retain_graph=keep)):
-            filled = found[at]
+        grads = torch.autograd.grad(score, sources, allow_unused=True, retain_graph=keep)
+        for at, grad in enumerate(grads):
+            filled = gradients[at]
             if grad is None or filled is None:
-                found[at] = None
+                gradients[at] = None
             else:
                 filled[rows] = grad[origin[rows]]
-    return found
+    return gradients
 
 
-def tap(network: nn.Module, images: Tensor, targets: Tensor, layers: Sequence[Layer], gradient: Gradient = "own") -> dict[str, Tap]:
-    """Run ``images (B,3,H,W)`` forward once and the targets' logits backward once, for all `layers`.
+def tap(
+    network: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    layers: Sequence[Layer],
+    gradient: Gradient = "own",
+) -> dict[str, Tap]:
+    """Run ``images (B,3,H,W)`` forward once, the targets' logits backward once, for all `layers`.
 
-    `targets` is one class an image ``(B,)``, or ``(N,2)`` pairs (image, class) when images are asked about
-    several classes or none. `gradient` ``next`` takes the gradient at the layer's follower (the next
-    max-pool's output) and upsamples it bilinearly, corners aligned, onto the activation: protocol.md
-    section 1, "Map". Gradients are asked for at the taps only; no parameter gets one. Raises `ValueError`
-    for unknown modules, for targets that are not strict (image, class) pairs, and for layers that do not
-    reach the logits.
+    `targets` is one class an image ``(B,)``, or ``(N,2)`` pairs (image, class) when images are
+    asked about several classes or none. `gradient` ``next`` takes the gradient at the layer's
+    follower (the next max-pool's output) and upsamples it bilinearly, corners aligned, onto the
+    activation: docs/protocol.md, section 1, "Map". Gradients are asked for at the taps only; no
+    parameter gets one. Raises `ValueError` for unknown modules, for targets that are not strict
+    (image, class) pairs, and for layers that do not reach the logits.
     """
     if not layers:
         raise ValueError("no layer to tap")
     origin, classes = _pairs(targets, len(images))
     whole = targets.ndim == 1
-    sources = {y.name: y.follower if gradient == "next" and y.follower else y.activation for y in layers}
+    sources = {
+        y.name: y.follower if gradient == "next" and y.follower else y.activation for y in layers
+    }
     paths = [y.activation for y in layers] + list(sources.values())
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         logits, seen = _forward(network, images, paths)
         _check(logits, classes)
-        wanted = list(dict.fromkeys(sources.values()))
-        grads = dict(zip(wanted, _gradients(logits, [seen[path] for path in wanted], origin, classes, whole)))
+        outputs = {path: seen[path] for path in sources.values()}
+        grads = _gradients(logits, list(outputs.values()), origin, classes, whole)
+        grad_at = dict(zip(outputs, grads))
     logits = logits.detach() if whole else logits.detach()[origin]
     taps = {}
     for layer in layers:
-        grad, acts = grads[sources[layer.name]], seen[layer.activation].detach()
+        grad, acts = grad_at[sources[layer.name]], seen[layer.activation].detach()
         if grad is None:
             raise ValueError(f"layer {layer.name!r} does not reach the logits")
         if grad.shape[-2:] != acts.shape[-2:]:
             grad = interpolate(grad, acts.shape[-2:], mode="bilinear", align_corners=True)
-        taps[layer.name] = Tap(acts if whole else acts[origin], grad, logits, classes, origin, images, layer, network)
+        taps[layer.name] = Tap(
+            acts if whole else acts[origin], grad, logits, classes, origin, images, layer, network
+        )
     return taps

@@ -1,13 +1,15 @@
-"""Variants of a fused cell, by name: ``gamma=G`` (eq. 9) or ``scale=NAME`` (Table IV). Text only, no torch."""
+"""Variants by name: ``gamma=G`` (eq. 9) or ``scale=NAME`` (Table IV). Text only, no torch."""
 
-SCALED = ("S3", "S2", "S1")  # the stages whose maps are scaled before the maximum; S5 and S4 are not
-SCALABLE = (*SCALED, "layer3", "layer2", "layer1")  # a ResNet's are only when a variant says so (Table VIII)
+# The stages whose maps are scaled before the maximum; S5 and S4 are not.
+SCALED = ("S3", "S2", "S1")
+# A ResNet's are only when a variant says so (Table VIII).
+SCALABLE = (*SCALED, "layer3", "layer2", "layer1")
 SCALES = ("none", "sqrt", "tan")  # Table IV's tanh(x) is gamma=1 of Table III
 DEFAULT = "gamma=2"  # eq. 9 with the paper's best, Table III
 
 
 def parse(variant: str) -> tuple[str, float]:
-    """``("tanh", G)`` of ``gamma=G``, or ``(NAME, 0)`` of ``scale=NAME``. `ValueError` naming what is accepted."""
+    """``("tanh", G)`` of ``gamma=G``, or ``(NAME, 0)`` of ``scale=NAME``; else `ValueError`."""
     key, _, value = variant.partition("=")
     if key == "scale" and value in SCALES:
         return value, 0.0
@@ -16,14 +18,17 @@ def parse(variant: str) -> tuple[str, float]:
     except ValueError:
         gamma = 0.0
     if not 0 < gamma < float("inf"):
-        raise ValueError(f"unknown variant {variant!r}; known: gamma=NUMBER above 0, scale={', scale='.join(SCALES)}")
+        raise ValueError(
+            f"unknown variant {variant!r}; known: gamma=NUMBER above 0, "
+            f"scale={', scale='.join(SCALES)}"
+        )
     return "tanh", gamma
 
 
 def canonical(layer: str, variant: str) -> str:
-    """The variant as records name it: empty where `layer` has no scaled stage, `DEFAULT` for a fusion without one.
+    """The variant as records name it: empty where `layer` has no scaled stage.
 
-    A single layer is not scaled unless a variant says so.
+    Without one a fusion has the `DEFAULT`, and a single layer is not scaled.
     """
     if variant:
         name, gamma = parse(variant)

@@ -1,7 +1,7 @@
-"""Views: what the network sees of an image, and how maps come back from there onto the image's grid.
+"""Views: what the network sees of an image, and how maps come back onto the image's grid.
 
-An image is squashed to a square *grid* without keeping its aspect. View ``resize`` shows that square;
-``ten-crop`` shows its corners, its centre and the same five of its mirror image.
+An image is squashed to a square *grid* without keeping its aspect. View ``resize`` shows that
+square; ``ten-crop`` shows its corners, its centre and the same five of its mirror image.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-VIEWS = {"resize": 1, "ten-crop": 10}
+VIEWS = {"resize": 1, "ten-crop": 10}  # crops an image
+GRIDS = {"resize": 1, "ten-crop": 256 / 224}  # the grid's side in inputs'
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,28 @@ class View:
     def corners(self) -> list[tuple[int, int]]:
         """Top-left corners ``(y, x)`` on the grid, in the order of torchvision's TenCrop."""
         end, middle = self.grid - self.size, round((self.grid - self.size) / 2)
-        return [(0, 0)] if self.name == "resize" else [(0, 0), (0, end), (end, 0), (end, end), (middle, middle)]
+        corners = [(0, 0), (0, end), (end, 0), (end, end), (middle, middle)]
+        return corners[:1] if self.crops == 1 else corners
 
 
 def view(name: str, input_size: int) -> View:
     """The view of that name for a network's input; the ten-crop grid is 8/7 of it (256 for 224)."""
     if name not in VIEWS:
         raise ValueError(f"unknown view {name!r}; known: {', '.join(VIEWS)}")
-    return View(name, input_size, input_size if name == "resize" else round(input_size * 8 / 7))
+    return View(name, input_size, round(input_size * GRIDS[name]))
 
 
 def read_image(path: Path) -> Image.Image:
-    """The picture as RGB of 8 bits, as stored: EXIF rotation is ignored, as the annotations ignore it.
+    """The picture as RGB of 8 bits, as stored: the annotations ignore EXIF's rotation too.
 
-    Sixteen bits of grey are scaled to eight, so that 65535 is white. Raises `ValueError` naming the file when it cannot be decoded.
+    Sixteen bits of grey are scaled to eight, so that 65535 is white. Raises `ValueError` naming the
+    file when it cannot be decoded.
     """
     try:
         with Image.open(path) as image:
             if image.mode.startswith("I"):  # PIL would cut every value above 255 to white
-                return Image.fromarray(np.round(np.asarray(image) / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
+                grey = np.round(np.asarray(image) / 257).clip(0, 255).astype(np.uint8)
+                return Image.fromarray(grey).convert("RGB")
             return image.convert("RGB")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such image") from None
@@ -64,18 +68,18 @@ def squash(image: Image.Image, side: int) -> np.ndarray:
 
 
 def cut(images: Tensor, view: View) -> Tensor:
-    """``(B,3,grid,grid)`` squashed images to ``(B*crops,3,size,size)`` network inputs, image by image."""
+    """``(B,3,grid,grid)`` images to ``(B*crops,3,size,size)`` network inputs, image by image."""
     crops = []
-    for source in (images, images.flip(3))[: 1 + (view.crops > 5)]:
+    for source in (images,) if view.crops == 1 else (images, images.flip(3)):
         crops += [source[..., y : y + view.size, x : x + view.size] for y, x in view.corners()]
     return torch.stack(crops, 1).flatten(0, 1)
 
 
 def merge(maps: Tensor, view: View) -> Tensor:
-    """``(B*crops,h,w)`` maps to ``(B,grid,grid)``: each upsampled onto its crop, put back and summed.
+    """``(B*crops,h,w)`` maps to ``(B,grid,grid)``: each upsampled onto its crop, and summed.
 
-    Bilinear, corners aligned. The sum is not divided by how often a pixel was seen, so the centre of a
-    ten-crop view weighs more, as in the authors' protocol (protocol.md section 1, "Merging ten crops").
+    Bilinear, corners aligned. The sum is not divided by how often a pixel was seen, so the centre
+    of a ten-crop view weighs more: docs/protocol.md, section 1, "Merging ten crops".
     """
     size, grid, corners = view.size, view.grid, view.corners()
     maps = interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=True)[:, 0]

@@ -1,64 +1,94 @@
 """`camx claims`: the paper's sentences against recorded runs."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import options, printing
+from camx.cli import options, printing
+from camx.cli.shared import RunsOptions
+from camx.evaluators.fields import Checked, text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from camx.evaluators.results.claims import Claim
 
 COLOURS = {"reproduced": "green", "contradicted": "red"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClaimOptions(Checked):
+    """Which claims."""
+
+    ids: tuple[str, ...] = text(
+        many="A1", default=(), option="--claim", metavar="ID",
+        help="Show only this claim, with each of its comparisons; repeats.",
+    )  # fmt: skip
+    file: str = text(default="", help="FILE.yaml of claims of your own, as configs/claims.yaml.")
+
+
 @click.command("claims")
-@options.runs
+@options.typed(RunsOptions, ClaimOptions)
 @options.out("claims")
-@click.option("--claim", "ids", multiple=True, help="Show only this claim, with each of its comparisons; repeats.")
-@click.option("--file", "name", default="", help="FILE.yaml of claims of your own, as configs/claims.yaml.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the resampling.")
 @options.debug
-def command(runs: Path, out: Path, data: str | None, ids: tuple[str, ...], name: str, seed: int) -> None:
-    """Say which of the paper's comparative sentences your runs reproduce, contradict or leave undecided.
+def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
+    """Say which of the paper's comparative sentences your runs reproduce, contradict or leave open.
 
-    Both sides of a comparison are measured on the same images of one run: hits by the exact McNemar test, other
-    numbers by sign flips, all corrected for their number (Holm). A claim is reproduced if all its comparisons
-    are, and contradicted by one. Every comparison is written to OUT/claims.csv.
+    Both sides of a comparison are measured on the same images of one run: hits by the exact McNemar
+    test, other numbers by sign flips, all corrected for their number (Holm). A claim is reproduced
+    if all its comparisons are, and contradicted by one. Every comparison is written to
+    OUT/claims.csv.
     """
-    from evaluators import claims, records
+    from camx.evaluators import records
+    from camx.evaluators.files import write_text
+    from camx.evaluators.results import claims
 
-    known = options.checked(claims.load, name)
-    if strange := set(ids) - {claim.id for claim in known}:
-        raise click.UsageError(f"unknown claim {min(strange)!r}; known: {', '.join(claim.id for claim in known)}")
-    frame = claims.evaluate(known, runs, data, seed)  # all, whatever is shown: the correction is for all
-    out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(out / "claims.csv", index=False)
-    for claim in known:
-        if ids and claim.id not in ids:
-            continue
-        own = frame[frame["claim"] == claim.id]
-        verdict = own["verdict"].iloc[0]
-        held = (own["comparison"] == "reproduced").sum()
-        count = f" ({held} of {len(own)} comparisons)" if len(own) > 1 else ""
-        click.echo(f"\n{claim.id}  {click.style(verdict, fg=COLOURS.get(verdict))}{count}: {claim.sentence} [{claim.where}]")
-        measured = own[own["p_value"].notna()]
-        shown = measured if ids or len(measured) <= 1 else claims.weakest(measured, claim).to_frame().T
-        for r in shown.itertuples():
-            which = "weakest: " if len(shown) < len(measured) else ""
-            click.echo(
-                f"    {which}{r.metric}, {r.more} - {r.less}: {r.difference:+.2f} [{r.ci_low:+.2f}, {r.ci_high:+.2f}], "
-                f"p {r.p_value:.2g}{_corrected(r.p_holm)}, n={r.n:.0f}: {r.comparison}"
-            )
-        if len(measured) < len(own):
-            lacking = own[own["p_value"].isna()].iloc[0]
-            click.echo(f"    not run: {len(own) - len(measured)} of {len(own)}, such as {lacking['more']} - {lacking['less']}")
+    loaded = options.checked(claims.load, wanted.file)
+    if strange := set(wanted.ids) - {claim.id for claim in loaded}:
+        accepted = ", ".join(claim.id for claim in loaded)
+        raise click.UsageError(f"unknown claim {min(strange)!r}; known: {accepted}")
+    # All, whatever is shown: the correction is for all.
+    frame = claims.evaluate(loaded, runs.runs, runs.data, runs.seed)
+    write_text(out / "claims.csv", frame.to_csv(index=False))
+    for claim in loaded:
+        if not wanted.ids or claim.id in wanted.ids:
+            show(claim, frame[frame["claim"] == claim.id], bool(wanted.ids))
     count = frame.drop_duplicates("claim")["verdict"].value_counts()
     click.echo()
     printing.table([(v, int(count.get(v, 0))) for v in claims.VERDICTS], ("verdict", "claims"))
-    for run in sorted(frame["run"].dropna().unique()):
-        made, n = records.load(Path(run)), frame[frame["run"] == run]["n"]
-        click.echo(f"{run}: {made['model']} on {made['dataset']['name']}, protocol {made['protocol']['name']}, {printing.counted(n)}")
+    for folder in sorted(frame["run"].dropna().unique()):
+        images = printing.counted(frame[frame["run"] == folder]["n"])
+        click.echo(f"{folder}: {records.load(Path(folder)).about()}, {images}")
     click.echo(f"\nwrote {out / 'claims.csv'}")
 
 
-def _corrected(p_holm: float | None) -> str:
-    """Of claims of equality the interval decides, and nothing is corrected."""
-    return "" if p_holm is None or p_holm != p_holm else f", corrected {p_holm:.2g}"
+def show(claim: "Claim", rows: "pd.DataFrame", whole: bool) -> None:
+    """A claim's verdict and sentence, and its weakest comparison, or the `whole` of them."""
+    from camx.evaluators.results import claims
+
+    verdict = rows["verdict"].iloc[0]
+    held = (rows["comparison"] == "reproduced").sum()
+    count = f" ({held} of {len(rows)} comparisons)" if len(rows) > 1 else ""
+    coloured = click.style(verdict, fg=COLOURS.get(verdict))
+    click.echo(f"\n{claim.id}  {coloured}{count}: {claim.sentence} [{claim.where}]")
+    measured = rows[rows["p_value"].notna()]
+    shown, which = measured, ""
+    if not whole and len(measured) > 1:
+        shown, which = claims.weakest(measured, claim).to_frame().T, "weakest: "
+    for row in shown.itertuples():
+        click.echo(f"    {which}{_comparison(row)}")
+    if len(measured) < len(rows):
+        first = rows[rows["p_value"].isna()].iloc[0]
+        lacking = f"{len(rows) - len(measured)} of {len(rows)}"
+        click.echo(f"    not run: {lacking}, such as {first['more']} - {first['less']}")
+
+
+def _comparison(row: Any) -> str:
+    """One comparison in words; of claims of equality the interval decides, uncorrected."""
+    equality = row.p_holm is None or row.p_holm != row.p_holm
+    corrected = "" if equality else f", corrected {row.p_holm:.2g}"
+    interval = f"[{row.ci_low:+.2f}, {row.ci_high:+.2f}]"
+    test = f"{row.difference:+.2f} {interval}, p {row.p_value:.2g}{corrected}, n={row.n:.0f}"
+    return f"{row.metric}, {row.more} - {row.less}: {test}: {row.comparison}"

@@ -2,77 +2,119 @@
 
 import itertools
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from cli import options
+from camx.cli import options
+from camx.cli.shared import MINIATURE
+from camx.evaluators.fields import Checked, whole
 
-SCORED = 60  # images that Score-CAM, at two hundred masked passes an image, gets in the demonstration
-TRAINED = ("S5", "S5+S4", "S5+S4+S3")  # settings of Table X whose labels train a network in the demonstration
-OCCLUDED = 100  # images that are occluded in the demonstration
 STAGES = ("S5", "S4", "S3", "S2", "S1")
-LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # the columns of Tables I and II
+LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # columns of Tables I and II
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions(Checked):
+    """How large the demonstration is."""
+
+    images: int | None = whole(1, default=None, help="At most so many images a step.")
+    score_images: int = whole(
+        1, default=60, help="Images that Score-CAM gets, at two hundred masked passes an image."
+    )
+    occluded: int = whole(1, default=100, help="Images that are occluded.")
+    settings: int = whole(
+        0, 9, default=3, help="Settings of Table X whose labels train a network: S5, S5+S4, ..."
+    )
+    iterations: int = whole(1, default=150, help="Steps of each of those trainings.")
 
 
 @click.command("demo")
+@options.typed(DemoOptions)
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results"), show_default=True, help="Folder of the results."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the results.",
 )
 @options.debug
 @click.pass_context
-def command(ctx: click.Context, out: Path) -> None:
+def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
-    from cli import claims, defects, explain, localize, occlude, pseudo, segment, tables
+    from camx.cli import claims, defects, explain, localize, occlude, pseudo, segment, tables
 
-    click.echo("1/9  localization: Tables I-IV and XII, the paper's protocol\n")
-    ctx.invoke(localize.command, out=fresh(out / "localize", "paper"), quiet=True)
-    click.echo(f"\n2/9  Score-CAM's rows of Tables I and II: one view, {SCORED} images drawn at random\n")
-    single = fresh(out / "localize-scorecam", "single")
-    methods = ("scorecam", "layercam")  # the one beside the other, for the claims
-    ctx.invoke(localize.command, protocol="single", methods=methods, layers=LAYERS, sample=SCORED, out=single, quiet=True)
-    click.echo(f"\n3/9  image occlusion: Table VI, {OCCLUDED} images drawn at random\n")
-    ctx.invoke(occlude.command, sample=OCCLUDED, out=fresh(out / "occlude", "paper"), quiet=True)
-    click.echo("\n4/9  defects: Tables VII and VIII\n")
-    ctx.invoke(defects.command, out=fresh(out / "defects", "paper", "defects"), sheet=out / "defects.png", quiet=True)
-    click.echo("\n5/9  pseudo labels: Table XIII, and those behind Table X\n")
+    def step(number: int, title: str) -> None:
+        click.echo(f"\n{number}/9  {title}\n")
+
+    limited = {"limit": demo.images, "quiet": True}
+    step(1, "localization: Tables I-IV and XII, the paper's protocol")
+    ctx.invoke(localize.command, out=fresh(out / "localize", "paper"), **limited)
+    step(2, f"Score-CAM's rows of Tables I and II: one view, {demo.score_images} images")
+    ctx.invoke(
+        localize.command, protocol="single", layers=LAYERS, sample=demo.score_images,
+        methods=("scorecam", "layercam"),  # the one beside the other, for the claims
+        out=fresh(out / "localize-scorecam", "single"), quiet=True,
+    )  # fmt: skip
+    step(3, f"image occlusion: Table VI, {demo.occluded} images drawn at random")
+    folder = fresh(out / "occlude", "paper")
+    ctx.invoke(occlude.command, sample=demo.occluded, out=folder, quiet=True)
+    step(4, "defects: Tables VII and VIII")
+    folder = fresh(out / "defects", "paper", "defects")
+    ctx.invoke(defects.command, out=folder, sheet=out / "defects.png", **limited)
+    step(5, "pseudo labels: Table XIII, and those behind Table X")
     labels = fresh(out / "pseudo", "paper", "segmentation")
-    ctx.invoke(pseudo.command, names=("XIII", "X"), out=labels, quiet=True)
-    click.echo(f"\n6/9  segmentation networks trained on {len(TRAINED)} of them: Table X\n")
+    ctx.invoke(pseudo.command, tables=("XIII", "X"), out=labels, **limited)
+    step(6, f"segmentation networks trained on {demo.settings} of them: Table X")
     folder = fresh(out / "segment", "paper", "segmentation", run="evaluate")
-    for layer in TRAINED:
-        ctx.invoke(segment.train, labels=labels / "labels" / f"layercam_{layer}", out=folder / f"train-{layer}")
-        ctx.invoke(segment.predict, weights=folder / f"train-{layer}/last.safetensors", out=folder / f"predict-{layer}")
-        ctx.invoke(segment.evaluate, masks=folder / f"predict-{layer}/masks", out=folder / "evaluate", quiet=True)
-    click.echo("\n7/9  tables\n")
-    ctx.invoke(tables.command, runs=out, out=out / "tables", data="mini")
-    click.echo("\n8/9  the paper's claims\n")
-    ctx.invoke(claims.command, runs=out, out=out / "claims", data="mini")
-    click.echo("\n9/9  pictures\n")
+    evaluate = segment.command.commands["evaluate"]
+    for count in range(1, demo.settings + 1):
+        layer = "+".join(STAGES[:count])
+        trained, masks = folder / f"train-{layer}", folder / f"predict-{layer}"
+        source, steps = labels / "labels" / f"layercam_{layer}", demo.iterations
+        ctx.invoke(segment.train, labels=source, iterations=steps, out=trained)
+        weights = trained / "last.safetensors"
+        ctx.invoke(segment.predict, weights=weights, limit=demo.images, out=masks)
+        ctx.invoke(evaluate, masks=masks / "masks", out=folder / "evaluate", **limited)
+    step(7, "tables")
+    ctx.invoke(tables.command, runs=out, out=out / "tables", data=MINIATURE)
+    step(8, "the paper's claims")
+    ctx.invoke(claims.command, runs=out, out=out / "claims", data=MINIATURE)
+    step(9, "pictures")
     ctx.invoke(explain.command, out=out / "explain")
-    click.echo(f"\ntables: {out / 'tables'}   claims: {out / 'claims'}   pictures: {out / 'explain'}   records: {out}/*/records")
+    click.echo(
+        f"\ntables: {out / 'tables'}   claims: {out / 'claims'}   pictures: {out / 'explain'}   "
+        f"records: {out}/*/records"
+    )
 
 
-def fresh(folder: Path, protocol: str, task: str = "localization", run: str = ".") -> Path:
-    """The folder for a demonstration: `folder`, emptied if older source made it, or the next one beside it.
+def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".") -> Path:
+    """The folder for a demonstration: `folder`, emptied if older source made it, or the next free.
 
-    `run` is where in it the measured run is. Only a run of the same protocol and network on the miniature is ever
-    emptied; any other is left alone.
+    `run` is where in it the measured run is. Only a run of the same protocol and network on the
+    miniature, with the weights that camx ships, is ever emptied; any other is left alone.
     """
-    from evaluators import datasets, environment, records
+    from camx.evaluators import datasets, environment, records
 
-    split = "val" if run != "." else ""
-    mini = datasets.load("mini", task, split)
-    for free in itertools.chain([folder], (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))):
+    mini = datasets.load(MINIATURE, data, "val" if run != "." else "")
+    beside = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))
+    for free in itertools.chain([folder], beside):
         held = free / run
-        if not (held / "run.json").is_file() and not (held / "records").is_dir():
-            return free
-        found = records.load(held) if (held / "run.json").is_file() else {}
-        own = found and found["model"] in (mini.model, "masks")
-        if own and (mini.fingerprint, protocol, 0) == (found["data"]["fingerprint"], found["protocol"]["name"], found["seed"]):
-            if {i["source"] for i in found["invocations"]} != {environment.source()}:
+        if not (held / "run.json").is_file():
+            if not (held / "records").is_dir():
+                return free
+            continue
+        made = records.load(held)
+        same = (made.fingerprint, made.protocol["name"], made.identity["seed"])
+        weights = {str(i.get("weights") or "shipped ") for i in made.invocations}
+        shipped = all(name.startswith("shipped ") for name in weights)
+        of_demo = shipped and made.model in (mini.model, None)
+        if of_demo and same == (mini.fingerprint, protocol, 0):
+            if {invocation["source"] for invocation in made.invocations} != {environment.source()}:
                 click.echo(f"camx changed since {free} was measured: starting afresh")
-                old = free.rename(free.with_name(f".{free.name}-old"))  # whole or not at all
-                shutil.rmtree(old)
+                old = free.with_name(f".{free.name}-old")
+                old = records.free(old) if old.exists() else old  # a kill may have left one
+                shutil.rmtree(free.rename(old))  # whole or not at all
             return free
     raise AssertionError("unreachable: the count is endless")

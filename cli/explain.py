@@ -1,95 +1,141 @@
 """`camx explain`: what does the network look at? Methods x layers over a picture, as PNG."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import options
+from camx.cli import options
+from camx.cli.shared import MINIATURE, NetworkOptions, ProtocolOptions
+from camx.evaluators.fields import Checked, text
+
+if TYPE_CHECKING:
+    from camx.camcore.networks import Network
+    from camx.evaluators.grids import Plan
 
 SHOWN = 3  # pictures of the miniature when none is named
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(Checked):
+    """What is drawn."""
+
+    methods: tuple[str, ...] = text(
+        many="layercam", default=(), option="--method", metavar="METHOD",
+        help="Method; repeats.  [default: the five gradient methods]",
+    )  # fmt: skip
+    layers: tuple[str, ...] = text(
+        many="S5", default=(), option="--layer", metavar="LAYER",
+        help="Layer, or a fusion S5+S4; repeats.  [default: all]",
+    )  # fmt: skip
+    target: str | None = text(
+        default=None, option="--class",
+        help="Class to explain: its index or name.  [default: the network's first choice]",
+    )  # fmt: skip
+    replaced: tuple[str, ...] = text(
+        many="threshold=0.2", default=(), option="--set", metavar="FIELD=VALUE",
+        help="Override a protocol field; repeats.",
+    )  # fmt: skip
+
+
 @click.command("explain")
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
-@options.network
-@options.overrides
-@click.option("--method", "methods", multiple=True, help="Method; repeats.  [default: the five gradient methods]")
-@click.option("--layer", "layers", multiple=True, help="Layer, or a fusion S5+S4; repeats.  [default: all]")
-@click.option("--class", "target", help="Class to explain: its index or name.  [default: the network's first choice]")
+@options.typed(NetworkOptions, ExplainOptions)
 @options.out("explain")
 @options.debug
 def command(
-    images: tuple[Path, ...], out: Path, methods: tuple[str, ...], layers: tuple[str, ...], target: str | None, **chosen: Any
+    asked: NetworkOptions, drawn: ExplainOptions, images: tuple[Path, ...], out: Path
 ) -> None:
     """Draw the maps of each IMAGE over it; without an IMAGE, of three of the miniature's.
 
-    A photograph is shown to torchvision's VGG16, whose weights must be in torchvision's cache (or give
-    --download, or --weights FILE). The predicted box of each map is green, true boxes are red.
+    A photograph is shown to torchvision's VGG16, whose weights must be in torchvision's cache (or
+    give --download, or --weights FILE). The predicted box of each map is green, true boxes are red.
     """
-    from camcore import networks, views
-    from evaluators import cells, datasets, protocols, runs
+    from camx.camcore import networks, views
+    from camx.evaluators import datasets, grids, plan, protocols
+    from camx.evaluators.tasks import localize
 
-    protocol = options.checked(protocols.load, "single", chosen["overrides"])
-    device = options.pick_device(chosen["device"])
-    samples = dict.fromkeys(images) or {s.path: s for s in datasets.load("mini").samples[:SHOWN]}
+    replaced = options.checked(ProtocolOptions, replaced=drawn.replaced).fields
+    kind = localize.Protocol
+    protocol = options.checked(protocols.load, "single", "localize", kind, replaced)
+    device = options.pick_device(asked.device)
+    samples: dict[Path, Any] = dict.fromkeys(images)
+    if not images:
+        samples = {s.path: s for s in datasets.load(MINIATURE).samples[:SHOWN]}
     for path in images:
         views.read_image(path)
-    model = chosen["model"] or ("vgg16" if images else "mini-vgg")
-    network = networks.load(model, chosen["weights"], protocol.preprocessing, device, chosen["download"])
-    chosen_cells = options.checked(cells.product, network, methods, layers, ())
-    plan = runs.plan(network, protocol, chosen_cells, methods, device, batch_size=1)
-    click.echo(f"{network.name} ({network.weights}, {network.preprocessing.name} preprocessing)")
+    model = asked.model or ("vgg16" if images else "mini-vgg")
+    network = networks.load(model, asked.weights, protocol.preprocessing, device, asked.download)
+    selection = plan.Selection(drawn.methods, drawn.layers)
+    cells = options.checked(plan.product, network, selection)
+    maps = grids.plan(network, protocol, cells, drawn.methods, device, batch_size=1)
+    how = f"{network.weights}, {network.preprocessing.name} preprocessing"
+    click.echo(f"{network.name} ({how})")
     names = class_names(network)
-    index = None if target is None else options.checked(_target, target, names, network.classes)
-    out.mkdir(parents=True, exist_ok=True)
+    target = None
+    if drawn.target is not None:
+        target = options.checked(index_of, drawn.target, names, network.classes)
+    taken: set[Path] = set()  # two folders may hold pictures of one name
     for path, sample in samples.items():
-        destination = next(p for n in range(10_000) if (p := out / f"{path.stem}{f'-{n}' * (n > 0)}.png") not in _written)
-        click.echo(f"{destination}: {draw(plan, path, sample, names, index, destination)}")
-        _written.add(destination)
+        numbered = (out / f"{path.stem}{f'-{n}' if n else ''}.png" for n in range(10_000))
+        destination = next(p for p in numbered if p not in taken)
+        click.echo(f"{destination}: {draw(maps, path, sample, names, target, destination)}")
+        taken.add(destination)
 
 
-_written: set[Path] = set()  # two folders may hold pictures of one name
-
-
-def class_names(network: Any) -> tuple[str, ...]:
-    """The network's class names; the miniature's for its own networks, and numbers where there are none."""
-    from evaluators.miniature.ilsvrc import CLASSES
+def class_names(network: "Network") -> tuple[str, ...]:
+    """The network's class names, the miniature's for its own networks, or numbers."""
+    from camx.evaluators.miniature.ilsvrc import CLASSES
 
     if network.weights.startswith("shipped "):
         return tuple(CLASSES[wnid] for wnid in sorted(CLASSES))
     return network.class_names or tuple(f"class {i}" for i in range(network.classes))
 
 
-def _target(target: str, names: tuple[str, ...], classes: int) -> int:
+def index_of(target: str, names: tuple[str, ...], classes: int) -> int:
+    """The index of a class given by its index or name."""
     if target.isdigit() and int(target) < classes:
         return int(target)
     if target not in names:
-        raise ValueError(f"unknown class {target!r}; accepted: 0..{classes - 1}, or a name such as {names[0]!r}")
+        accepted = f"0..{classes - 1}, or a name such as {names[0]!r}"
+        raise ValueError(f"unknown class {target!r}; accepted: {accepted}")
     return names.index(target)
 
 
-def draw(plan: Any, path: Path, sample: Any, names: tuple[str, ...], target: int | None, destination: Path) -> str:
+def draw(
+    plan: "Plan", path: Path, sample: Any, names: tuple[str, ...], target: int | None, out: Path
+) -> str:
     """Write one picture's overlay grid; returns its title."""
-    import numpy as np
     import torch
 
-    from camcore import views
-    from evaluators import boxes, figures, heatmaps, runs
+    from camx.camcore import views
+    from camx.evaluators import grids, heatmaps
+    from camx.evaluators.loop import decode, stacked
+    from camx.evaluators.results import figures
+    from camx.evaluators.tasks.localize import boxes
+    from camx.evaluators.types import Sample
 
-    protocol, image = plan.protocol, views.read_image(path)
-    squashed = torch.from_numpy(views.squash(image, plan.view.grid))[None]
+    protocol: Any = plan.protocol
+    picture = decode(sample or Sample(path.stem, path, -1), (plan.view.grid,))
+    squashed = stacked([picture])
     with torch.no_grad():
         inputs = plan.network.prepare(views.cut(squashed, plan.view))
         scores = plan.network.module(inputs).sum(0).softmax(0)
-    asked = int(scores.argmax()) if target is None else target
-    grids, _ = runs.image_maps(plan, squashed, torch.tensor([asked]))
-    shown = {cell: heatmaps.on_image(grid[0], image.size, protocol.interpolation) for cell, grid in grids.items()}
-    found = {c: boxes.box(heatmaps.foreground(h, protocol.threshold), protocol.box) for c, h in shown.items()}
+    first = int(scores.argmax())
+    asked = first if target is None else target
+    maps, _ = grids.image_maps(plan, squashed, torch.tensor([asked]))
+    shown, predicted = {}, {}
+    for cell, grid in maps.items():
+        shown[cell] = heatmaps.on_image(grid[0], picture.size, protocol.interpolation)
+        mask = heatmaps.foreground(shown[cell], protocol.threshold)
+        predicted[cell] = boxes.box(mask, protocol.box)
     title = f"{names[asked]} ({100 * float(scores[asked]):.1f} %)"
-    if target is not None and int(scores.argmax()) != asked:
-        title += f"; first choice {names[int(scores.argmax())]} ({100 * float(scores.max()):.1f} %)"
+    if asked != first:
+        title += f"; first choice {names[first]} ({100 * float(scores[first]):.1f} %)"
     if sample:
         title += f"; truth: {names[sample.label]}"
-    figures.overlay_grid(np.asarray(image), shown, found, sample.boxes if sample else (), title, destination)
+    truths = sample.boxes if sample else ()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figures.overlay_grid(picture.pixels, shown, predicted, truths, title, out)
     return title

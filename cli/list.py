@@ -1,34 +1,57 @@
 """`camx list`: what can be named on the command line."""
 
+import dataclasses
+
 import click
 
-from cli import options, printing
+from camx.cli import options, printing
 
-KINDS = {"methods": "camcore.methods", "models": "camcore.models", "segmenters": "camcore.segmenters", "datasets": "evaluators.datasets"}
+KINDS = {
+    "methods": "camx.camcore.methods",
+    "models": "camx.camcore.models",
+    "segmenters": "camx.camcore.segmenters",
+    "datasets": "camx.evaluators.datasets",
+    "tasks": "camx.evaluators.tasks",
+}
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice([*KINDS, "protocols", "tables"]))
 @options.debug
 def command(kind: str) -> None:
-    """List the methods, models, segmenters, datasets, protocols or tables that options accept."""
+    """List the methods, models, tasks, datasets, protocols or tables that options accept."""
     if kind in KINDS:
-        from camcore import plugins
+        from camx.camcore import plugins
 
         printing.table(plugins.describe(KINDS[kind]), ("name", "title", "source"), numbers=False)
     elif kind == "tables":
-        from evaluators import tables
+        from camx.evaluators.results import tables
 
-        found = [tables.load(name) for name in tables.names()]
-        printing.table([(t.name, t.command, t.title) for t in found], ("name", "command", "title"), numbers=False)
+        loaded = [tables.load(name) for name in tables.names()]
+        rows = [(table.name, table.task.name, table.title) for table in loaded]
+        printing.table(rows, ("name", "command", "title"), numbers=False)
     else:
-        from evaluators import protocols
-        from evaluators.types import PROTOCOLS
+        protocols()
 
-        for command in PROTOCOLS:
-            found_protocols = [protocols.load(name, command=command) for name in protocols.names()]
-            rows = [(f, *(_plain(getattr(p, f)) for p in found_protocols)) for f in vars(found_protocols[0]) if f != "name"]
-            printing.table(rows, (command, *(p.name for p in found_protocols)), numbers=False)
+
+def protocols() -> None:
+    """Each task's fields, their values by protocol, and what they accept."""
+    from camx.evaluators import fields, tasks
+    from camx.evaluators import protocols as shipped
+
+    for task in (tasks.load(name) for name in tasks.names()):
+        columns = [shipped.load(name, task.name, task.protocol) for name in shipped.names()]
+        accepted, rows = fields.of(task.protocol), []
+        for field in dataclasses.fields(task.protocol):
+            if field.name != "name":
+                values = [_plain(getattr(protocol, field.name)) for protocol in columns]
+                words = field.metadata.get("help", "")
+                if source := field.metadata.get("source"):
+                    words += f" [{source}]"
+                rows.append((field.name, *values, f"{words} ({accepted[field.name].words})"))
+        if rows:
+            names = [protocol.name for protocol in columns]
+            printing.table(rows, (task.name, *names, "what it is (what it accepts)"), numbers=False)
             click.echo()
 
 

@@ -1,5 +1,6 @@
 """The `camx` group: commands are the files of this folder, imported when they are used."""
 
+import ast
 import importlib
 import os
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import click
 
-COMMANDS = {p.stem for p in Path(__file__).parent.glob("*.py")} - {"main", "options", "printing", "running", "__init__"}
+SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
+COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 HEADLESS = (
     "OpenCV cannot be imported ({0}); on a server without a display: "
     "pip uninstall --yes opencv-python && pip install --force-reinstall opencv-python-headless"
@@ -16,7 +18,7 @@ HEADLESS = (
 
 
 class Commands(click.Group):
-    """Looks a command up by its file's name."""
+    """Looks a command up by its file's name; lists them without importing any."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -24,19 +26,41 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return importlib.import_module(f"cli.{name}").command
+        command: click.Command = importlib.import_module(f"camx.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _sentence(name)) for name in self.list_commands(ctx)])
+
+
+def _sentence(name: str) -> str:
+    """What a command does, from its file's docstring: ``\"\"\"`camx NAME`: what it does.``."""
+    text = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    first = str(ast.get_docstring(ast.parse(text))).partition("\n\n")[0]
+    sentence = " ".join(first.partition(": ")[2].split())
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        from evaluators.environment import version
+        from camx.evaluators.environment import version
 
         click.echo(f"camx {version()}")
         ctx.exit()
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Print the version.",
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def group(debug: bool) -> None:
     """camx: which class activation map finds the object, by how much, and is the difference real?
@@ -58,16 +82,18 @@ def _fail(message: str, code: int) -> None:
 
 
 def main() -> None:
-    """Run the command line: one line for an error, exit code 1 for a failed run and 2 for wrong usage."""
+    """Run the command line: one line for an error; code 1 for a failed run, 2 for wrong usage."""
     try:
         group.main(prog_name="camx", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
     except click.UsageError as error:
         hint = f" ({error.ctx.command_path} --help shows what is accepted)" if error.ctx else ""
         _fail(" ".join(error.format_message().split()) + hint, 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; what was measured is recorded, and the same command goes on from there", 1)
+        _fail("interrupted; what was measured is recorded; the same command goes on from there", 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -80,7 +106,9 @@ def main() -> None:
 def _line(error: Exception) -> str:
     """An error as one line; those that camx did not foresee keep their type's name."""
     text = " ".join(str(error).split())
-    if isinstance(error, ImportError) and ("cv2" in text or "libGL" in text or getattr(error, "name", "") == "cv2"):
+    if isinstance(error, ImportError) and (
+        "cv2" in text or "libGL" in text or getattr(error, "name", "") == "cv2"
+    ):
         return HEADLESS.format(text)
     if type(error).__name__ == "OutOfMemoryError":
         return f"the device is out of memory; lower --batch-size ({text[:120]})"

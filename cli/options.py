@@ -1,41 +1,189 @@
-"""Options that several commands share."""
+"""Options of commands, made of the fields of dataclasses: a command gets typed instances."""
 
-from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import click
+from click.core import ParameterSource
 
-BATCH = {"cpu": 20, "cuda": 100}  # views; on a CPU more of them are no faster, on a GPU they are
+from camx.evaluators import fields
+from camx.evaluators.fields import Accepts
 
-STYLES = ("pytorch-grad-cam", "torch-cam")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Value(click.ParamType):
+    """A word of the command line as a field accepts it."""
+
+    def __init__(self, accepts: Accepts) -> None:
+        self.accepts, self.name = (
+            accepts,
+            {int: "integer", float: "number"}.get(accepts.type, "text"),
+        )
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self.accepts.parse(value) if isinstance(value, str) else self.accepts.one(value)
+        except ValueError as error:
+            what = str(error) if isinstance(value, str) else f"{value!r} is not accepted; {error}"
+            self.fail(what, param, ctx)
+
+
+def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Callable[[Any], Any]:
+    """The option of a field; if `given`, one that tells whether it was given."""
+    about, default = field.metadata, field.default
+    name = about.get("option") or "--" + field.name.replace("_", "-")
+    words = about.get("help", "")
+    if accepts.type in (int, float) and accepts.words.count(" ") > 1:
+        words += f"  ({accepts.words})"
+    empty = any(default is nothing for nothing in (dataclasses.MISSING, None, (), "", False))
+    if given:
+        if words.partition(":")[0] not in accepts.choices:
+            words = words[:1].upper() + words[1:]
+        if not empty and "[default" not in words:
+            words += f"  [default: {_words(default)}]"
+        default = None
+    settings: dict[str, Any] = {"help": words, "default": default}
+    if default is dataclasses.MISSING:
+        settings = {"help": words, "required": True}
+    elif not empty and not given:
+        settings["show_default"] = True
+    if accepts.type is bool:
+        if default is False:
+            return click.option(name, field.name, is_flag=True, **settings)
+        return click.option(f"{name}/--no-{name[2:]}", field.name, **settings)
+    kind: Any = Value(accepts)
+    if accepts.choices:
+        kind = click.Choice([word for word in accepts.choices if word])
+    elif accepts.type is Path:
+        kind = click.Path(path_type=Path)
+    if accepts.many:
+        settings |= {"multiple": True, "default": default or ()}
+    return click.option(name, field.name, type=kind, metavar=about.get("metavar"), **settings)
+
+
+def _words(default: Any) -> str:
+    return ", ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def typed(*kinds: type) -> Callable[[Command], Command]:
+    """Options of the fields of dataclasses; the command is called with an instance of each."""
+    names = [field.name for kind in kinds for field in dataclasses.fields(kind)]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"an option is declared twice: {min(doubled)}")
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def call(**values: Any) -> Any:
+            instances = []
+            for kind in kinds:
+                taken = {field.name: values.pop(field.name) for field in dataclasses.fields(kind)}
+                instances.append(checked(kind, **taken))
+            return command(*instances, **values)
+
+        return _decorated(call, [(kind, None, False) for kind in kinds])
+
+    return decorate
+
+
+def overrides(kind: type, names: list[str] | None = None) -> Callable[[Command], Command]:
+    """Options of fields of `kind` whose defaults are settled elsewhere.
+
+    The command gets those that were given, as a mapping `given`.
+    """
+    wanted = names if names is not None else [field.name for field in dataclasses.fields(kind)]
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def call(*instances: Any, **values: Any) -> Any:
+            taken = {name: values.pop(name) for name in wanted}
+            given = {name: value for name, value in taken.items() if value not in (None, ())}
+            return command(*instances, given=given, **values)
+
+        return _decorated(call, [(kind, wanted, True)])
+
+    return decorate
+
+
+def settled(given: Mapping[str, Any], replaced: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for fields and what ``--set`` said: the command line wins over ``--config``.
+
+    `UsageError` for a field that the command line names both ways.
+    """
+    context = click.get_current_context()
+    source = context.get_parameter_source
+    config = {n: v for n, v in given.items() if source(n) is ParameterSource.DEFAULT_MAP}
+    line = {name: value for name, value in given.items() if name not in config}
+    if doubled := set(line) & set(replaced):
+        raise click.UsageError(f"{min(doubled)} is said twice, by --set and by its option")
+    return {**config, **replaced, **line}
+
+
+def _decorated(call: Any, kinds: list[tuple[type, list[str] | None, bool]]) -> Any:
+    for kind, names, given in reversed(kinds):
+        accepted = fields.of(kind)
+        for field in reversed(dataclasses.fields(kind)):
+            if names is None or field.name in names:
+                call = option(field, accepted[field.name], given)(call)
+    return call
+
+
+def unique(command: click.Command) -> click.Command:
+    """The command, if no two of its options have one name. `ValueError` naming it if they do."""
+    names = [n for p in command.params for n in (p.name, *p.opts, *p.secondary_opts)]
+    if doubled := {str(name) for name in names if names.count(name) > 1}:
+        raise ValueError(f"an option is declared twice: {min(doubled).lstrip('-')}")
+    return command
 
 
 def _config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
-    """A YAML file of this command's own options as defaults: the command line wins over it."""
+    """A YAML file of this command's options as defaults: the command line wins over it."""
     if path is None:
         return
-    import yaml
+    from camx.evaluators.files import parse_yaml, read_text
 
     try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    known = {option[2:]: p for p in ctx.command.params for option in p.opts if option.startswith("--")}
+        content = parse_yaml(read_text(path, "file of options"), str(path)) or {}
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    options = {word[2:]: p for p in ctx.command.params for word in p.opts if word.startswith("--")}
     if not isinstance(content, dict):
         raise click.BadParameter(f"{path}: expected option: value lines")
     for key in content:
-        if str(key).replace("_", "-") not in known:
-            raise click.BadParameter(f"{path}: unknown option {key!r}; known: {', '.join(sorted(known))}")
-    given = {known[str(key).replace("_", "-")]: value for key, value in content.items()}
-    ctx.default_map = {str(p.name): [v] if p.multiple and not isinstance(v, list) else v for p, v in given.items()}
+        if str(key).replace("_", "-") not in options:
+            accepted = ", ".join(sorted(options))
+            raise click.BadParameter(f"{path}: unknown option {key!r}; known: {accepted}")
+    values = {options[str(key).replace("_", "-")]: value for key, value in content.items()}
+    for parameter, value in values.items():
+        _typed(parameter, value, str(path))
+    ctx.default_map = {str(p.name): _listed(p, value) for p, value in values.items()}
 
 
-def _set(_ctx: click.Context, _parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
-    for pair in pairs:
-        if "=" not in pair:
-            raise click.BadParameter(f"{pair!r} is not FIELD=VALUE")
-    return dict(pair.split("=", 1) for pair in pairs)
+def _typed(parameter: click.Parameter, value: Any, origin: str) -> None:
+    """Refuse what click cannot read of YAML: its own types are made for words."""
+    accepted: tuple[type, ...]
+    if isinstance(parameter.type, click.Path):
+        accepted, words = (str,), "a path"
+    elif isinstance(parameter.type, click.types.BoolParamType):
+        accepted, words = (bool, str), "true, false"
+    else:
+        return
+    if not isinstance(value, accepted) and not (value is None and parameter.default is None):
+        option = parameter.opts[0]
+        raise click.BadParameter(
+            f"{origin}: {option} is {value!r}, which is not accepted; accepted: {words}"
+        )
+
+
+def _listed(parameter: click.Parameter, value: Any) -> Any:
+    """A value of an option that repeats as a list."""
+    if not parameter.multiple or isinstance(value, list):
+        return value
+    return [] if value is None else [value]
 
 
 def _debug(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -45,70 +193,26 @@ def _debug(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> Non
         os.environ["CAMX_DEBUG"] = "1"
 
 
-def stack(*options: Callable) -> Callable:
-    def decorate(command: Callable) -> Callable:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 debug = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, hidden=True)
 config = click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False, path_type=Path), is_eager=True, expose_value=False,
-    callback=_config, help="YAML file of these options; the command line wins over it.",
-)  # fmt: skip
-
-network = stack(
-    click.option("--model", help="Network: a name of `camx list models`, module:function or FILE.py."),
-    click.option("--weights", help="FILE.pth, FILE.safetensors, or torchvision's name of its weights."),
-    click.option("--download", is_flag=True, help="Let torchvision fetch weights that are not in its cache."),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."),
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_config,
+    help="YAML file of these options; the command line wins over it.",
 )
 
-overrides = click.option(
-    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", callback=_set, help="Override a protocol field; repeats."
-)
 
-measuring = stack(
-    click.option("--data", default="mini", show_default=True, help="Folder of a data set, or a name of `camx list datasets`."),
-    network,
-    overrides,
-    click.option("--method", "methods", multiple=True, help="Method; repeats.  [default: those of the command's tables]"),
-    click.option("--layer", "layers", multiple=True, help="Layer, or a fusion S5+S4 by maximum; repeats.  [default: the tables']"),
-    click.option("--limit", type=click.IntRange(min=1), help="Only the first N images."),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Views a batch.  [default: 20 on a CPU, 100 on CUDA]"),
-    click.option("--workers", type=click.IntRange(min=1), help="Threads that decode and that score.  [default: the cores]"),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything drawn at random."),
-    config,
-    debug,
-)  # fmt: skip
-
-
-selecting = stack(
-    click.option("--protocol", help="A name of `camx list protocols`, or FILE.yaml.  [default: paper]"),
-    click.option("--as", "style", type=click.Choice(STYLES), help="Make maps as that package does, to explain its numbers."),
-    click.option("--table", "names", multiple=True, help="Measure the cells of this table, or FILE.yaml; repeats."),
-    click.option("--variant", "variants", multiple=True,
-                 help="For --layer: gamma=3, scale=none|sqrt|tan; repeats.  [default: gamma=2 where fused]"),
-    click.option("--sample", type=click.IntRange(min=1), help="Only N images drawn at random (--seed)."),
-    click.option("--blacklist", type=click.Path(path_type=Path),
-                 help="File of images to leave out: names, or numbers in validation order."),
-    click.option("--quiet", is_flag=True, help="Print no table at the end."),
-)  # fmt: skip
-
-
-runs = stack(
-    click.option("--runs", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
-                 help="Where to look for run.json files."),
-    click.option("--data", help="Only runs on this data set: its name or folder.  [default: that of the newest run]"),
-)  # fmt: skip
-
-
-def out(command: str) -> Callable:
-    return click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("results") / command,
-                        show_default=True, help="Folder of the results.")  # fmt: skip
+def out(command: str) -> Callable[[Command], Command]:
+    """The folder of a command's results."""
+    return click.option(
+        "--out",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("results") / command,
+        show_default=True,
+        help="Folder of the results.",
+    )
 
 
 def pick_device(name: str) -> str:
@@ -120,14 +224,29 @@ def pick_device(name: str) -> str:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        accepted = "auto, cpu" + ", cuda" * torch.cuda.is_available()
-        raise click.UsageError(f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); accepted: {accepted}") from None
+        accepted = "auto, cpu, cuda" if torch.cuda.is_available() else "auto, cpu"
+        reason = str(error).splitlines()[0]
+        what = f"device {name!r} cannot be used here ({reason}); accepted: {accepted}"
+        raise click.UsageError(what) from None
     return name
 
 
-def checked(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+
+def checked(
+    call: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
+) -> Result:
     """`call`, a bad value in its arguments being a usage error (exit code 2)."""
-    try:
+    with usage(ValueError):
         return call(*arguments, **named)
-    except ValueError as error:
+
+
+@contextmanager
+def usage(refusal: type[Exception]) -> Iterator[None]:
+    """What is refused so is a usage error."""
+    try:
+        yield
+    except refusal as error:
         raise click.UsageError(str(error)) from error

@@ -1,27 +1,141 @@
-"""What commands print: aligned tables, and progress on a terminal."""
+"""What commands print: aligned tables, numbers with their intervals, and progress on a terminal."""
 
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
-from tabulate import tabulate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from camx.evaluators.results.tables import Table
+    from camx.evaluators.tasks import Task
+    from camx.evaluators.types import Cell
 
 
 def table(rows: Iterable[Iterable[object]], headers: Iterable[str], numbers: bool = True) -> None:
-    """An aligned text table, all columns but the first to the right if they hold numbers; None is an empty cell."""
+    """An aligned text table, numbers to the right but in the first column; None is empty."""
+    from tabulate import tabulate
+
     cells = [["" if c is None else str(c) for c in row] for row in rows]
-    aligned = ["left"] + ["right" if numbers else "left"] * (len(list(headers)) - 1)
-    click.echo(tabulate(cells, list(headers), tablefmt="simple", disable_numparse=True, colalign=aligned if cells else None))
+    headers = list(headers)
+    aligned = ["left"] + ["right" if numbers else "left"] * (len(headers) - 1)
+    align = aligned if cells else None
+    click.echo(tabulate(cells, headers, tablefmt="simple", disable_numparse=True, colalign=align))
 
 
-def progress(total: int, done: int, unit: str = "image"):
+def progress(total: int, done: int, unit: str = "image") -> Any:
     """tqdm's bar with an estimate on a terminal; silent in a pipe."""
     from tqdm import tqdm
 
-    return tqdm(total=total, initial=done, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True)
+    silent = not sys.stderr.isatty()
+    return tqdm(total=total, initial=done, unit=unit, disable=silent, dynamic_ncols=True)
 
 
 def counted(n: Any) -> str:
     """How many images a column of counts says: ``n=400``, or ``n=2 to 400``."""
-    return f"n={n.min():.0f}" if n.min() == n.max() else f"n={n.min():.0f} to {n.max():.0f}"
+    same = n.min() == n.max()
+    return f"n={n.min():.0f}" if same else f"n={n.min():.0f} to {n.max():.0f}"
+
+
+def number(
+    value: float | None,
+    paper: float | None = None,
+    interval: tuple[float, float] | None = None,
+    n: float | None = None,
+    mark: str = "",
+    digits: int = 0,
+) -> str:
+    """``value [low, high] (paper)``, each where there is one; `mark` follows the value.
+
+    A few hundred images tell no hundredths, so their interval has `digits`, by default none.
+    """
+    words = []
+    if value is not None:
+        words.append(f"{value:.2f}{mark}")
+        if interval and n is not None:
+            digits = digits if n < 1000 else 2
+            words.append(f"[{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]")
+    if paper is not None:
+        words.append(f"({paper:.2f})")
+    return " ".join(words)
+
+
+def cells(
+    task: "Task", cells: Sequence["Cell"], numbers: "pd.DataFrame", shown: Sequence[str]
+) -> None:
+    """Cells down, metrics across: ours, the 95 % interval, the paper's value in brackets."""
+    from camx.evaluators.results import tables
+
+    names = [name for name in tables.names() if name in task.tables]
+    papers = tables.papers([tables.load(name) for name in names])
+    held = set(numbers.index.get_level_values("metric"))
+    metrics = [task.metrics[name] for name in shown if name in held]
+    rows = []
+    for cell in cells:
+        line, counts = [cell.method, cell.layer, cell.variant], []
+        for metric in metrics:
+            key = (*cell.key, metric.name)
+            row = numbers.loc[key] if key in numbers.index else None
+            paper = papers.get((task.command, cell, metric.name))
+            if row is None:
+                line.append(number(None, paper))
+                continue
+            interval = (row["low"], row["high"]) if metric.interval else None
+            line.append(number(row["value"], paper, interval, row["n"], digits=1))
+            counts += [row["n"]] if metric.unit == "%" else []  # a timing counts turns, not images
+        rows.append([*line, f"{counts[0] if counts else 0:.0f}"])
+    units = dict.fromkeys("percent" if m.unit == "%" else m.unit for m in metrics)
+    click.echo(f"\nIn {', '.join(units)}; [95 % interval] (paper)\n")
+    table(rows, ("method", "layer", "variant", *(metric.name for metric in metrics), "n"))
+    click.echo()
+    for metric in metrics:
+        if metric.meaning:
+            which = "" if metric.better == "neither" else f" ({metric.better} is better)"
+            click.echo(f"{metric.name}: {metric.meaning}{which}")
+
+
+def paper_table(table_: "Table", filled: "pd.DataFrame") -> None:
+    """One table on the terminal: ours, the 95 % interval, the paper's value; then its runs."""
+    from camx.evaluators.results import filling
+
+    rows = filling.printed(table_, filled, table_.shown)
+    runs = list(dict.fromkeys(rows["run"].dropna()))
+    marks = {run: "*" * n for n, run in enumerate(runs)}
+    quoted = {entry.row for entry in table_.entries if entry.quoted}
+    names = {row: f"{row} (quoted)" if row in quoted else row for row in rows["row"]}
+    words = {(r.row, r.metric, r.column): _filled(r, marks) for r in rows.itertuples()}
+    metrics, columns = (list(dict.fromkeys(rows[key])) for key in ("metric", "column"))
+    further = "; FPS and throughput in images a second" if "FPS" in metrics else ""
+    heading = f"Percent{further}: ours [95 % interval] (paper)"
+    click.echo(f"\nTable {table_.name}. {table_.title}. {heading}")
+    if columns == [""]:  # the metrics stand beside each other
+        lines = [(name, *(words.get((row, m, "")) for m in metrics)) for row, name in names.items()]
+        table(lines, ("", *metrics))
+    else:
+        order = dict.fromkeys(zip(rows["row"], rows["metric"]))
+        lines = [(names[r], m, *(words.get((r, m, c)) for c in columns)) for r, m in order]
+        table(lines, ("", "metric", *columns))
+    for run in runs:
+        click.echo(f"{marks[run]}{_about(run, rows[rows['run'] == run])}")
+
+
+def _filled(row: Any, marks: dict[str, str]) -> str:
+    import pandas as pd
+
+    paper = None if pd.isna(row.paper) else row.paper
+    if pd.isna(row.measured):
+        return number(None, paper)
+    n = None if pd.isna(row.n) else row.n  # entered by hand: no images behind it
+    return number(row.measured, paper, (row.ci_low, row.ci_high), n, marks[row.run])
+
+
+def _about(run: str, rows: "pd.DataFrame") -> str:
+    from camx.evaluators import records
+
+    if run == "entered":
+        return "entered by hand (camx tables --enter)"
+    images = rows[~rows["metric"].isin(("FPS", "throughput"))]["n"]  # those count turns
+    return f"{run}: {records.load(Path(run)).about()}, {counted(images)}"

@@ -1,13 +1,25 @@
-"""`camx segment`: a segmentation network trained on pseudo labels, its masks, and how good they are."""
+"""`camx segment`: a segmentation network trained on pseudo labels, its masks and their mIoU."""
 
-import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import options, printing, running
+from camx.cli import measuring, options, printing, training
+from camx.cli.shared import MINIATURE
+from camx.cli.training import TrainingOptions
+from camx.evaluators.fields import Checked, flag, path, text, whole
+from camx.evaluators.tasks.segment import recipe as segment_recipe
+
+if TYPE_CHECKING:
+    from camx.camcore.networks import Network
+    from camx.evaluators.types import Dataset
+
+PAPER_MODEL, MINIATURE_MODEL = "deeplab-vgg16", "mini-largefov"
+MINIATURE_RECIPE = {"iterations": 150, "lr": 0.02}
 
 
 @click.group("segment")
@@ -15,176 +27,153 @@ def command() -> None:
     """Train DeepLab-LargeFOV on pseudo labels, predict masks, and measure them: Tables IX to XI."""
 
 
-_data = options.stack(
-    click.option("--data", default="mini", show_default=True, help="VOCdevkit folder, or a name of `camx list datasets`."),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."),
-    click.option("--limit", type=click.IntRange(min=1), help="Only the first N images."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything drawn at random."),
-    options.config,
-    options.debug,
-)
-_crf = click.option("--crf", is_flag=True, help="Also refine the masks by a dense CRF (pip install 'camx[crf]').")
+command.add_command(measuring.command("segment", "evaluate"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(TrainingOptions):
+    """What `camx segment train` is told besides."""
+
+    labels: Path = path(help="Folder of pseudo labels <image>.png; see `camx pseudo`.")
+    data: str = text(default=MINIATURE, help="VOCdevkit folder, or a name of `camx list datasets`.")
+    split: str = text(default="train_aug", help="List of images.")
+    limit: int | None = whole(1, default=None, help="Only the first N images.")
 
 
 @command.command("train")
-@click.option("--labels", type=click.Path(path_type=Path), required=True, help="Folder of pseudo labels <image>.png; see `camx pseudo`.")
-@click.option("--split", default="train_aug", show_default=True, help="List of images.")
-@click.option("--model", help="A name of `camx list segmenters`.  [default: deeplab-vgg16; the miniature's own on the miniature]")
-@click.option("--init", help="First weights: torchvision's name of them, a file, or none.  [default: the network's own]")
-@click.option("--download", is_flag=True, help="Let torchvision fetch weights that are not in its cache.")
-@click.option("--iterations", type=click.IntRange(min=1), help="Steps.  [default: 16000; 150 on the miniature]")
-@click.option("--batch-size", type=click.IntRange(min=1), default=10, show_default=True, help="Images a step.")
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="First learning rate.  [default: 0.001; 0.02 on the miniature]")
-@click.option("--power", type=click.FloatRange(min=0), default=0.9, show_default=True, help="The rate falls as (1 - step/steps) ** power.")
-@click.option("--momentum", type=click.FloatRange(0, 1, max_open=True), default=0.9, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.0005, show_default=True)
-@click.option("--crop", type=click.IntRange(min=17), help="Side of the square shown.  [default: the network's, 321]")
-@click.option("--scale", "scales", type=float, multiple=True, default=(0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3), show_default=True)
-@click.option("--mirror/--no-mirror", default=True, show_default=True)
-@click.option("--log-every", type=click.IntRange(min=1), help="Steps to a line of the log.  [default: a sixteenth of all]")
-@click.option("--precision", type=click.Choice(["auto", "float32", "bf16"]), default="auto", show_default=True, help="auto: bf16 on CUDA.")
-@click.option("--workers", type=click.IntRange(min=1), help="Threads that decode.  [default: the cores]")
-@_data
+@options.typed(TrainOptions)
+@options.overrides(segment_recipe.Recipe)
+@options.config
 @options.out("segment")
-def train(out: Path, **chosen: Any) -> None:
+@options.debug
+def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a segmentation network on pseudo labels alone, never on true masks.
 
     \b
-    camx segment train --labels results/pseudo/labels/layercam_S5                                the miniature
-    camx segment train --labels LABELS --data VOCdevkit --model deeplab-resnet101 --download     the paper's second network
+    camx segment train --labels results/pseudo/labels/layercam_S5                      the miniature
+    camx segment train --labels LABELS --data VOCdevkit --model deeplab-resnet101 --download
     """
-    from camcore import networks
-    from evaluators import datasets, indices, segment, segment_training, segmenting, training
+    from camx.camcore import networks
+    from camx.evaluators import datasets, voc_masks
+    from camx.evaluators.tasks import segment
+    from camx.evaluators.tasks.segment import predict as predicting
+    from camx.evaluators.tasks.segment import trainer
 
-    mini = chosen["data"] == "mini"
-    device = options.pick_device(chosen["device"])
-    dataset = datasets.load(chosen["data"], "segmentation", chosen["split"])
-    pairs = segmenting.pairs(chosen["labels"], dataset)[: chosen["limit"]]
+    miniature = asked.data == MINIATURE
+    recipe = options.checked(
+        segment_recipe.Recipe, **{**(MINIATURE_RECIPE if miniature else {}), **given}
+    )
+    device = options.pick_device(asked.device)
+    dataset = datasets.load(asked.data, "segmentation", asked.split)
+    pairs = predicting.pairs(asked.labels, dataset)[: asked.limit]
     classes = len(dataset.classes)
-    name = chosen["model"] or ("mini-largefov" if mini else "deeplab-vgg16")
-    start = networks.start(name, chosen["init"], classes + 1, chosen["seed"], chosen["download"], networks.SEGMENTERS)
-    iterations = chosen["iterations"] or (150 if mini else 16000)
-    recipe = segment_training.Recipe(
-        iterations, chosen["batch_size"], chosen["lr"] or (0.02 if mini else 0.001), chosen["power"], chosen["momentum"],
-        chosen["weight_decay"], chosen["crop"] or start.input_size, chosen["scales"], chosen["mirror"],
-        chosen["log_every"] or max(1, iterations // 16), training.precision(chosen["precision"], device),
+    start = networks.start(
+        asked.model or (MINIATURE_MODEL if miniature else PAPER_MODEL),
+        asked.init, classes + 1, asked.seed, asked.download, networks.SEGMENTERS,
     )  # fmt: skip
-    workers = chosen["workers"] or os.cpu_count() or 1
-    read = partial(indices.read_mask, classes=classes)
-    job = segment_training.job(start, pairs, read, recipe, chosen["seed"], device, workers)
-    labels = {key: segment.about(chosen["labels"]).get(key) for key in ("method", "layer", "variant")}
-    if None in labels.values():
-        labels = segment.cell_of(chosen["labels"])._asdict()
-    labels = {"fingerprint": segmenting.fingerprint(pairs), **labels}
-    click.echo(f"{dataset.name}: pseudo labels of {len(pairs)} of {len(dataset.samples)} images, {chosen['labels']}")
-    description = running.begin_training("segment train", out, chosen, dataset, start, recipe, job, labels=labels)
-    rows = running.fit(job, out, description)
-    click.echo(f"loss {rows[0]['train_loss']:.3f} at first, {rows[-1]['train_loss']:.3f} at last; weights: {out / 'last.safetensors'}")
+    recipe = replace(
+        recipe,
+        crop=given.get("crop", start.input_size),
+        log_every=given.get("log_every", max(1, recipe.iterations // 16)),
+    )
+    read = partial(voc_masks.read_mask, classes=classes)
+    job = trainer.job(start, pairs, read, recipe, **asked.machine(device))
+    about = voc_masks.about(asked.labels)
+    if not {"method", "layer", "variant"} <= set(about):
+        about = dict(zip(("method", "layer", "variant"), segment.cell_of(asked.labels).key))
+    labels = {key: about[key] for key in ("method", "layer", "variant")}
+    labels["fingerprint"] = predicting.fingerprint(label for _, label in pairs)
+    count = f"{len(pairs)} of {len(dataset.samples)} images"
+    click.echo(f"{dataset.name}: pseudo labels of {count}, {asked.labels}")
+    said = {**vars(asked), **given}
+    rows = training.train(
+        "segment train", out, said, dataset, start, recipe, job, {"labels": labels}
+    )
+    first, last = (row["train_loss"] for row in (rows[0], rows[-1]))
+    weights = out / "last.safetensors"
+    click.echo(f"loss {first:.3f} at first, {last:.3f} at last; weights: {weights}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(Checked):
+    """What `camx segment predict` is told."""
+
+    weights: Path = path(help="What `camx segment train` wrote: last.safetensors.")
+    model: str | None = text(
+        default=None,
+        help="A name of `camx list segmenters`.  [default: that of the run beside the weights]",
+    )
+    data: str = text(default=MINIATURE, help="VOCdevkit folder, or a name of `camx list datasets`.")
+    split: str = text(default="val", help="List of images.")
+    limit: int | None = whole(1, default=None, help="Only the first N images.")
+    archive: Path | None = path(default=None, help="Also pack them for the test server: FILE.tgz.")
+    crf: bool = flag(help="Also refine the masks by a dense CRF (the extra crf).")
+    device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    seed: int = whole(0, default=0, help="Seed of everything drawn at random.")
+
+
+def _segmenter(
+    asked: PredictOptions, trained: str | None, dataset: "Dataset[Any]", device: str
+) -> "tuple[Network, Mapping[str, Any]]":
+    """The network, and how its file shows it an image; `trained` is what the run trained."""
+    from camx.camcore import networks
+
+    model = asked.model or trained
+    if not model:
+        what = f"no run.json beside {asked.weights} names the network"
+        raise click.UsageError(f"--model is needed: {what}")
+    package, weights = networks.SEGMENTERS, str(asked.weights)
+    network = networks.load(model, weights, "paper", device, package=package)
+    needed = len(dataset.classes) + 1
+    if network.classes != needed:
+        what = f"tells {network.classes} classes apart, but {dataset.root} needs {needed}"
+        raise ValueError(f"{weights} {what}")
+    return network, networks.spec(model, package).test
 
 
 @command.command("predict")
-@click.option("--weights", type=click.Path(path_type=Path), required=True, help="What `camx segment train` wrote: last.safetensors.")
-@click.option("--model", help="A name of `camx list segmenters`.  [default: that of the run beside the weights]")
-@click.option("--split", default="val", show_default=True, help="List of images.")
-@click.option("--scale", "scales", type=float, multiple=True, help="Sizes averaged; repeats.  [default: the network's]")
-@click.option("--flip", is_flag=True, help="Average the mirrored image in.")
-@click.option("--pad-to", type=click.IntRange(min=0), help="Pixels a side that an image is padded to.  [default: the network's]")
-@click.option("--long-side", type=click.IntRange(min=0), help="Pixels of the longer side; 0 as it is.  [default: the network's]")
-@click.option("--archive", type=click.Path(dir_okay=False, path_type=Path), help="Also pack the masks for the test server: FILE.tgz.")
-@_crf
-@_data
+@options.typed(PredictOptions)
+@options.overrides(segment_recipe.Shown)
+@options.config
 @options.out("segment-predict")
-def predict(out: Path, **chosen: Any) -> None:
-    """Write each image's mask as a palette PNG, OUT/masks/<image>.png; with --crf also OUT/masks-crf."""
-    from camcore import networks, plugins
-    from evaluators import crf, datasets, records, segmenting
+@options.debug
+def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
+    """Write each image's mask as a palette PNG, OUT/masks/<image>.png; --crf adds OUT/masks-crf."""
+    from camx.evaluators import datasets, records, voc_masks
+    from camx.evaluators.tasks.segment import crf
+    from camx.evaluators.tasks.segment import predict as predicting
 
-    model = chosen["model"] or running.trained(str(chosen["weights"]))
-    if not model:
-        raise click.UsageError(f"--model is needed: no run.json beside {chosen['weights']} names the network")
-    device = options.pick_device(chosen["device"])
-    dataset = datasets.load(chosen["data"], "segmentation", chosen["split"])
-    network = networks.load(model, str(chosen["weights"]), "paper", device, package=networks.SEGMENTERS)
-    if network.classes != len(dataset.classes) + 1:
-        raise ValueError(f"{chosen['weights']} tells {network.classes} classes apart, but {dataset.root} needs {len(dataset.classes) + 1}")
-    shapes = {
-        "scales": chosen["scales"] or None,
-        "flip": chosen["flip"] or None,
-        "long_side": chosen["long_side"],
-        "pad_to": chosen["pad_to"],
-    }
-    given = {key: value for key, value in shapes.items() if value is not None}  # 0 is an answer
-    shown = segmenting.Shown(**{**plugins.load(networks.SEGMENTERS, "build", model).module.TEST, **given})
-    scenes = dataset.samples[: chosen["limit"]]
-    beside = chosen["weights"].with_name("run.json")
-    labels = records.load(beside.parent).get("labels", {}) if beside.is_file() else {}
-    identity = {
-        "command": "segment predict",
-        "data": {"fingerprint": dataset.fingerprint},
-        "model": network.name,
-        "weights_sha256": network.sha256,
-        "shown": records.plain(shown),
-        "seed": chosen["seed"],
-    }
-    place = {"dataset": {"name": dataset.name, "root": str(dataset.root)}, "weights": str(chosen["weights"]), "device": device}
-    description = records.begin(out, identity, {"options": dict(chosen), **place, **running.environment()}, held="masks/*.png")
-    folders = [out / "masks", out / "masks-crf"][: 1 + chosen["crf"]]
-    about = {**{key: labels.get(key) for key in ("method", "layer", "variant") if key in labels}, "network": network.name}
+    trained, device = records.beside(asked.weights), options.pick_device(asked.device)
+    dataset = datasets.load(asked.data, "segmentation", asked.split)
+    network, defaults = _segmenter(asked, trained.model if trained else None, dataset, device)
+    shown = segment_recipe.Shown(**{**defaults, **given})
+    scenes = dataset.samples[: asked.limit]
+    identity = records.Identity(
+        command="segment predict",
+        fingerprint=dataset.fingerprint,
+        seed=asked.seed,
+        model=network.name,
+        weights_sha256=network.sha256,
+        further={"shown": records.plain(shown)},
+    )
+    call = records.Invocation(
+        options=records.plain({**vars(asked), **given}),
+        dataset=records.place(dataset),
+        device=device,
+        weights=str(asked.weights),
+    )
+    run = records.begin(out, identity, call, held="masks/*.png")
+    folders = [out / "masks", out / "masks-crf"] if asked.crf else [out / "masks"]
+    labels = trained.identity.get("labels", {}) if trained else {}
+    about = {key: labels[key] for key in ("method", "layer", "variant") if key in labels}
     for folder in folders:
-        segmenting.describe(folder, about)
-    click.echo(f"{dataset.name}: {len(scenes)} images; {network.name} ({chosen['weights']})")
+        voc_masks.describe(folder, {**about, "network": network.name})
+    click.echo(f"{dataset.name}: {len(scenes)} images; {network.name} ({asked.weights})")
+    refine = crf.refine if asked.crf else None
     with printing.progress(len(scenes), 0) as bar:
-        done = segmenting.write_masks(network, shown, scenes, folders, crf.refine if chosen["crf"] else None, bar.update)
-    records.update(out, description, {"end": running.now(), "counts": {"images": len(scenes), "segmented": done}})
-    if chosen["archive"]:
-        click.echo(f"archive: {chosen['archive']} ({segmenting.archive(folders[-1], chosen['archive'])} masks)")
+        done = predicting.write_masks(network, shown, scenes, folders, refine, bar.update)
+    run.finish(images=len(scenes), segmented=done)
+    if asked.archive:
+        count = predicting.archive(folders[-1], asked.archive)
+        click.echo(f"archive: {asked.archive} ({count} masks)")
     click.echo(f"masks: {', '.join(map(str, folders))}")
-
-
-@command.command("evaluate")
-@click.option("--masks", type=click.Path(path_type=Path), required=True, help="Folder of masks <image>.png, camx's or anybody's.")
-@click.option("--crf", is_flag=True, help="The masks are of a CRF: they fill the table's CRF line.")
-@click.option("--quiet", is_flag=True, help="Print no table at the end.")
-@click.option("--name", default="", help="What to call them in a table, such as DGCN-LayerCAM.  [default: what made them]")
-@click.option("--split", default="val", show_default=True, help="List of images.")
-@_data
-@options.out("segment-evaluate")
-def evaluate(out: Path, **chosen: Any) -> None:
-    """Measure masks against the true ones: mIoU of one confusion matrix over all images; 255 does not count."""
-    from evaluators import confusion, datasets, measures, records, segment, segmenting, tables
-
-    masks = chosen["masks"]
-    if not masks.is_dir():
-        raise FileNotFoundError(f"{masks}: no such folder of masks")
-    dataset = datasets.load(chosen["data"], "segmentation", chosen["split"])
-    cell, classes = segment.cell_of(masks, chosen["name"]), len(dataset.classes)
-    scenes = dataset.samples[: chosen["limit"]]
-    identity = {
-        "command": "segment",
-        "data": {"fingerprint": dataset.fingerprint},
-        "model": "masks",
-        "protocol": {"name": "paper"},
-        "preprocessing": "no",
-        "seed": chosen["seed"],
-    }
-    # Several networks' masks may be measured into one folder, to be compared; each under its name, and in one version.
-    pngs = [(path, path) for path in sorted(masks.glob("*.png"))]
-    versions = {f"{'CRF ' * chosen['crf']}{' '.join(filter(None, cell))}": segmenting.fingerprint(pngs)}
-    place = {"dataset": {"name": dataset.name, "root": str(dataset.root)}, "device": "cpu", "plugins": versions}
-    description = records.begin(out, identity, {"options": dict(chosen), **place, **running.environment()})
-    loop = partial(segmenting.measure, masks, cell, classes)
-    kind = segment.KINDS["mIoU-crf" if chosen["crf"] else "mIoU"]
-    running.record(out, description, scenes, [cell], loop, kind)
-    if chosen["quiet"]:
-        return
-    metric = "mIoU-crf" if chosen["crf"] else "mIoU"
-    found = measures.outcomes(out, "segment")
-    number = measures.numbers(found, "segment").loc[(*cell, metric)]
-    each = confusion.ious(sum(measures.of_cell(found, cell, metric)))
-    rows = [(name, f"{100 * value:.2f}") for name, value in zip(("background", *dataset.classes), each)]
-    printing.table(rows, ("class", "IoU"))
-    paper = [e.paper for n in ("IX", "X", "XI") for e in tables.load(n).entries if (e.cell, e.metric) == (cell, "mIoU") and e.paper]
-    known = f" (paper: {paper[0]:.2f})" if paper and metric == "mIoU" else ""
-    interval = f"[{number['low']:.1f}, {number['high']:.1f}]"
-    click.echo(f"\n{' '.join(filter(None, cell))}: {metric} {number['value']:.2f} {interval}{known}, n={number['n']:.0f}")
-    click.echo(f"records: {out / kind}")

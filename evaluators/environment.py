@@ -1,12 +1,15 @@
 """What a run depends on besides its options: versions, and camx's own source."""
 
-import hashlib
 import importlib.metadata
 import subprocess
+import sys
+from datetime import datetime, timezone
 from importlib import resources
 from pathlib import Path
 
-PACKAGES = ("cli", "camcore", "evaluators", "configs")
+from camx.evaluators.files import digest
+
+PACKAGES = ("camx.cli", "camx.camcore", "camx.evaluators", "camx.configs")
 
 
 def version() -> str:
@@ -25,16 +28,20 @@ def versions() -> dict[str, str]:
     import torch
     import torchvision
 
-    found = {m.__name__: str(m.__version__) for m in (torch, torchvision, cv2, numpy, PIL)}
-    return {"camx": version(), **found}
+    packages = (torch, torchvision, cv2, numpy, PIL)
+    return {"camx": version(), **{p.__name__: str(p.__version__) for p in packages}}
 
 
 def commit() -> str | None:
     """The commit of the checkout that camx runs from, or None for an installed wheel."""
     here = Path(__file__).parent
     try:
-        tracked = subprocess.run(["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True)
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True)
+        tracked = subprocess.run(
+            ["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True
+        )
+        head = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True
+        )
     except FileNotFoundError:  # no git on this machine
         return None
     return head.stdout.strip() if tracked.returncode == head.returncode == 0 else None
@@ -42,9 +49,19 @@ def commit() -> str | None:
 
 def source() -> str:
     """A hash over camx's own files, so that numbers of other code are not shown as this one's."""
-    digest = hashlib.sha256()
+    parts = []
     for package in PACKAGES:
         root = Path(str(resources.files(package)))
-        for path in sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-            digest.update(f"{package}/{path.relative_to(root)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+        for path in sorted(root.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                parts += [f"{package}/{path.relative_to(root)}\0".encode(), path.read_bytes()]
+    return digest(parts)
+
+
+def command_line() -> list[str]:
+    """The words after ``camx``."""
+    return sys.argv[1:]
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -14,16 +14,17 @@ def on_image(grid: np.ndarray, size: tuple[int, int], interpolation: str = "cubi
 
 
 def foreground(heatmap: np.ndarray, threshold: float = 0.15) -> np.ndarray:
-    """``(H,W) uint8``, 1 where the map exceeds ``threshold * 255``: an absolute cut (protocol.md, "Box")."""
+    """``(H,W) uint8``, 1 above ``threshold * 255`` (docs/protocol.md, section 1, "Box")."""
     return (heatmap > threshold * 255).astype(np.uint8)
 
 
 def grabcut(image: np.ndarray, mask: np.ndarray, image_id: str) -> np.ndarray:
-    """One iteration of GrabCut on ``image (H,W,3) uint8`` BGR, grown from ``mask (H,W)``: ``(H,W) uint8``, 0 or 1.
+    """One iteration of GrabCut on ``image (H,W,3) uint8`` BGR, grown from ``mask (H,W)``.
 
-    The mask is certain object, the rest probable background (protocol.md section 1, "GrabCut"). OpenCV
-    draws random numbers, seeded here by the image's name so that a rerun repeats. A mask that is all object
-    or all background has no second region to learn from, and stays as it is.
+    The mask is certain object, the rest probable background (docs/protocol.md, section 1,
+    "GrabCut"). OpenCV draws random numbers, seeded here by the image's name so that a rerun
+    repeats. A mask that is all object or all background has no second region to learn from, and
+    stays as it is.
     """
     if mask.all() or not mask.any():
         return mask

@@ -1,6 +1,8 @@
-"""Protocols are data: YAML files of what differs from ``paper``, shipped or the user's own, with a section a command."""
+"""Protocols are data: YAML files of what differs from ``paper``, with a section a task.
 
-import dataclasses
+Shipped or the user's own; what a field accepts stands beside it in the task's ``Protocol``.
+"""
+
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -8,103 +10,68 @@ from typing import Any
 
 import yaml
 
-from evaluators.types import CHOICES, PROTOCOLS, MapProtocol
+from camx.camcore import plugins
+from camx.evaluators import fields
+from camx.evaluators.files import parse_yaml, read_text
+from camx.evaluators.types import MapProtocol, Protocol
 
-_FOLDER = resources.files("configs") / "protocols"
-_LISTS = ("grabcut", "grabcut_methods")
+_FOLDER = resources.files("camx.configs") / "protocols"
+_TASKS = "camx.evaluators.tasks"
 
 
 def names() -> list[str]:
     """The shipped protocols."""
-    return sorted(Path(entry.name).stem for entry in _FOLDER.iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        Path(entry.name).stem for entry in _FOLDER.iterdir() if entry.name.endswith(".yaml")
+    )
 
 
-def load(name: str, overrides: Mapping[str, Any] | None = None, command: str = "localize") -> Any:
-    """Protocol `name` (or ``FILE.yaml``) of `command`, single fields replaced by `overrides` (values, or their text as YAML).
+def load(
+    name: str, task: str, kind: type[Protocol], overrides: Mapping[str, Any] | None = None
+) -> Any:
+    """Protocol `name` (or ``FILE.yaml``) of a task, of its type `kind`.
 
-    The result is of the command's type in `evaluators.types.PROTOCOLS`. Raises `ValueError` naming the field,
-    the bad value and what is accepted.
+    Single fields are replaced by `overrides` (values, or their text as YAML). Raises `ValueError`
+    naming the field, the bad value and what is accepted.
     """
     if name.endswith((".yaml", ".yml")):
-        text, origin = read_text(name, "protocol"), name
+        text, origin = read_text(Path(name), "protocol file"), name
     elif name in names():
         text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"protocol {name}"
     else:
         raise ValueError(f"unknown protocol {name!r}; known: {', '.join(names())} (or FILE.yaml)")
-    kind = PROTOCOLS[command]
-    base = _section(yaml.safe_load((_FOLDER / "paper.yaml").read_text()), command, kind, "protocol paper")
-    values = {**base, **_section(parse_yaml(text, origin), command, kind, origin)}
-    if "name" in (overrides or {}):
+    paper = yaml.safe_load((_FOLDER / "paper.yaml").read_text())
+    values = {
+        **fields.defaults(kind),
+        **_section(paper, task, kind, "protocol paper"),
+        **_section(parse_yaml(text, origin), task, kind, origin),
+    }
+    replaced = {
+        field: parse_yaml(value, f"--set {field}={value}") if isinstance(value, str) else value
+        for field, value in (overrides or {}).items()
+    }
+    if "name" in replaced:
         raise ValueError(f"{origin}: name cannot be set; its name is the file's")
-    given = {k: parse_yaml(v, f"--set {k}={v}") if isinstance(v, str) else v for k, v in (overrides or {}).items()}
-    changed = {key: value for key, value in given.items() if values.get(key) != value}
-    title = name + "".join(f", {key}={value}" for key, value in changed.items())
-    return kind(**_checked({"name": title, **values, **given}, command, kind, origin))
+    changed = {field: value for field, value in replaced.items() if values.get(field) != value}
+    title = name + "".join(f", {field}={value}" for field, value in changed.items())
+    return fields.built(kind, {**values, **replaced, "name": title}, origin, f" of {task}")
 
 
-def _section(content: Any, command: str, kind: type[MapProtocol], origin: str) -> dict[str, Any]:
-    """What a file says of `command`: its own fields at the top, and those in the command's section."""
-    sections = {key: value for key, value in content.items() if key in PROTOCOLS} if isinstance(content, dict) else {}
-    if not isinstance(content, dict) or "name" in content or not all(isinstance(s, dict) for s in sections.values()):
-        raise ValueError(f"{origin}: expected a mapping of protocol fields, with a section a command; its name is the file's")
-    found = {**{key: value for key, value in content.items() if key not in sections}, **sections.get(command, {})}
-    _known(found, command, kind, origin)
-    return found
-
-
-def read_text(name: str, kind: str) -> str:
-    """A user's YAML file. `FileNotFoundError` in one line if there is none."""
-    if not Path(name).is_file():
-        raise FileNotFoundError(f"{name}: no such {kind} file")
-    return Path(name).read_text()
-
-
-def parse_yaml(text: str, origin: str) -> Any:
-    """YAML, or a `ValueError` that says where it is broken, in one line."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
-
-
-def _known(values: Mapping[str, Any], command: str, kind: type[MapProtocol], origin: str) -> None:
-    fields = {f.name for f in dataclasses.fields(kind)}
-    for key in values:
-        if key not in fields:
-            raise ValueError(f"{origin}: unknown field {key!r} of {command}; known: {', '.join(sorted(fields - {'name'}))}")
-
-
-def _number(value: Any, low: float, high: float, whole: bool = False) -> bool:
-    kinds = int if whole else int | float
-    return isinstance(value, kinds) and not isinstance(value, bool) and low <= value < high
-
-
-def _checked(values: dict[str, Any], command: str, kind: type[MapProtocol], origin: str) -> dict[str, Any]:
-    _known(values, command, kind, origin)
-    for key, value in values.items():
-        if key in CHOICES and value not in CHOICES[key]:
-            raise ValueError(f"{origin}: {key} is {value!r}; accepted: {', '.join(CHOICES[key])}")
-        if key in _LISTS:
-            listed = value if isinstance(value, list | tuple) else [value] if value else []
-            if not all(isinstance(v, str) for v in listed):
-                raise ValueError(f"{origin}: {key} is {value!r}; accepted: a list of names, such as [S2, S1] or []")
-            values[key] = tuple(listed)
-    for key in ("threshold", "hard_threshold"):
-        if not _number(values.get(key, 0), 0, 1):
-            raise ValueError(f"{origin}: {key} is {values[key]!r}; accepted: a number from 0 to below 1")
-    if "scales" in values:
-        listed = values["scales"] if isinstance(values["scales"], list | tuple) else [values["scales"]]
-        if not listed or not all(_number(v, 0.1, 8.001) for v in listed):
-            raise ValueError(f"{origin}: scales is {values['scales']!r}; accepted: numbers from 0.1 to 8, such as [0.5, 1.0]")
-        values["scales"] = tuple(map(float, listed))
-    if not isinstance(values.get("flip", False), bool) or not isinstance(values.get("superpixels", ""), str):
-        raise ValueError(f"{origin}: flip is true or false, superpixels slic, none or a folder")
-    if not _number(values.get("segments", 1), 1, 1e6, whole=True) or not _number(values.get("compactness", 1), 1e-6, 1e6):
-        raise ValueError(f"{origin}: segments is a whole number from 1, compactness a number above 0")
-    if not _number(values.get("steps", 0), 0, 1e6, whole=True):
-        raise ValueError(f"{origin}: steps is {values['steps']!r}; accepted: a whole number, 0 for one a row of the grid")
-    if not _number(values.get("thresholds", 1), 1, 256, whole=True):
-        raise ValueError(f"{origin}: thresholds is {values['thresholds']!r}; accepted: a whole number from 1 to 255")
-    if values["style"] and values["view"] != "resize":
-        raise ValueError(f"{origin}: style {values['style']} shows one view; it needs view resize, not {values['view']}")
+def _section(content: Any, task: str, kind: type[Protocol], origin: str) -> dict[str, Any]:
+    """What a file says of a task: the map's fields at the top, and those in the task's section."""
+    tasks = {task, *plugins.names(_TASKS)}
+    mapping: dict[str, Any] = content if isinstance(content, dict) else {"name": None}
+    sections = {key: value for key, value in mapping.items() if key in tasks}
+    if "name" in mapping or not all(isinstance(section, dict) for section in sections.values()):
+        raise ValueError(
+            f"{origin}: expected a mapping of protocol fields, with a section a command; "
+            "its name is the file's"
+        )
+    top = {key: value for key, value in mapping.items() if key not in tasks}
+    if issubclass(kind, MapProtocol):
+        values = {**top, **sections.get(task, {})}
+    else:  # of a task that makes no maps, what the top says of them is not
+        fields.unknown(top, MapProtocol, origin)
+        values = sections.get(task, {})
+    fields.unknown(values, kind, origin, f" of {task}")
     return values

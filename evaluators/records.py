@@ -2,17 +2,17 @@
 
 Another kind of row in the same run is in ``records-<kind>/``.
 
-Parts are written under a temporary name and renamed, so a run killed at any moment loses at most the
-records of the last 30 seconds and never holds half a part.
+Parts are written under a temporary name and renamed, so a run killed at any moment loses at most
+the records of the last 30 seconds and never holds half a part.
 """
 
 import dataclasses
 import json
-import os
 import time
 import typing
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,30 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
-from evaluators.types import Cell
+from camx.evaluators import environment
+from camx.evaluators.files import read_text, write_json, write_whole
+from camx.evaluators.invocation import Identity as Identity
+from camx.evaluators.invocation import Invocation as Invocation
+from camx.evaluators.invocation import place as place
+from camx.evaluators.types import Cell
 
-KEY = ["image_id", "method", "layer", "variant"]
+CELL = ["method", "layer", "variant"]
+KEY = ["image_id", *CELL]
 PART_IMAGES = 256
 PART_SECONDS = 30
-
-
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 def schema(kind: type) -> pa.Schema:
-    """The columns of a record's dataclass, by its annotations: a part without a single list element must not guess them."""
-    hints = typing.get_type_hints(kind)
-    lists = {name: typing.get_args(hint) for name, hint in hints.items()}
-    return pa.schema({name: pa.list_(ARROW[lists[name][0]]) if lists[name] else ARROW[hint] for name, hint in hints.items()})
+    """The columns of a record's dataclass, by its annotations.
+
+    A part without a single list element must not guess them.
+    """
+    columns = {}
+    for name, hint in typing.get_type_hints(kind).items():
+        element = typing.get_args(hint)
+        columns[name] = pa.list_(ARROW[element[0]]) if element else ARROW[hint]
+    return pa.schema(columns)
 
 
 class Writer:
@@ -65,112 +74,187 @@ class Writer:
 
     def flush(self) -> None:
         if self.rows:
-            name = f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}"
-            temporary = self.folder / f".{name}.tmp"
-            table = pa.Table.from_pylist([vars(r) for r in self.rows], schema(type(self.rows[0])))
-            pq.write_table(table, temporary, compression="zstd")
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.rename(self.folder / f"{name}.parquet")
-            self.total += len(self.rows)
+            rows = [vars(row) for row in self.rows]
+            table = pa.Table.from_pylist(rows, schema(type(self.rows[0])))
+            name = f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
+            write_whole(
+                self.folder / name, lambda path: pq.write_table(table, path, compression="zstd")
+            )
+            self.total += len(rows)
         self.rows, self.images, self.last = [], 0, time.monotonic()
 
 
 def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> pd.DataFrame:
-    """All records of a run, in the order of image and cell; empty if there are none yet. `kind` is their folder."""
+    """All records of a run, in the order of image and cell; empty if there are none yet.
+
+    `kind` is their folder.
+    """
     parts = sorted((run / kind).glob("*.parquet"))
     if not parts:
         return pd.DataFrame(columns=columns)
     try:
-        frame = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns).to_pandas()
+        table = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns)
     except pa.ArrowException as error:
-        raise ValueError(f"{run / kind}: a part is damaged; delete it and run again: {error}") from None
-    # Two processes may have measured into one folder: what they both measured is the same, and counts once.
-    return frame.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
+        raise ValueError(
+            f"{run / kind}: a part is damaged; delete it and run again: {error}"
+        ) from None
+    # Two processes may have measured into one folder: what both measured is the same, and counts
+    # once.
+    return table.to_pandas().drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
 
 
 def done(run: Path, kind: str = "records") -> dict[Cell, set[str]]:
     """The images that each cell already holds."""
-    frame = read(run, KEY, kind)
-    groups = frame.groupby(["method", "layer", "variant"])["image_id"]
-    return {Cell(*map(str, key)): set(images) for key, images in groups}
+    groups = read(run, KEY, kind).groupby(CELL)["image_id"]
+    return {Cell.of(*map(str, key)): set(images) for key, images in groups}
 
 
-def find(runs: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Every run at or below `runs`: ``(folder, its run.json)``, sorted by folder."""
+@dataclass
+class Run:
+    """A run as ``run.json`` describes it; its own fields are those of the last invocation."""
+
+    folder: Path
+    identity: dict[str, Any]
+    invocations: list[dict[str, Any]]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.invocations[-1]
+
+    @property
+    def command(self) -> str:
+        return str(self.identity["command"])
+
+    @property
+    def task(self) -> str:
+        """How the task of a user's that measured it can be loaded; empty for camx's own."""
+        return str(self.last.get("task") or "")
+
+    @property
+    def model(self) -> str | None:
+        return self.identity.get("model")
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        return self.identity.get("protocol") or {"name": ""}
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.identity["data"]["fingerprint"])
+
+    @property
+    def dataset(self) -> dict[str, str]:
+        """The data set's name and root."""
+        return dict(self.last["dataset"])
+
+    @property
+    def newest(self) -> str:
+        """When its last invocation began."""
+        return max(str(invocation["start"]) for invocation in self.invocations)
+
+    def about(self) -> str:
+        """Network, data and protocol in a line, for people."""
+        preprocessing = self.identity.get("preprocessing")
+        superpixels = self.protocol.get("superpixels")
+        words = [
+            f"{self.model or 'masks'} on {self.dataset['name']}",
+            f"protocol {self.protocol['name']}",
+            f"{preprocessing} preprocessing" if preprocessing else "",
+            f"superpixels {superpixels}" if superpixels else "",
+        ]
+        return ", ".join(filter(None, words))
+
+    def save(self) -> None:
+        """Write ``run.json`` whole or not at all, the list of invocations last, for people."""
+        last = {key: value for key, value in self.last.items() if key != "start"}
+        content = {**self.identity, "start": self.invocations[0]["start"], **last}
+        write_json(self.folder / "run.json", content | {"invocations": self.invocations})
+
+    def finish(self, **counts: int) -> None:
+        """Enter when the current invocation ended, and what it counted."""
+        self.last.update(end=environment.now(), counts=counts)
+        self.save()
+
+
+def find(runs: Path) -> list[Run]:
+    """Every run at or below `runs`, sorted by folder."""
     if not runs.is_dir():
         raise FileNotFoundError(f"{runs}: no such folder of runs")
-    return [(path.parent, load(path.parent)) for path in sorted(runs.rglob("run.json"))]
+    return [load(path.parent) for path in sorted(runs.rglob("run.json"))]
 
 
-def load(run: Path) -> dict[str, Any]:
-    """The run's ``run.json``. Raises `ValueError` naming the file when it is none."""
-    path = run / "run.json"
+def load(folder: Path) -> Run:
+    """The run in a folder. Raises `ValueError` naming its ``run.json`` when that is none."""
+    path = folder / "run.json"
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not a run.json: {error}") from None
-    if not isinstance(found, dict) or not {"command", "invocations"} <= set(found):
+    needed = {"command", "invocations", "data", "dataset"}
+    if not isinstance(content, dict) or not needed <= set(content) or not content["invocations"]:
         raise ValueError(f"{path}: not a run.json that camx wrote")
-    return found
+    started = [isinstance(i, dict) and "start" in i for i in content["invocations"]]
+    if not all(started) or "name" not in (content.get("protocol") or {"name": ""}):
+        raise ValueError(f"{path}: a damaged run.json: it lacks a start or a protocol's name")
+    changing = {f.name for f in dataclasses.fields(Invocation)} | {"invocations"}
+    identity = {key: value for key, value in content.items() if key not in changing}
+    return Run(folder, identity, content["invocations"])
 
 
-def save(run: Path, description: dict[str, Any]) -> None:
-    """Write ``run.json`` whole or not at all."""
-    temporary = run / f".run-{uuid.uuid4().hex[:8]}.tmp"
-    with temporary.open("w") as file:
-        file.write(json.dumps(description, indent=2, default=str) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(run / "run.json")
+def beside(weights: str | Path | None) -> Run | None:
+    """The run that made a weights file, if there is one in its folder."""
+    folder = Path(weights).parent if weights else None
+    return load(folder) if folder and (folder / "run.json").is_file() else None
 
 
-def begin(run: Path, identity: dict[str, Any], invocation: dict[str, Any], held: str = "records*/*.parquet") -> dict[str, Any]:
-    """Open a run's folder for another invocation; returns its description, already saved.
+def begin(
+    folder: Path, identity: Identity, invocation: Invocation, held: str = "records*/*.parquet"
+) -> Run:
+    """Open a run's folder for another invocation; returns the run, already saved.
 
-    `held` is what a run has that made something. Raises `ValueError` when the folder holds a run whose identity differs:
-    it names the field and a free folder. Records of another protocol, data set or network must never mix.
+    `held` is what a run has that made something. Raises `ValueError` when the folder holds a run
+    whose identity differs: it names the field and a free folder. Records of another protocol, data
+    set or network must never mix.
     """
-    described, recorded = (run / "run.json").is_file(), any(run.glob(held)) or (run / "checkpoint.pt").is_file()
+    described = (folder / "run.json").is_file()
+    recorded = any(folder.glob(held)) or (folder / "checkpoint.pt").is_file()
     if recorded and not described:
-        raise ValueError(f"{run} holds records but no run.json to say what they are; choose another folder: --out {free(run)}")
+        what = "records but no run.json to say what they are"
+        raise ValueError(f"{folder} holds {what}; choose another folder: --out {free(folder)}")
+    earlier: list[dict[str, Any]] = []
     if recorded:  # a run that failed before its first record claims nothing
-        description = load(run)
-        for key in identity:
-            _compare(run, key, description.get(key), identity[key])
-        for name, sha256 in invocation.get("plugins", {}).items():
-            if any(old.get("plugins", {}).get(name, sha256) != sha256 for old in description["invocations"]):
-                raise ValueError(f"{run} holds records of another version of {name!r}; choose another folder: --out {free(run)}")
-    else:
-        run.mkdir(parents=True, exist_ok=True)
-        description = {**identity, "start": invocation["start"], "invocations": []}
-    description["invocations"].append(invocation)
-    update(run, description, {})
-    return description
+        run = load(folder)
+        for key, value in plain(identity.plain()).items():
+            _compare(folder, key, run.identity.get(key), value)
+        for name, sha256 in invocation.plugins.items():
+            if any(old.get("plugins", {}).get(name, sha256) != sha256 for old in run.invocations):
+                what = f"records of another version of {name!r}"
+                raise ValueError(f"{folder} holds {what}; choose another: --out {free(folder)}")
+        earlier = run.invocations
+    run = Run(folder, plain(identity.plain()), [*earlier, plain(invocation)])
+    run.save()
+    return run
 
 
-def update(run: Path, description: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Enter `changes` of the current invocation and save; the run's own fields are those of its last one."""
-    last = description["invocations"][-1]
-    last |= changes
-    description |= {key: value for key, value in last.items() if key != "start"}
-    description |= {"invocations": description.pop("invocations")}  # the list stays last, for the reader
-    save(run, description)
-
-
-def _compare(run: Path, key: str, old: Any, new: Any) -> None:
+def _compare(folder: Path, key: str, old: Any, new: Any) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
-        for field in sorted({**old, **new}, key=lambda f: f == "name"):  # what differs, before what it is called
-            _compare(run, f"{key}.{field}", old.get(field), new.get(field))
+        # What differs, before what it is called.
+        for name in sorted({**old, **new}, key=lambda name: name == "name"):
+            _compare(folder, f"{key}.{name}", old.get(name), new.get(name))
     elif old != new:
-        raise ValueError(f"{run} holds a run whose {key} is {old!r}, not {new!r}; choose another folder: --out {free(run)}")
+        raise ValueError(
+            f"{folder} holds a run whose {key} is {old!r}, not {new!r}; "
+            f"choose another folder: --out {free(folder)}"
+        )
 
 
-def free(run: Path) -> Path:
-    """A folder name next to `run` that is not taken."""
-    return next(p for n in range(2, 10_000) if not (p := run.with_name(f"{run.name}-{n}")).exists())
+def free(folder: Path) -> Path:
+    """A folder name next to `folder` that is not taken."""
+    names = (folder.with_name(f"{folder.name}-{n}") for n in range(2, 10_000))
+    return next(path for path in names if not path.exists())
 
 
 def plain(value: Any) -> Any:
-    """A dataclass as JSON's own types."""
-    return json.loads(json.dumps(dataclasses.asdict(value), default=str))
+    """A dataclass or mapping as JSON's own types."""
+    content = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]  # no type itself
+    return json.loads(json.dumps(content, default=str))

@@ -1,33 +1,74 @@
-"""Training by SGD that a kill cannot harm: whatever a step needs follows from its number and the seed.
+"""Training by SGD that a kill cannot harm: a step follows from its number and the seed alone.
 
-A run's folder holds ``checkpoint.pt`` (everything the next step needs), ``log.csv`` (a line an epoch),
-``best.safetensors`` and ``last.safetensors``.
+A run's folder holds ``checkpoint.pt`` (everything the next step needs), ``log.csv`` (a line an
+epoch), ``best.safetensors`` and ``last.safetensors``.
 """
 
 import csv
 import io
 import math
-import os
+import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from evaluators.runs import ahead
+from camx.camcore.networks import Start
+from camx.evaluators.files import write_text, write_whole
+from camx.evaluators.loop import ahead
 
 CHECKPOINT_SECONDS = 30
+DAMAGE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError)
+SEED_STRIDE = 1_000_003  # torch's seeds between the first step of one seed and of the next
 Batch = tuple[Tensor, Tensor]
 Row = dict[str, Any]
+Show = Callable[[range], Tensor]
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
-@dataclass(frozen=True)
+class Stream(IntEnum):
+    """What is drawn at random of the data; the network's own draws are torch's, see `_step`."""
+
+    SHUFFLE = 1  # of an epoch
+    AUGMENT = 2  # of a step, or of an image by its number in the endless row of epochs
+
+
+def generator(seed: int, stream: Stream, at: int) -> np.random.Generator:
+    """The random numbers of a stream at one place, the same whenever they are asked for."""
+    return np.random.default_rng([seed, stream, at])
+
+
+def order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """Each of `count` things once, in the order of an epoch."""
+    return generator(seed, Stream.SHUFFLE, epoch).permutation(count)
+
+
+def shuffled(count: int, seed: int, draws: range) -> list[int]:
+    """What the `draws` of an endless row of epochs take of `count` things."""
+    orders = {epoch: order(count, seed, epoch) for epoch in {draw // count for draw in draws}}
+    return [int(orders[draw // count][draw % count]) for draw in draws]
+
+
+def draw(count: int, size: int, seed: int, step: int) -> list[tuple[int, np.random.Generator]]:
+    """The `size` of `count` things that a step takes, each with the random numbers that alter it.
+
+    Batches are of one size: one may end an epoch and begin the next.
+    """
+    draws = range(step * size, (step + 1) * size)
+    generators = (generator(seed, Stream.AUGMENT, at) for at in draws)
+    return list(zip(shuffled(count, seed, draws), generators))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What is trained, on what, how long.
 
@@ -36,7 +77,7 @@ class Job:
     batch      step -> inputs and targets, the same whenever it is asked
     loss       inputs, targets -> the step's loss
     rate       step -> what every group's learning rate is multiplied by
-    judge      after each epoch: the log's further columns, and how good the network is (higher is better)
+    judge      network, mean loss -> an epoch's further columns of the log, and its score
 
     `preprocessing` is written into the weights' files, for `camcore.networks.load` to find.
     """
@@ -59,6 +100,35 @@ class Job:
     preprocessing: str = ""
 
 
+class Recipe(Protocol):
+    """What the recipes of all trainers say."""
+
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def precision(self) -> str: ...
+
+
+def prepare(start: Start, recipe: Recipe, *, device: str, loss: Loss, **others: Any) -> Job:
+    """The job of training a network by a recipe; `others` are the fields that trainers differ in.
+
+    ``loss(network, inputs, targets)`` is a step's.
+    """
+    module = start.module.to(device)
+    return Job(
+        module=module,
+        loss=partial(loss, module),
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        precision=precision(recipe.precision, device),
+        device=device,
+        preprocessing=start.preprocessing.name,
+        **others,
+    )
+
+
 def precision(name: str, device: str) -> str:
     """``auto`` is bf16 on a CUDA device that computes in it, float32 elsewhere."""
     if name != "auto":
@@ -76,27 +146,24 @@ def poly(steps: int, power: float) -> Callable[[int], float]:
     return lambda step: (1 - step / steps) ** power
 
 
-def shuffled(count: int, seed: int, draws: range) -> list[int]:
-    """What the `draws` of an endless row take of `count` things: every `count` draws take each of them once, in a new order."""
-    epochs = {draw // count for draw in draws}
-    orders = {epoch: np.random.default_rng([seed, 1, epoch]).permutation(count) for epoch in epochs}
-    return [int(orders[draw // count][draw % count]) for draw in draws]
+def answers(
+    module: nn.Module, show: Show, count: int, size: int, device: str, workers: int
+) -> Tensor:
+    """The network's logits of `count` things, `size` at a time, on the CPU.
 
-
-def _whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    write(temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    ``show(places)`` makes its inputs of some of them, in threads.
+    """
+    places = [range(at, min(at + size, count)) for at in range(0, count, size)]
+    with ThreadPoolExecutor(workers) as pool, torch.no_grad():
+        batches = ahead(pool, show, places, 2 * workers)
+        return torch.cat([module(inputs.to(device)).float().cpu() for inputs in batches])
 
 
 def save_weights(path: Path, module: nn.Module, preprocessing: str = "") -> None:
-    """The network's weights as safetensors, which ``--weights`` reads, and the name of the preprocessing they want."""
+    """The network's weights as safetensors, which ``--weights`` reads, and their preprocessing."""
     state = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
     metadata = {"preprocessing": preprocessing} if preprocessing else None
-    _whole(path, lambda temporary: save_file(state, temporary, metadata))
+    write_whole(path, lambda temporary: save_file(state, temporary, metadata))
 
 
 def _save_log(path: Path, rows: Sequence[Row]) -> None:
@@ -104,12 +171,12 @@ def _save_log(path: Path, rows: Sequence[Row]) -> None:
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    _whole(path, lambda temporary: temporary.write_text(text.getvalue()))
+    write_text(path, text.getvalue())
 
 
 @dataclass
 class State:
-    """Where a run stands: the next step, the log so far, the best score, and the sum of losses since the epoch began."""
+    """Where a run stands; `total` is the sum of losses since the epoch began."""
 
     step: int = 0
     rows: list[Row] = field(default_factory=list)
@@ -118,45 +185,65 @@ class State:
 
 
 def resume(out: Path, job: Job, optimizer: torch.optim.Optimizer) -> State:
-    """The state in ``checkpoint.pt``, the network's and the optimiser's put back; a new one if there is none."""
+    """The state in ``checkpoint.pt``, network and optimiser put back; a new one if there is none.
+
+    Raises `ValueError` for a damaged one.
+    """
     path = out / "checkpoint.pt"
     if not path.is_file():
         return State()
-    found = torch.load(path, map_location=job.device, weights_only=True)
-    job.module.load_state_dict(found["module"])
-    optimizer.load_state_dict(found["optimizer"])
-    return State(**found["state"])
+    with path.open("rb") as file:
+        try:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+            state = State(**content["state"])
+        except DAMAGE as error:
+            what = "a damaged checkpoint; delete it, and the same command trains from the start"
+            raise ValueError(f"{path}: {what}") from error
+    job.module.load_state_dict(content["module"])
+    optimizer.load_state_dict(content["optimizer"])
+    return state
 
 
 def _checkpoint(out: Path, job: Job, optimizer: torch.optim.Optimizer, state: State) -> None:
-    content = {"module": job.module.state_dict(), "optimizer": optimizer.state_dict(), "state": dict(vars(state))}
-    _whole(out / "checkpoint.pt", lambda temporary: torch.save(content, temporary))
+    content = {
+        "module": job.module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "state": dict(vars(state)),
+    }
+    write_whole(out / "checkpoint.pt", lambda temporary: torch.save(content, temporary))
 
 
 def sgd(job: Job) -> torch.optim.SGD:
+    """The optimiser; `fit` gives its groups their rates."""
     return torch.optim.SGD(
-        [dict(g) for g in job.groups], lr=0.0, momentum=job.momentum, weight_decay=job.weight_decay, nesterov=job.nesterov
+        [dict(group) for group in job.groups],
+        lr=0.0,
+        momentum=job.momentum,
+        weight_decay=job.weight_decay,
+        nesterov=job.nesterov,
     )
 
 
 def fit(job: Job, out: Path, tick: Callable[[int, str], Any]) -> list[Row]:
-    """Train to the end, from where `out` stands; returns the log. `tick` gets the steps done and a line about them.
+    """Train to the end, from where `out` stands; returns the log. `tick` gets steps and a line.
 
-    The result is that of an undisturbed run: data, dropout and schedule depend on the step alone. Raises `ValueError`
-    when the loss is no longer a number.
+    The result is that of an undisturbed run: data, dropout and schedule depend on the step alone.
+    Raises `ValueError` when the loss is no longer a number.
     """
     optimizer = sgd(job)
-    base = [group["lr"] for group in job.groups]
+    rates = [group["lr"] for group in job.groups]
     state = resume(out, job, optimizer)
     tick(state.step, "")
     saved = time.monotonic()
     with ThreadPoolExecutor(job.workers) as pool:
-        for inputs, targets in ahead(pool, job.batch, range(state.step, job.steps), 2 * job.workers):
-            for group, lr in zip(optimizer.param_groups, base):
+        steps = range(state.step, job.steps)
+        for inputs, targets in ahead(pool, job.batch, steps, 2 * job.workers):
+            for group, lr in zip(optimizer.param_groups, rates):
                 group["lr"] = lr * job.rate(state.step)
             loss = _step(job, optimizer, state.step, inputs, targets)
             if not math.isfinite(loss):
-                raise ValueError(f"the loss is {loss} at step {state.step + 1}; lower --lr ({base[0]:g})")
+                what = f"the loss is {loss} at step {state.step + 1}"
+                raise ValueError(f"{what}; lower --lr ({rates[0]:g})")
             state.step, state.total = state.step + 1, state.total + loss
             if state.step % job.epoch == 0 or state.step == job.steps:
                 _end_epoch(job, out, state, optimizer.param_groups[0]["lr"])
@@ -168,8 +255,10 @@ def fit(job: Job, out: Path, tick: Callable[[int, str], Any]) -> list[Row]:
     return state.rows
 
 
-def _step(job: Job, optimizer: torch.optim.Optimizer, step: int, inputs: Tensor, targets: Tensor) -> float:
-    torch.manual_seed(job.seed * 1_000_003 + step)
+def _step(
+    job: Job, optimizer: torch.optim.Optimizer, step: int, inputs: Tensor, targets: Tensor
+) -> float:
+    torch.manual_seed(job.seed * SEED_STRIDE + step)
     job.module.train()
     with torch.autocast(job.device.split(":")[0], torch.bfloat16, enabled=job.precision == "bf16"):
         loss = job.loss(inputs.to(job.device), targets.to(job.device))
@@ -181,11 +270,12 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, step: int, inputs: Tensor,
 
 def _end_epoch(job: Job, out: Path, state: State, lr: float) -> None:
     """A line for the log, and the weights: the last, and the best if they are."""
-    count = state.step - len(state.rows) * job.epoch
-    loss = state.total / count
+    number = len(state.rows) + 1
+    loss = state.total / (state.step - (number - 1) * job.epoch)
     job.module.eval()
-    judged, score = job.judge(job.module, loss)
-    state.rows.append({"epoch": len(state.rows) + 1, "step": state.step, "lr": lr, "train_loss": loss, **judged})
+    columns, score = job.judge(job.module, loss)
+    row = {"epoch": number, "step": state.step, "lr": lr, "train_loss": loss, **columns}
+    state.rows.append(row)
     state.total = 0.0
     if score > state.best:
         state.best = score
@@ -195,6 +285,7 @@ def _end_epoch(job: Job, out: Path, state: State, lr: float) -> None:
 
 
 def _line(state: State) -> str:
-    if not state.rows:
-        return ""
-    return ", ".join(f"{k} {v:.3f}" for k, v in state.rows[-1].items() if isinstance(v, float) and k != "lr")
+    """The last line of the log, for people."""
+    row = state.rows[-1] if state.rows else {}
+    numbers = {name: v for name, v in row.items() if isinstance(v, float) and name != "lr"}
+    return ", ".join(f"{name} {value:.3f}" for name, value in numbers.items())

@@ -1,11 +1,12 @@
-"""What 25 maps cost beside a bare pass: VGG16, 224 pixels, medians of alternating runs in one process.
+"""What 25 maps cost beside a bare pass: VGG16, 224 pixels, medians of alternating runs in one
+process.
 
     python scripts/bench_engine.py                 # batch 8, 5 rounds, the CPU
     python scripts/bench_engine.py --device cuda --batch 64 --rounds 20
 
-"bare" is a forward and a backward pass to conv1_2's output without parameter gradients. The camx rows
-add five methods at five stages, with either gradient source. Weights are random: time does not depend
-on them.
+"bare" is a forward and a backward pass to conv1_2's output without parameter gradients. The camx
+rows add five methods at five stages, with either gradient source. Weights are random: time does not
+depend on them.
 """
 
 import argparse
@@ -15,9 +16,8 @@ import time
 import torch
 from torchvision.models import vgg16
 
-from camcore import maps
-from camcore.models.vgg16 import LAYERS
-from camcore.taps import Layer
+from camx.camcore import maps, networks
+from camx.camcore.taps import Layer
 
 METHODS = ["gradcam", "gradcampp", "layercam", "layercam-normal", "normgrad"]
 
@@ -29,7 +29,9 @@ def bare(network: torch.nn.Module, images: torch.Tensor, targets: torch.Tensor) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
@@ -38,7 +40,8 @@ def main() -> None:
     network = vgg16().eval().requires_grad_(False).to(options.device)
     images = torch.randn(options.batch, 3, 224, 224, device=options.device)
     targets = torch.arange(options.batch, device=options.device)
-    layers, cams = [Layer(name, *paths) for name, paths in LAYERS.items()], maps.methods(METHODS)
+    layers = [Layer(name, *paths) for name, paths in networks.spec("vgg16").layers.items()]
+    cams = maps.methods(METHODS)
     runs = {
         "bare": lambda: bare(network, images.clone(), targets),
         "camx, own gradient": lambda: maps.compute(network, images, targets, layers, cams, "own"),
@@ -56,7 +59,8 @@ def main() -> None:
     base = statistics.median(taken["bare"])
     for name, seconds in taken.items():
         median = statistics.median(seconds)
-        print(f"{name:22} {1000 * median / options.batch:8.1f} ms an image   {median / base:5.2f} x bare")
+        milliseconds = 1000 * median / options.batch
+        print(f"{name:22} {milliseconds:8.1f} ms an image   {median / base:5.2f} x bare")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """Are two trees of results the same? What differs is said, a line each; the exit code is 1 then.
 
     python scripts/same_records.py BEFORE AFTER
-    python scripts/same_records.py BEFORE AFTER --renamed old_column=new_column --renamed-value old=new
+    python scripts/same_records.py BEFORE AFTER --renamed old_column=new_column \\
+        --renamed-value old=new
 
-Compared are records by their key and column (bit for bit, not a number being equal to itself), pictures by
-their pixels (maps, labels, masks, drawings), tables, claims and logs cell by cell, weights tensor by tensor,
-seeds and lists by their bytes. Not compared are timings, ``run.json`` but for what determines the
-numbers (protocol, weights, model, data), and the terminal's log.
+Compared are records by their key and column (bit for bit, not a number being equal to itself),
+pictures by their pixels (maps, labels, masks, drawings), tables, claims and logs cell by cell,
+weights tensor by tensor, seeds and lists by their bytes. Not compared are timings, ``run.json`` but
+for what determines the numbers (protocol, weights, model, data), and the terminal's log.
 """
 
 import argparse
@@ -24,7 +25,18 @@ import safetensors.torch
 from PIL import Image
 
 KEY = ["image_id", "method", "layer", "variant"]
-IDENTITY = ("command", "data", "model", "weights_sha256", "protocol", "seed", "recipe", "init", "labels", "shown")
+IDENTITY = (
+    "command",
+    "data",
+    "model",
+    "weights_sha256",
+    "protocol",
+    "seed",
+    "recipe",
+    "init",
+    "labels",
+    "shown",
+)
 Names = dict[str, str]
 
 
@@ -58,7 +70,8 @@ def frames(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[str]:
         if unlike:
             row, old, new = unlike[0]
             key = " ".join(str(before[k][row]) for k in KEY if k in before) or f"row {row}"
-            yield f"column {column}: {len(unlike)} of {len(before)} differ; {key}: {old!r} before, {new!r} after"
+            count = f"{len(unlike)} of {len(before)} differ"
+            yield f"column {column}: {count}; {key}: {old!r} before, {new!r} after"
 
 
 def records(before: Path, after: Path, renamed: Names) -> Iterator[str]:
@@ -87,7 +100,9 @@ def weights(before: Path, after: Path, _renamed: Names) -> Iterator[str]:
 
 
 def runs(before: Path, after: Path, _renamed: Names) -> Iterator[str]:
-    """What determined the numbers; values that are gone or new are not a difference, values that changed are."""
+    """What determined the numbers; values that are gone or new are not a difference, values that
+    changed are.
+    """
     old, new = (json.loads(path.read_text()) for path in (before, after))
     for key in IDENTITY:
         if old.get(key) is not None and new.get(key) is not None and old[key] != new[key]:
@@ -108,7 +123,7 @@ def compare(before: Path, after: Path, renamed: Names) -> Iterator[str]:
     """Every difference between two trees, the file first."""
     trees = [{p.relative_to(root) for p in root.rglob("*")} for root in (before, after)]
     watched = [
-        {p for p in tree if p.suffix in READERS or p.name.startswith("records") and not p.suffix}
+        {p for p in tree if p.suffix in READERS or (p.name.startswith("records") and not p.suffix)}
         for tree in trees
     ]
     for path in sorted(watched[0] ^ watched[1]):
@@ -120,16 +135,27 @@ def compare(before: Path, after: Path, renamed: Names) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
-    parser.add_argument("--renamed", action="append", default=[], metavar="OLD=NEW", help="A column renamed on purpose.")
+    parser.add_argument(
+        "--renamed",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="A column renamed on purpose.",
+    )
     options = parser.parse_args()
     renamed = dict(pair.split("=", 1) for pair in options.renamed)
     count = 0
-    for count, line in enumerate(compare(options.before, options.after, renamed), 1):
+    for line in compare(options.before, options.after, renamed):
+        count += 1
         print(line)
-    compared = sum(1 for p in options.before.rglob("*") if p.suffix in READERS or p.suffix == ".parquet")
+    compared = sum(
+        1 for p in options.before.rglob("*") if p.suffix in READERS or p.suffix == ".parquet"
+    )
     print(f"{count} differences; {compared} files before")
     sys.exit(count > 0)
 

@@ -18,9 +18,10 @@ run localize --as torch-cam --method gradcampp --method scorecam --layer S5 --li
 run localize --model mini-vgg --limit 12 --protocol single --set box=contour --set iou=exact --set interpolation=linear \
     --set threshold=0.25 --set normalisation=minmax --set 'grabcut=[S3]' --method layercam --layer S3 \
     --layer S1+S3 --variant gamma=3 --variant scale=tan --out results/localize-set
-run localize --model mini-resnet --weights "${WEIGHTS:?a folder of shipped weights}/mini-resnet.safetensors" --limit 12 \
-    --method cam --method gradcam --layer layer4 --layer 'layer3[-2]' --set preprocessing=model --set gradient=own \
-    --out results/localize-resnet || true
+RESNET="--model mini-resnet --weights ${WEIGHTS:?the folder configs/weights}/mini-resnet.safetensors --limit 12"
+run localize $RESNET --method cam --layer layer4 --out results/localize-cam
+run localize $RESNET --method gradcam --layer layer4 --layer 'layer3[-2]' --set preprocessing=model --set gradient=own \
+    --out results/localize-resnet
 run occlude --limit 24 --out results/occlude
 run occlude --protocol single --limit 24 --area 0.1 --area 0.3 --random --fill black --score mean --out results/occlude-area
 run occlude --protocol single --sample 4 --metric deletion --random --out results/occlude-curves

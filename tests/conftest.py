@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli import main
+from camx.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,9 @@ def _own_cache(camx_home, monkeypatch):
 
 @pytest.fixture
 def camx(tmp_path, monkeypatch, capsys):
-    """Run ``camx ARGUMENTS`` in an empty folder of its own, in this process: torch is imported once."""
+    """Run ``camx ARGUMENTS`` in an empty folder of its own, in this process: torch is imported
+    once.
+    """
 
     def run(*arguments, code=0):
         monkeypatch.chdir(tmp_path)

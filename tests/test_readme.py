@@ -1,4 +1,6 @@
-"""Every command the README shows in a `sh` block is run as it stands, and every command has help."""
+"""Every command the README shows in a `sh` block is run as it stands, and every command has
+help.
+"""
 
 import re
 import shlex
@@ -9,12 +11,18 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from cli import main
-from evaluators import datasets, tables
+from camx.cli import main
+from camx.evaluators import datasets
+from camx.evaluators.results import tables
+from camx.evaluators.types import Cell
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-SHOWN = [line.split("#")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
+SHOWN = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.S)
+    for line in block.splitlines()
+]
 
 
 @pytest.mark.slow
@@ -26,19 +34,25 @@ def test_the_readme_s_commands_run(camx):
 
 
 def test_the_readme_s_python_runs(tmp_path, monkeypatch):
-    """The examples of a method, a data set and a table are such, and that of the engine gives what it says."""
+    """The examples of a method, a data set and a table are such, and that of the engine gives what
+    it says.
+    """
     method, data, engine = re.findall(r"```python\n(.*?)```", README, re.S)
     scope: dict = {}
     exec(method, scope)
     assert scope["cam"](SimpleNamespace(acts=torch.ones(2, 3, 4, 5))).shape == (2, 4, 5)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "mine", ModuleType("mine"))  # so that loading mine.py leaves nothing behind
+    monkeypatch.setitem(
+        sys.modules, "mine", ModuleType("mine")
+    )  # so that loading mine.py leaves nothing behind
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures/cat-1.jpg").write_bytes(b"")
     (tmp_path / "mine.py").write_text(data)
     assert datasets.load("mine.py").classes == ("cat", "dog")
     (tmp_path / "mine.yaml").write_text(re.search(r"```yaml\n(.*?)```", README, re.S)[1])
-    assert [e.cell for e in tables.load("mine.yaml").entries][-1] == ("brightness", "S5+S3", "gamma=2")
+    assert [e.cell for e in tables.load("mine.yaml").entries][-1] == Cell.of(
+        "brightness", "S5+S3", "gamma=2"
+    )
     scope = {}
     exec(engine, scope)
     assert scope["found"]["layercam", "S5"].shape == (2, 7, 7)

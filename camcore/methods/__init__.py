@@ -1,1 +1,1 @@
-"""CAM methods, one a file: ``TITLE``, ``SOURCE`` and ``cam(tap) -> (N,h,w)``, raw and not normalised."""
+"""CAM methods, one a file: ``TITLE``, ``SOURCE`` and ``cam(tap)``, raw maps ``(N,h,w)``."""

@@ -1,6 +1,5 @@
-"""Networks, one a file: ``TITLE SOURCE INPUT_SIZE MEAN STD LAYERS build(classes)``, and where the weights are.
+"""Networks, one a file: ``TITLE``, ``SOURCE`` and ``SPEC``, a `camx.camcore.spec.Spec`.
 
-``LAYERS`` maps a layer's name, deepest first, to its activation's and its following pool's module path.
-``WEIGHTS`` is torchvision's enumeration of weights, or ``SHIPPED`` a file of ``configs/weights``. ``BACKBONE``
-are the prefixes of what another network's weights may fill when training starts; the rest is then new.
+Instead of ``SPEC`` a file may have module constants: ``INPUT_SIZE MEAN STD LAYERS build(classes)``,
+and whatever else a `Spec` has, in capitals.
 """

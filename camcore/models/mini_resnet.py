@@ -1,4 +1,4 @@
-"""The miniature's ResNet: four stages of two basic blocks, global average pooling and one linear layer.
+"""The miniature's ResNet: four stages of two basic blocks, global average, one linear layer.
 
 Input 112x112; stages layer1-layer4 have 56, 28, 14 and 7 pixels a side, as ResNet50's have at 224.
 """
@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from camcore.models.resnet50 import LAYERS as LAYERS
+from camx.camcore.models.mini_vgg import MEAN, STD
+from camx.camcore.models.resnet50 import LAYERS
+from camx.camcore.spec import Spec
 
 TITLE = "slim four-stage ResNet (input 112) of the miniature"
 SOURCE = "He et al. 2016, narrowed; trained by scripts/train_miniature.py"
-INPUT_SIZE = 112
-MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-SHIPPED = "mini-resnet.safetensors"
-UNTRAINED = {"batch_norm": True}
 _WIDTHS = (16, 32, 48, 64)
 
 
@@ -36,13 +34,15 @@ class Block(nn.Module):
         same = stride == 1 and width_in == width
         self.downsample = nn.Identity() if same else nn.Conv2d(width_in, width, 1, stride)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         out = torch.relu(self.bn1(self.conv1(x)))
         return torch.relu(self.bn2(self.conv2(out)) + self.downsample(x))
 
 
 def _stage(width_in: int, width: int, stride: int, batch_norm: bool) -> nn.Sequential:
-    return nn.Sequential(Block(width_in, width, stride, batch_norm), Block(width, width, 1, batch_norm))
+    return nn.Sequential(
+        Block(width_in, width, stride, batch_norm), Block(width, width, 1, batch_norm)
+    )
 
 
 class MiniResNet(nn.Module):
@@ -60,7 +60,7 @@ class MiniResNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(_WIDTHS[-1], classes)
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         x = torch.relu(self.bn1(self.conv1(images)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))
@@ -71,6 +71,19 @@ def build(classes: int = 10, batch_norm: bool = False) -> nn.Module:
     return MiniResNet(classes, batch_norm)
 
 
-def arguments(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+def arguments(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """What `build` needs to know of weights besides their classes."""
     return {"batch_norm": "bn1.weight" in state}
+
+
+SPEC = Spec(
+    build=build,
+    input_size=112,
+    mean=MEAN,
+    std=STD,
+    layers=LAYERS,
+    shipped="mini-resnet.safetensors",
+    head="fc",
+    untrained={"batch_norm": True},
+    arguments=arguments,
+)

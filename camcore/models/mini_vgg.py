@@ -1,19 +1,18 @@
-"""The miniature's VGG: VGG16's thirteen convolutions, five pools and three linear layers, an eighth as wide.
+"""The miniature's VGG: VGG16's convolutions, pools and linear layers, an eighth as wide.
 
 Input 112x112, so its stages have 112, 56, 28, 14 and 7 pixels a side.
 """
 
-from torch import nn
-from torchvision.models.vgg import make_layers
+from torch import Tensor, nn
+from torchvision.models.vgg import cfgs, make_layers
 
-from camcore.models.vgg16 import LAYERS as LAYERS
+from camx.camcore.models.vgg16 import LAYERS
+from camx.camcore.spec import Spec
 
 TITLE = "slim VGG16 (width 1/8, input 112) of the miniature"
-SOURCE = "Simonyan and Zisserman 2015, configuration D, narrowed; trained by scripts/train_miniature.py"
-INPUT_SIZE = 112
+SOURCE = "Simonyan and Zisserman 2015, narrowed; trained by scripts/train_miniature.py"
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-SHIPPED = "mini-vgg.safetensors"
-WIDTHS: list[str | int] = [8, 8, "M", 16, 16, "M", 32, 32, 32, "M", 64, 64, 64, "M", 64, 64, 64, "M"]
+WIDTHS = [width if width == "M" else int(width) // 8 for width in cfgs["D"]]  # "M" is a max-pool
 
 
 class MiniVGG(nn.Module):
@@ -29,10 +28,21 @@ class MiniVGG(nn.Module):
             nn.Linear(128, classes),
         )  # fmt: skip
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images).flatten(1))
 
 
 def build(classes: int = 10, batch_norm: bool = False) -> nn.Module:
-    """The network without weights; `batch_norm` only while training, folded away before shipping."""
+    """The network without weights; `batch_norm` while training, folded away in what is shipped."""
     return MiniVGG(classes, batch_norm)
+
+
+SPEC = Spec(
+    build=build,
+    input_size=112,
+    mean=MEAN,
+    std=STD,
+    layers=LAYERS,
+    shipped="mini-vgg.safetensors",
+    head="classifier.6",
+)

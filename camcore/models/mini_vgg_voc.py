@@ -1,28 +1,22 @@
-"""The miniature's VGG in CAM's form: VGG16's thirteen convolutions an eighth as wide, global average pooling.
+"""The miniature's VGG in CAM's form: VGG16's convolutions an eighth as wide, global average.
 
 Input 112x112, so its stages have 112, 56, 28, 14 and 7 pixels a side.
 """
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 from torchvision.models.vgg import make_layers
 
-from camcore.models.mini_vgg import INPUT_SIZE as INPUT_SIZE
-from camcore.models.mini_vgg import MEAN as MEAN
-from camcore.models.mini_vgg import STD as STD
-from camcore.models.mini_vgg import WIDTHS
-from camcore.models.vgg16_cam import LAYERS as LAYERS
-from camcore.models.vgg16_cam import CAMForm
+from camx.camcore.models import mini_vgg, vgg16_cam
+from camx.camcore.models.mini_vgg import WIDTHS
 
 TITLE = "slim VGG16 in CAM's form (width 1/8, input 112) of the miniature's scenes"
 SOURCE = "Zhou et al. 2016, VGG16-GAP, narrowed; trained by scripts/train_miniature.py"
-SHIPPED = "mini-vgg-voc.safetensors"
-UNTRAINED = {"batch_norm": True}
-BACKBONE = ("features.",)
 
 
 def features(batch_norm: bool, last_pool: bool = False) -> nn.Sequential:
@@ -40,9 +34,21 @@ def features(batch_norm: bool, last_pool: bool = False) -> nn.Sequential:
 
 def build(classes: int = 10, batch_norm: bool = False) -> nn.Module:
     """The network without weights; `batch_norm` while training, folded away in what is shipped."""
-    return CAMForm(features(batch_norm), 64, classes)
+    return vgg16_cam.CAMForm(features(batch_norm), 64, classes)
 
 
 def arguments(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     """What `build` needs to know of weights besides their classes."""
     return {"batch_norm": "features.bn0.weight" in state}
+
+
+SPEC = replace(
+    mini_vgg.SPEC,
+    build=build,
+    layers=vgg16_cam.SPEC.layers,
+    shipped="mini-vgg-voc.safetensors",
+    head="fc",
+    backbone=("features.",),
+    untrained={"batch_norm": True},
+    arguments=arguments,
+)

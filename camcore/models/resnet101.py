@@ -1,18 +1,9 @@
 """ResNet101: four stages of bottleneck blocks, global average pooling and one linear layer."""
 
-from torch import nn
 from torchvision.models import ResNet101_Weights, resnet101
 
-from camcore.models.resnet50 import INPUT_SIZE as INPUT_SIZE
-from camcore.models.resnet50 import LAYERS as LAYERS
-from camcore.models.resnet50 import MEAN as MEAN
-from camcore.models.resnet50 import STD as STD
+from camx.camcore.models.resnet50 import residual
 
 TITLE = "ResNet101"
 SOURCE = "He et al. 2016; torchvision's resnet101"
-WEIGHTS = ResNet101_Weights
-
-
-def build(classes: int = 1000) -> nn.Module:
-    """The network without weights."""
-    return resnet101(num_classes=classes)
+SPEC = residual(resnet101, ResNet101_Weights)

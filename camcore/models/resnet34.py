@@ -1,18 +1,9 @@
 """ResNet34: four stages of basic blocks, global average pooling and one linear layer."""
 
-from torch import nn
 from torchvision.models import ResNet34_Weights, resnet34
 
-from camcore.models.resnet50 import INPUT_SIZE as INPUT_SIZE
-from camcore.models.resnet50 import LAYERS as LAYERS
-from camcore.models.resnet50 import MEAN as MEAN
-from camcore.models.resnet50 import STD as STD
+from camx.camcore.models.resnet50 import residual
 
 TITLE = "ResNet34"
 SOURCE = "He et al. 2016; torchvision's resnet34"
-WEIGHTS = ResNet34_Weights
-
-
-def build(classes: int = 1000) -> nn.Module:
-    """The network without weights."""
-    return resnet34(num_classes=classes)
+SPEC = residual(resnet34, ResNet34_Weights)

@@ -1,25 +1,18 @@
-"""VGG16 as CAM changes it: no pool5, one more convolution, global average pooling and one linear layer."""
+"""VGG16 as CAM changes it: no pool5, one more convolution, global average, one linear layer."""
 
-from torch import nn
-from torchvision.models import VGG16_Weights
+from dataclasses import replace
+
+from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from camcore.models.vgg16 import CAFFE_MEAN_BGR as CAFFE_MEAN_BGR
-from camcore.models.vgg16 import INPUT_SIZE as INPUT_SIZE
-from camcore.models.vgg16 import LAYERS as _VGG16
-from camcore.models.vgg16 import MEAN as MEAN
-from camcore.models.vgg16 import STD as STD
+from camx.camcore.models import vgg16
 
 TITLE = "VGG16 in CAM's form"
 SOURCE = "Zhou et al. 2016, VGG16-GAP; metalbubble/CAM"
-WEIGHTS = VGG16_Weights
-BACKBONE = ("features.",)
-# No pool follows S5, so its gradient is its own. conv6 is what CAM's weights are of.
-LAYERS = {**_VGG16, "S5": ("features.29", None), "conv6": ("relu6", None)}
 
 
 class CAMForm(nn.Module):
-    """``(N,3,h,w) -> (N,classes)``: `features` ``(N,C,h/16,w/16)``, a convolution to 2C in two groups, average, linear."""
+    """``(N,3,h,w) -> (N,classes)``: `features`, a convolution in two groups, average, linear."""
 
     def __init__(self, features: nn.Module, width: int, classes: int) -> None:
         super().__init__()
@@ -30,7 +23,7 @@ class CAMForm(nn.Module):
         self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(2 * width, classes)
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         x = self.avgpool(self.relu6(self.conv6(self.features(images))))
         return self.fc(self.dropout(x.flatten(1)))
 
@@ -38,3 +31,13 @@ class CAMForm(nn.Module):
 def build(classes: int = 20) -> nn.Module:
     """The network without weights."""
     return CAMForm(make_layers(cfgs["D"][:-1]), 512, classes)
+
+
+SPEC = replace(
+    vgg16.SPEC,
+    build=build,
+    # No pool follows S5, so its gradient is its own. conv6 is what CAM's weights are of.
+    layers={**vgg16.LAYERS, "S5": ("features.29", None), "conv6": ("relu6", None)},
+    head="fc",
+    backbone=("features.",),
+)

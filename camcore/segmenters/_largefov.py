@@ -5,9 +5,17 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """``(N,width_in,h,w) -> (N,classes,h,w)``: fc6 with nine weights `dilation` cells apart, fc7, score."""
+    """``(N,width_in,h,w) -> (N,classes,h,w)``: fc6, its weights `dilation` apart, fc7, score."""
 
-    def __init__(self, width_in: int, width: int, dilation: int, classes: int, dropout: float = 0.5, bias: bool = True) -> None:
+    def __init__(
+        self,
+        width_in: int,
+        width: int,
+        dilation: int,
+        classes: int,
+        dropout: float = 0.5,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.fc6 = nn.Conv2d(width_in, width, 3, padding=dilation, dilation=dilation, bias=bias)
         self.fc7 = nn.Conv2d(width, width, 1, bias=bias)
@@ -20,9 +28,11 @@ class Head(nn.Module):
 
 
 class LargeFOV(nn.Module):
-    """``(N,3,h,w) -> (N,classes,h/8,w/8)``: VGG's convolutions `features`, as `dense` changes them, and the head."""
+    """``(N,3,h,w) -> (N,classes,h/8,w/8)``: VGG's convolutions made `dense`, and the head."""
 
-    def __init__(self, features: nn.Module, width_in: int, width: int, dilation: int, classes: int) -> None:
+    def __init__(
+        self, features: nn.Module, width_in: int, width: int, dilation: int, classes: int
+    ) -> None:
         super().__init__()
         self.features = dense(features)
         self.pool5a = nn.AvgPool2d(3, 1, 1)
@@ -33,7 +43,7 @@ class LargeFOV(nn.Module):
 
 
 def dense(features: nn.Module) -> nn.Module:
-    """VGG16's `features` changed in place: 3x3 pools of strides 2, 2, 2, 1, 1 and stage 5 with dilation 2, so an eighth of the input."""
+    """VGG16's `features`, in place: pools of strides 2, 2, 2, 1, 1, stage 5 with dilation 2."""
     for name, stride in zip(("4", "9", "16", "23", "30"), (2, 2, 2, 1, 1)):
         setattr(features, name, nn.MaxPool2d(3, stride, 1))
     for name in ("24", "26", "28"):

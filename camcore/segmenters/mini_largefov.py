@@ -5,19 +5,14 @@ Crops of 129 give 17x17 cells; fc6 spans 11 of them, the share that 25 are of VG
 
 from torch import nn
 
-from camcore.groups import Group, scaled
-from camcore.models.mini_vgg import MEAN as MEAN
-from camcore.models.mini_vgg import STD as STD
-from camcore.models.mini_vgg_voc import UNTRAINED as UNTRAINED
-from camcore.models.mini_vgg_voc import arguments as arguments
-from camcore.models.mini_vgg_voc import features
-from camcore.segmenters._largefov import LargeFOV
+from camx.camcore.groups import Group, scaled
+from camx.camcore.models.mini_vgg import MEAN, STD
+from camx.camcore.models.mini_vgg_voc import arguments, features
+from camx.camcore.segmenters._largefov import LargeFOV
+from camx.camcore.spec import Spec
 
 TITLE = "slim DeepLab-LargeFOV (width 1/8, crop 129) of the miniature"
 SOURCE = "Chen et al. 2015, narrowed"
-INPUT_SIZE = 129
-INIT = "mini-vgg.safetensors"
-BACKBONE = ("features.",)
 TEST = {"long_side": 161, "pad_to": 161}
 
 
@@ -27,5 +22,20 @@ def build(classes: int = 11, batch_norm: bool = False) -> nn.Module:
 
 
 def groups(module: nn.Module, lr: float) -> list[Group]:
-    """As on ResNet101, whose head is new as this one is: all of it at ten times the rate, biases at twice theirs."""
+    """As on ResNet101, all of the head is new: ten times the rate, biases twice theirs."""
     return scaled(module, lr, lambda name: name.startswith("head."), bias_decay=False)
+
+
+SPEC = Spec(
+    build=build,
+    input_size=129,
+    mean=MEAN,
+    std=STD,
+    head="head.score",
+    backbone=("features.",),
+    untrained={"batch_norm": True},
+    arguments=arguments,
+    groups=groups,
+    init="mini-vgg.safetensors",
+    test=TEST,
+)

@@ -2,15 +2,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from camcore.masking import combine as masked
-from camcore.masking import stretch
+from camx.camcore.masked_passes import combine as masked
+from camx.camcore.masked_passes import stretch
+from camx.camcore.taps import Tap
 
 TITLE = "pytorch-grad-cam"
 SOURCE = "jacobgil/pytorch-grad-cam: base_cam.py, grad_cam_plusplus.py, score_cam.py"
 
 
-def gradcampp(tap):
-    """Eq. 5 with 1e-6 in the denominator, which shrinks the weights where gradients are small. Shape (N,h,w)."""
+def gradcampp(tap: Tap) -> Tensor:
+    """Eq. 5 with 1e-6 in the denominator: smaller weights where gradients are small. (N,h,w)."""
     g2 = tap.grads.square()
     alpha = g2 / (2 * g2 + tap.acts.sum((2, 3), keepdim=True) * g2 * tap.grads + 1e-6)
     weights = (alpha * tap.grads.relu()).sum((2, 3))
@@ -21,8 +22,8 @@ def _masks(acts: Tensor, size: torch.Size) -> Tensor:
     return stretch(interpolate(acts[:, None], size, mode="bilinear", align_corners=True), 1e-8)
 
 
-def scorecam(tap):
-    """Softmax over channels of the class's masked logits; masks upsampled corners aligned, flat ones empty. (N,h,w)."""
+def scorecam(tap: Tap) -> Tensor:
+    """Softmax over channels of masked logits; corners aligned, flat channels' masks empty."""
     return masked(tap, lambda logits: logits.softmax(0), masks=_masks, keep_flat=True)
 
 
@@ -35,6 +36,9 @@ def _scale(maps: Tensor) -> Tensor:
 
 
 def combine(method: str, maps: list[Tensor], size: int) -> Tensor:
-    """Each layer's map is stretched at its own size, then resized; their mean is stretched again."""
-    parts = [interpolate(_scale(m.relu())[:, None], (size, size), mode="bilinear", align_corners=False) for m in maps]
+    """Each layer's map is stretched, then resized; their mean is stretched again."""
+    parts = [
+        interpolate(_scale(m.relu())[:, None], (size, size), mode="bilinear", align_corners=False)
+        for m in maps
+    ]
     return _scale(torch.cat(parts, 1).mean(1))

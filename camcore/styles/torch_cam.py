@@ -2,15 +2,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from camcore.masking import combine as masked
-from camcore.masking import stretch
+from camx.camcore.masked_passes import combine as masked
+from camx.camcore.masked_passes import stretch
+from camx.camcore.taps import Tap
 
 TITLE = "torch-cam"
 SOURCE = "frgfm/torch-cam: methods/core.py, gradient.py, activation.py"
 
 
-def gradcampp(tap):
-    """Its alpha is never divided (the division acts on a copy), so the weight is the sum of ReLU(g)^3. (N,h,w)."""
+def gradcampp(tap: Tap) -> Tensor:
+    """The weight is the sum of ReLU(g)^3, for alpha's division acts on a copy. Shape (N,h,w)."""
     weights = tap.grads.relu().pow(3).sum((2, 3))
     return torch.einsum("nk,nkij->nij", weights, tap.acts).relu()
 
@@ -19,8 +20,8 @@ def _masks(acts: Tensor, size: torch.Size) -> Tensor:
     return interpolate(stretch(acts[:, None], 1e-8), size, mode="bilinear", align_corners=False)
 
 
-def scorecam(tap):
-    """Softmax over channels of the class's masked logits (its baseline cancels); channels stretched before upsampling."""
+def scorecam(tap: Tap) -> Tensor:
+    """Softmax over channels of masked logits (the baseline cancels); stretched, then upsampled."""
     return masked(tap, lambda logits: logits.softmax(0), masks=_masks, keep_flat=True)
 
 
@@ -33,8 +34,9 @@ def _normalise(maps: Tensor) -> Tensor:
 
 
 def combine(method: str, maps: list[Tensor], size: int) -> Tensor:
-    """Each layer's map is stretched at its own size; several are fused by maximum, LayerCAM's all through tanh(2x)."""
+    """Each layer's map is stretched; several are fused by maximum, LayerCAM's through tanh(2x)."""
     parts = [_normalise(m.relu()) for m in maps]
     if len(parts) > 1 and method == "layercam":
         parts = [torch.tanh(2 * part) for part in parts]
-    return torch.cat([interpolate(p[:, None], (size, size), mode="bilinear", align_corners=False) for p in parts], 1).amax(1)
+    parts = [interpolate(p[:, None], (size, size), mode="bilinear") for p in parts]
+    return torch.cat(parts, 1).amax(1)

@@ -1,16 +1,19 @@
-"""Pictures of one's own with defects: a CSV file ``image,defective,mask,split``, its paths relative to the file.
+"""Pictures of one's own with defects: a CSV file ``image,defective,mask,split``.
 
-``defective`` is 0 or 1 (also good/defective, false/true, no/yes), ``mask`` is empty for good images, ``split`` is
-``train`` or ``test``.
+``defective`` is 0 or 1 (also good/defective, false/true, no/yes), ``mask`` is empty for good
+images, ``split`` is ``train`` or ``test``.
 """
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from evaluators.datasets import fingerprint
-from evaluators.datasets.dagm import CLASSES, named
-from evaluators.types import Dataset, Sample
+from camx.evaluators.datasets.dagm import CLASSES, with_distinct_names
+from camx.evaluators.files import read_text
+from camx.evaluators.fingerprints import fingerprint
+from camx.evaluators.types import Dataset, Sample
 
 TITLE = "pictures of one's own with defects: FILE.csv of image,defective,mask,split"
 SOURCE = "this project"
@@ -24,37 +27,52 @@ def accepts(root: Path) -> bool:
     return root.suffix.lower() == ".csv"
 
 
+def _rows(path: Path) -> list[list[str]]:
+    """The file's lines by `COLUMNS`. Raises `ValueError` naming the file."""
+    text = io.StringIO(read_text(path, "manifest"))
+    try:
+        frame = pd.read_csv(text, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a CSV file: {error}") from None
+    frame.columns = [str(column).strip() for column in frame.columns]
+    if missing := [column for column in COLUMNS if column not in frame]:
+        raise ValueError(f"{path}: column {missing[0]!r} is missing; expected {','.join(COLUMNS)}")
+    return [[str(word).strip() for word in row] for row in frame[list(COLUMNS)].to_numpy()]
+
+
+def _sample(folder: Path, row: Sequence[str], where: str) -> Sample:
+    """A line's image. Raises `ValueError` beginning with `where`, and saying what is accepted."""
+    image, defective, mask, split = row
+    path = folder / image
+    if not image or not path.is_file():
+        raise FileNotFoundError(f"{where}: no such image {path}")
+    if defective.lower() not in LABELS:
+        raise ValueError(f"{where}: defective is {defective!r}; accepted: {', '.join(LABELS)}")
+    if split.lower() not in ("train", "test"):
+        raise ValueError(f"{where}: split is {split!r}; accepted: train, test")
+    if mask and not (folder / mask).is_file():
+        raise FileNotFoundError(f"{where}: no such mask {folder / mask}")
+    label = LABELS[defective.lower()]
+    if mask and not label:
+        what = f"a good image has the mask {mask}"
+        raise ValueError(f"{where}: {what}; either it is defective or it has no mask")
+    return Sample(path.stem, path, label, (), folder / mask if mask else None, split.lower())
+
+
 def read(root: Path) -> Dataset[Sample]:
     """Every line, in order. Raises `ValueError` naming the line and what is accepted."""
-    try:
-        frame = pd.read_csv(root, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{root}: not a CSV file: {error}") from None
-    frame.columns = [str(c).strip() for c in frame.columns]
-    if missing := [c for c in COLUMNS if c not in frame]:
-        raise ValueError(f"{root}: column {missing[0]!r} is missing; expected {','.join(COLUMNS)}")
+    folder, numbers = root.parent, dict[Path, int]()
     samples: list[Sample] = []
-    seen: dict[Path, int] = {}
-    for number, row in enumerate(frame[list(COLUMNS)].itertuples(index=False), 2):
-        image, defective, mask, split = (str(word).strip() for word in row)
+    for number, row in enumerate(_rows(root), 2):
         where = f"{root}, line {number}"
-        path = root.parent / image
-        if not image or not path.is_file():
-            raise FileNotFoundError(f"{where}: no such image {path}")
-        if path.resolve() in seen:
-            raise ValueError(f"{where}: {image} is listed twice, first in line {seen[path.resolve()]}")
-        seen[path.resolve()] = number
-        if defective.lower() not in LABELS:
-            raise ValueError(f"{where}: defective is {defective!r}; accepted: {', '.join(LABELS)}")
-        if split.lower() not in ("train", "test"):
-            raise ValueError(f"{where}: split is {split!r}; accepted: train, test")
-        if mask and not (root.parent / mask).is_file():
-            raise FileNotFoundError(f"{where}: no such mask {root.parent / mask}")
-        label = LABELS[defective.lower()]
-        if mask and not label:
-            raise ValueError(f"{where}: a good image has the mask {mask}; either it is defective or it has no mask")
-        samples.append(Sample(path.stem, path, label, mask=root.parent / mask if mask else None, split=split.lower()))
+        sample = _sample(folder, row, where)
+        first = numbers.setdefault(sample.path.resolve(), number)
+        if first != number:
+            raise ValueError(f"{where}: {row[0]} is listed twice, first in line {first}")
+        samples.append(sample)
     if not samples:
         raise ValueError(f"{root}: the manifest lists no image")
-    samples = named(samples, root.parent) if all(s.path.is_relative_to(root.parent) for s in samples) else samples
-    return Dataset(root.stem, root, CLASSES, tuple(samples), fingerprint(samples), "resnet50")
+    images = tuple(samples)
+    if all(sample.path.is_relative_to(folder) for sample in samples):
+        images = with_distinct_names(samples, folder)
+    return Dataset(root.stem, root, CLASSES, images, fingerprint(images), "resnet50")

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import platformdirs
 
-from evaluators.datasets import dagm, ilsvrc, voc
-from evaluators.miniature import SEED, VERSION
-from evaluators.miniature import dagm as textures
-from evaluators.miniature import ilsvrc as drawn
-from evaluators.miniature import voc as scenes
-from evaluators.types import Dataset
+from camx.evaluators.datasets import dagm, ilsvrc, voc
+from camx.evaluators.miniature import SEED, VERSION
+from camx.evaluators.miniature import dagm as textures
+from camx.evaluators.miniature import ilsvrc as objects
+from camx.evaluators.miniature import voc as scenes
+from camx.evaluators.types import Dataset, Sample, Scene
 
-TITLE = "embedded miniature: 400 drawn images of ten classes (ILSVRC), ten textures with defects (DAGM), 400 scenes with masks (VOC)"
+TITLE = (
+    "embedded miniature: 400 drawn images of ten classes (ILSVRC), "
+    "ten textures with defects (DAGM), 400 scenes with masks (VOC)"
+)
 SOURCE = "evaluators/miniature"
 LAYOUT = ""  # it needs no folder
 
@@ -26,8 +29,8 @@ def accepts(root: Path) -> bool:
     return False
 
 
-def read(task: str = "localization", split: str = "train_aug") -> Dataset:
-    """The task's part of the miniature, rendered first if the cache does not hold this version of it.
+def read(task: str = "localization", split: str = "train_aug") -> Dataset[Sample] | Dataset[Scene]:
+    """The task's part of the miniature, rendered first if the cache lacks this version of it.
 
     `split` is of the VOC part, which has no augmented set: ``train_aug`` is its ``train``.
     """
@@ -41,5 +44,5 @@ def read(task: str = "localization", split: str = "train_aug") -> Dataset:
             scenes.write(folder / "voc")
         return voc.read(folder / "voc", split, name="mini", model="mini-vgg-voc")
     if not (folder / "ilsvrc").is_dir():
-        drawn.write(folder / "ilsvrc")
+        objects.write(folder / "ilsvrc")
     return ilsvrc.read(folder / "ilsvrc", name="mini", model="mini-vgg")

@@ -1,34 +1,40 @@
-"""VOC 2012 in its VOCdevkit layout, alone or with SBD's augmented set: images, their classes and their true masks.
+"""VOC 2012 in its VOCdevkit layout, alone or with SBD's augmented set.
 
-An image's classes are the names of its XML's objects, those marked difficult too, as the masks hold them; without
-XML, those of its mask. A mask of ``SegmentationClass`` comes before one of ``SegmentationClassAug``.
+An image's classes are the names of its XML's objects, those marked difficult too, as the masks hold
+them; without XML, those of its mask. A mask of ``SegmentationClass`` comes before one of
+``SegmentationClassAug``.
 
-``train_aug``, 10,582 images, is the list ``train_aug.txt`` where there is one. Else it is SBD's train and val (its own
-lists, or else whatever ``SegmentationClassAug`` holds) and VOC's train, less VOC's val. Where there is none of these it
-is VOC's train, and each scene's `split` says so: ``train``.
+``train_aug``, 10,582 images, is the list ``train_aug.txt`` where there is one. Else it is SBD's
+train and val (its own lists, or else whatever ``SegmentationClassAug`` holds) and VOC's train, less
+VOC's val. Where there is none of these it is VOC's train, and each scene's `split` says so:
+``train``.
 
-A file ``classes.txt`` beside ``JPEGImages``, one name a line in the masks' order, replaces VOC's twenty classes.
+A file ``classes.txt`` beside ``JPEGImages``, one name a line in the masks' order, replaces VOC's
+twenty classes.
 """
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluators import indices
-from evaluators.datasets import fingerprint
-from evaluators.types import Dataset, Scene
+from camx.evaluators import voc_masks
+from camx.evaluators.files import read_lines
+from camx.evaluators.fingerprints import fingerprint
+from camx.evaluators.types import Dataset, Scene
 
 TITLE = "VOC 2012 segmentation: VOCdevkit, alone or with SBD's augmented set"
 SOURCE = "Everingham et al. 2015; host.robots.ox.ac.uk/pascal/VOC; SBD: Hariharan et al. 2011"
 TASK = "segmentation"
 LAYOUT = (
-    "VOC2012/JPEGImages/*.jpg, ImageSets/Segmentation/{train,val}.txt, Annotations/*.xml, SegmentationClass/*.png, "
-    "and SegmentationClassAug/*.png for SBD's images (VOC)"
+    "VOC2012/JPEGImages/*.jpg, ImageSets/Segmentation/{train,val}.txt, Annotations/*.xml, "
+    "SegmentationClass/*.png, and SegmentationClassAug/*.png for SBD's images (VOC)"
 )
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "tvmonitor",
 )  # fmt: skip
+LISTS = "ImageSets/Segmentation"
 MASKS = ("SegmentationClass", "SegmentationClassAug")
 AUGMENTED = ("train_aug", "trainaug")  # the names this list goes by
 
@@ -44,52 +50,53 @@ def accepts(root: Path) -> bool:
 
 
 def read_classes(folder: Path) -> tuple[str, ...]:
-    """The names of ``classes.txt``, or VOC's. `ValueError` if the file names none, one twice, or too many."""
+    """The names of ``classes.txt``, or VOC's. `ValueError` for none, one twice, or too many."""
     path = folder / "classes.txt"
     if not path.is_file():
         return CLASSES
-    names = tuple(filter(None, map(str.strip, path.read_text(encoding="utf-8-sig").splitlines())))
-    if not 0 < len(set(names)) == len(names) < indices.IGNORED:
-        raise ValueError(f"{path}: {len(names)} names, {len(set(names))} of them different; expected 1 to 254, one a line, all different")
+    names = tuple(line for _, line in read_lines(path))
+    if not 0 < len(set(names)) == len(names) < voc_masks.IGNORED:
+        what = f"{len(names)} names, {len(set(names))} of them different"
+        raise ValueError(f"{path}: {what}; expected 1 to 254, one a line, all different")
     return names
 
 
 def read_list(path: Path) -> list[str]:
-    """The ids of a list, one a line: ``2007_000032``, or ``/JPEGImages/2007_000032.jpg`` and perhaps its mask.
+    """The ids of a list, one a line: ``2007_000032``, or ``/JPEGImages/2007_000032.jpg``.
 
-    Raises `FileNotFoundError` saying which lists are there, `ValueError` naming an id listed twice or an empty list.
+    Raises `FileNotFoundError` saying which lists are there, `ValueError` naming an id listed twice
+    or an empty list.
     """
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.txt"))) or "none"
-        raise FileNotFoundError(f"{path}: no such list of images; expected one id a line (lists there: {there})")
-    seen: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
+        expected = f"expected one id a line (lists there: {there})"
+        raise FileNotFoundError(f"{path}: no such list of images; {expected}")
+    numbers: dict[str, int] = {}
+    for number, line in read_lines(path):
         name = line.split()[0].rpartition("/")[2].removesuffix(".jpg")
-        if name in seen:
-            raise ValueError(f"{path}, line {number}: {name} is listed twice, first in line {seen[name]}")
-        seen[name] = number
-    if not seen:
+        first = numbers.setdefault(name, number)
+        if first != number:
+            what = f"{name} is listed twice, first in line {first}"
+            raise ValueError(f"{path}, line {number}: {what}")
+    if not numbers:
         raise ValueError(f"{path}: lists no image; expected one id a line")
-    return list(seen)
+    return list(numbers)
 
 
 def _sbd(folder: Path) -> list[str]:
-    """The ids of SBD's images, by its own lists or by the augmented masks; empty if there is neither."""
-    lists, place = folder / "ImageSets/Segmentation", folder.resolve()
-    pairs = [(lists / "sbd_train.txt", lists / "sbd_val.txt")]
-    for beside in (place, *place.parents[:2]):
-        pairs.append((beside / "benchmark_RELEASE/dataset/train.txt", beside / "benchmark_RELEASE/dataset/val.txt"))
-    for train, val in pairs:
+    """The ids of SBD's images, by its lists or the augmented masks; empty if there is neither."""
+    place = folder.resolve()
+    beside = [f"{path}/benchmark_RELEASE/dataset/" for path in (place, *place.parents[:2])]
+    for prefix in (f"{folder / LISTS}/sbd_", *beside):
+        train, val = Path(f"{prefix}train.txt"), Path(f"{prefix}val.txt")
         if train.is_file() or val.is_file():
             return read_list(train) + read_list(val)
     return [path.stem for path in (folder / "SegmentationClassAug").glob("*.png")]
 
 
 def members(folder: Path, split: str) -> tuple[str, list[str]]:
-    """The split as it is to be called and its ids, a derived list's sorted. Raises as `read_list` does."""
-    lists = folder / "ImageSets/Segmentation"
+    """The split as it is called and its ids, a derived list's sorted. Raises as `read_list`."""
+    lists = folder / LISTS
     if split not in AUGMENTED:
         return split, read_list(lists / f"{split}.txt")
     for name in AUGMENTED:
@@ -102,13 +109,15 @@ def members(folder: Path, split: str) -> tuple[str, list[str]]:
 
 
 def read_annotation(path: Path, classes: Sequence[str]) -> tuple[int, ...]:
-    """The labels of an XML's objects, difficult ones too, ascending. `ValueError` naming the file and an unknown class."""
+    """The labels of an XML's objects, ascending. `ValueError` naming an unknown class."""
     try:
-        names = {node.findtext("name", "").strip() for node in ElementTree.parse(path).findall("object")}
+        nodes = ElementTree.parse(path).findall("object")
     except ElementTree.ParseError as error:
         raise ValueError(f"{path}: not a VOC annotation: {error}") from None
+    names = {node.findtext("name", "").strip() for node in nodes}
     if unknown := sorted(names.difference(classes)):
-        raise ValueError(f"{path}: class {unknown[0]!r} is not one of the data set's {len(classes)}: {', '.join(classes)}")
+        accepted = f"the data set's {len(classes)}: {', '.join(classes)}"
+        raise ValueError(f"{path}: class {unknown[0]!r} is not one of {accepted}")
     return tuple(sorted(map(classes.index, names)))
 
 
@@ -120,19 +129,20 @@ def _scene(folder: Path, image_id: str, split: str, classes: Sequence[str]) -> S
     annotation = folder / "Annotations" / f"{image_id}.xml"
     labels = read_annotation(annotation, classes) if annotation.is_file() else ()
     if not labels and mask:
-        labels = indices.labels(indices.read_mask(mask, len(classes)))
+        labels = voc_masks.labels(voc_masks.read_mask(mask, len(classes)))
     if not labels and split != "test":
-        raise ValueError(
-            f"{path}: nothing says which classes are on it; expected objects in {annotation}, or a mask in {' or '.join(MASKS)}"
-        )
+        expected = f"expected objects in {annotation}, or a mask in {' or '.join(MASKS)}"
+        raise ValueError(f"{path}: nothing says which classes are on it; {expected}")
     return Scene(image_id, path, labels, mask, split)
 
 
-def read(root: Path, split: str = "train_aug", name: str = "voc", model: str = "vgg16-cam") -> Dataset[Scene]:
-    """The images of a split, which is a list of ``ImageSets/Segmentation`` or ``train_aug``, in the list's order.
+def read(
+    root: Path, split: str = "train_aug", name: str = "voc", model: str = "vgg16-cam"
+) -> Dataset[Scene]:
+    """The images of a split, a list of ``ImageSets/Segmentation`` or ``train_aug``, in its order.
 
-    Raises `FileNotFoundError` for a missing list or image, `ValueError` for a class that is unknown, or an image that
-    shows none though it is not of ``test``.
+    Raises `FileNotFoundError` for a missing list or image, `ValueError` for a class that is
+    unknown, or an image that shows none though it is not of ``test``.
     """
     folder = _devkit(root)
     if folder is None:

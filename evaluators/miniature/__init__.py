@@ -15,7 +15,7 @@ SEED = 20
 
 @contextmanager
 def rendering(root: Path) -> Iterator[Path]:
-    """A folder beside `root` to render into, which then becomes `root`, whole or not at all: two processes may render at once."""
+    """A folder to render into, which then becomes `root`, whole or not at all, once if twice."""
     root.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
@@ -27,3 +27,14 @@ def rendering(root: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def xml_size(width: int, height: int) -> str:
+    """An annotation's element that says how large the image is."""
+    return f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+
+
+def xml_box(x0: int, y0: int, x1: int, y1: int) -> str:
+    """An annotation's element that holds a box, as it is."""
+    corners = f"<xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax>"
+    return f"<bndbox>{corners}</bndbox>"

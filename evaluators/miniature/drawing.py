@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+ATTEMPTS = 30  # to find room for an object
 SUPERSAMPLE = 4  # shapes are rasterised this much larger, then averaged: smooth, exact edges
 
 
@@ -32,11 +33,23 @@ def _heart() -> np.ndarray:
     return np.stack([np.sin(t) ** 3, -y / 16], 1)
 
 
+PATTERNS = ("stripes", "checks", "dots", "noise", "gradient")
+CLUTTER = ("line", "blob", "scrap")
+RADII = {
+    1: (0.22, 0.44),
+    2: (0.18, 0.28),
+    3: (0.16, 0.23),
+}  # of an image's side, by its objects, up to 3
 # One shape: polygons painted in order, +1 adds to the object and -1 cuts a hole into it.
 SHAPES: dict[str, list[tuple[int, np.ndarray]]] = {
-    "arrow": [(1, _polygon(-1, -0.25, 0.1, -0.25, 0.1, -0.75, 1, 0, 0.1, 0.75, 0.1, 0.25, -1, 0.25))],
+    "arrow": [
+        (1, _polygon(-1, -0.25, 0.1, -0.25, 0.1, -0.75, 1, 0, 0.1, 0.75, 0.1, 0.25, -1, 0.25))
+    ],
     "crescent": [(1, _disc(0, 0, 1)), (-1, _disc(0.5, 0, 0.8))],
-    "cross": [(1, _polygon(-1, -0.3, 1, -0.3, 1, 0.3, -1, 0.3)), (1, _polygon(-0.3, -1, 0.3, -1, 0.3, 1, -0.3, 1))],
+    "cross": [
+        (1, _polygon(-1, -0.3, 1, -0.3, 1, 0.3, -1, 0.3)),
+        (1, _polygon(-0.3, -1, 0.3, -1, 0.3, 1, -0.3, 1)),
+    ],
     "fish": [
         (1, np.array([1.0, 0.5]) * _disc(0.25, 0, 0.75)),
         (1, _polygon(-0.3, 0, -1, -0.6, -0.8, 0, -1, 0.6)),
@@ -55,7 +68,10 @@ SHAPES: dict[str, list[tuple[int, np.ndarray]]] = {
         (1, _polygon(0.75, 0, 1, 0, 1, 0.5, 0.75, 0.5)),
         (1, _polygon(0.35, 0, 0.55, 0, 0.55, 0.4, 0.35, 0.4)),
     ],
-    "mushroom": [(1, _disc(0, 0, 0.95, 180, 360)), (1, _polygon(-0.28, -0.05, 0.28, -0.05, 0.38, 0.95, -0.38, 0.95))],
+    "mushroom": [
+        (1, _disc(0, 0, 0.95, 180, 360)),
+        (1, _polygon(-0.28, -0.05, 0.28, -0.05, 0.38, 0.95, -0.38, 0.95)),
+    ],
     "ring": [(1, _disc(0, 0, 1)), (-1, _disc(0, 0, 0.58))],
     "star": [(1, _star(5, 0.42))],
 }
@@ -63,7 +79,7 @@ SHAPES: dict[str, list[tuple[int, np.ndarray]]] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn scene: ``image (H,W,3) uint8`` RGB and one boolean mask ``(H,W)`` per visible object."""
+    """A drawn scene: ``image (H,W,3) uint8`` RGB and a mask ``(H,W) bool`` per object."""
 
     image: np.ndarray
     masks: tuple[np.ndarray, ...]
@@ -78,22 +94,22 @@ def smooth_noise(rng: np.random.Generator, height: int, width: int, cell: int) -
 
 
 def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A two-coloured pattern ``(H,W,3)``: stripes, checks, dots, noise or a gradient, at any angle.
+    """One of `PATTERNS` in two colours, ``(H,W,3)``, at any angle.
 
-    The pattern is drawn independently of the class, so that only the shape tells the class.
+    It is drawn independently of the class, so that only the shape tells the class.
     """
     angle, period = rng.uniform(0, np.pi), rng.uniform(5, 12)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     wave_u, wave_v = np.sin(2 * np.pi * u / period), np.sin(2 * np.pi * v / period)
-    kind = rng.integers(5)
-    if kind == 0:
+    pattern = PATTERNS[rng.integers(len(PATTERNS))]
+    if pattern == "stripes":
         mix = wave_u > 0
-    elif kind == 1:
+    elif pattern == "checks":
         mix = wave_u * wave_v > 0
-    elif kind == 2:
+    elif pattern == "dots":
         mix = wave_u + wave_v > 0.9
-    elif kind == 3:
+    elif pattern == "noise":
         mix = smooth_noise(rng, height, width, int(period))
     else:
         mix = (u - u.min()) / (np.ptp(u) + 1e-6) if u.size else u
@@ -103,20 +119,21 @@ def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Coloured noise at three scales, overlaid with lines, blobs and scraps of texture, ``(H,W,3)``."""
+    """Coloured noise at three scales, overlaid with textured `CLUTTER`, ``(H,W,3)``."""
     canvas = np.zeros((height, width, 3), np.float32)
     for cell, weight in ((48, 0.5), (16, 0.3), (5, 0.2)):
         canvas += weight * np.stack([smooth_noise(rng, height, width, cell) for _ in range(3)], -1)
     for _ in range(rng.integers(4, 10)):
         mask = np.zeros((height, width), np.uint8)
         x, y = int(rng.integers(width)), int(rng.integers(height))
-        kind = rng.integers(3)
-        if kind == 0:
+        kind = CLUTTER[rng.integers(len(CLUTTER))]
+        if kind == "line":
             end = (int(rng.integers(width)), int(rng.integers(height)))
             cv2.line(mask, (x, y), end, 255, int(rng.integers(1, 6)), cv2.LINE_AA)
-        elif kind == 1:
+        elif kind == "blob":
             axes = (int(rng.integers(3, 18)), int(rng.integers(3, 18)))
-            cv2.ellipse(mask, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
+            turn = float(rng.uniform(0, 180))
+            cv2.ellipse(mask, (x, y), axes, turn, 0, 360, 255, cv2.FILLED, cv2.LINE_AA)
         else:
             corners = rng.integers(-18, 18, (3, 2)) + np.array([x, y])
             cv2.fillPoly(mask, [corners.astype(np.int32)], 255, cv2.LINE_AA)
@@ -127,12 +144,19 @@ def background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return canvas
 
 
-def coverage(rng: np.random.Generator, shape: str, centre: tuple[float, float], radius: float, height: int, width: int):
-    """How much of each pixel the rotated, slightly sheared shape covers: ``(H,W)`` float32 in [0, 1]."""
+def coverage(
+    rng: np.random.Generator,
+    shape: str,
+    centre: tuple[float, float],
+    radius: float,
+    height: int,
+    width: int,
+) -> np.ndarray:
+    """How much of each pixel the turned, slightly sheared shape covers: ``(H,W) float32``, 0..1."""
     angle = rng.uniform(0, 2 * np.pi)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    stretch = np.array([[rng.uniform(0.75, 1), rng.uniform(-0.15, 0.15)], [0, rng.uniform(0.75, 1)]])
-    matrix = radius * rotation @ stretch
+    across, shear, along = rng.uniform(0.75, 1), rng.uniform(-0.15, 0.15), rng.uniform(0.75, 1)
+    matrix = radius * rotation @ np.array([[across, shear], [0, along]])
     canvas = np.zeros((height * SUPERSAMPLE, width * SUPERSAMPLE), np.uint8)
     for sign, polygon in SHAPES[shape]:
         corners = (polygon @ matrix.T + centre) * SUPERSAMPLE
@@ -147,28 +171,28 @@ def scene(rng: np.random.Generator, labels: list[int], height: int, width: int) 
     The first object always finds room. Labels index the sorted names of `SHAPES`.
     """
     canvas = background(rng, height, width)
-    taken = np.zeros((height, width), bool)
-    names, masks, kept = sorted(SHAPES), [], []
-    low, high = {1: (0.22, 0.44), 2: (0.18, 0.28)}.get(len(labels), (0.16, 0.23))
+    masks, visible = [], []  # masks and labels of the objects that found room
+    occupied = np.zeros((height, width), bool)
     for label in labels:
-        for _ in range(30):
-            radius = rng.uniform(low, high) * min(height, width)
-            centre = (rng.uniform(0.8 * radius, width - 0.8 * radius), rng.uniform(0.8 * radius, height - 0.8 * radius))
-            alpha = coverage(rng, names[label], centre, radius, height, width)
+        for _ in range(ATTEMPTS):
+            radius = rng.uniform(*RADII[min(len(labels), 3)]) * min(height, width)
+            x, y = (rng.uniform(0.8 * radius, side - 0.8 * radius) for side in (width, height))
+            alpha = coverage(rng, sorted(SHAPES)[label], (x, y), radius, height, width)
             mask = alpha > 0.5
-            if not (cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))).astype(bool) & taken).any():
+            surroundings = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))).astype(bool)
+            if not (surroundings & occupied).any():
                 break
         else:
             continue
         shade = 0.75 + 0.5 * smooth_noise(rng, height, width, 40)[..., None]
         fill = np.clip(texture(rng, height, width) * shade, 0, 1)
         canvas = canvas * (1 - alpha[..., None]) + fill * alpha[..., None]
-        taken |= mask
+        occupied |= mask
         masks.append(mask)
-        kept.append(label)
+        visible.append(label)
     canvas = canvas + rng.normal(0, 0.03, canvas.shape).astype(np.float32)
     image = (np.clip(canvas, 0, 1) * 255).round().astype(np.uint8)
-    return Drawing(image, tuple(masks), tuple(kept))
+    return Drawing(image, tuple(masks), tuple(visible))
 
 
 def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:

@@ -6,8 +6,8 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image
 
-from evaluators.miniature import SEED, rendering
-from evaluators.miniature.drawing import SHAPES, Drawing, box_of, scene
+from camx.evaluators.miniature import SEED, rendering, xml_box, xml_size
+from camx.evaluators.miniature.drawing import SHAPES, Drawing, box_of, scene
 
 IMAGES = 400
 CLASSES = {f"n9000000{i}": name for i, name in enumerate(sorted(SHAPES))}
@@ -16,7 +16,8 @@ CLASSES = {f"n9000000{i}": name for i, name in enumerate(sorted(SHAPES))}
 def draw(index: int, seed: int = SEED) -> Drawing:
     """Image `index`: 128-160 px a side, one to three objects of one class."""
     rng = np.random.default_rng([seed, index])
-    label, objects = int(rng.integers(len(CLASSES))), int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))
+    label = int(rng.integers(len(CLASSES)))
+    objects = int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))
     height, width = (int(v) for v in rng.integers(128, 161, 2))
     return scene(rng, [label] * objects, height, width)
 
@@ -24,16 +25,14 @@ def draw(index: int, seed: int = SEED) -> Drawing:
 def annotation(stem: str, wnid: str, drawing: Drawing) -> str:
     """The image's annotation as ILSVRC's XML; boxes are pixels with an exclusive end."""
     height, width = drawing.image.shape[:2]
-    objects = "".join(
-        f"<object><name>{escape(wnid)}</name><bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object>"
-        for x0, y0, x1, y1 in map(box_of, drawing.masks)
-    )
-    size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
-    return f"<annotation><folder>val</folder><filename>{stem}</filename>{size}{objects}</annotation>\n"
+    name, boxes = f"<name>{escape(wnid)}</name>", map(box_of, drawing.masks)
+    objects = "".join(f"<object>{name}{xml_box(*box)}</object>" for box in boxes)
+    about = f"<folder>val</folder><filename>{stem}</filename>{xml_size(width, height)}"
+    return f"<annotation>{about}{objects}</annotation>\n"
 
 
 def write(root: Path, images: int = IMAGES, seed: int = SEED) -> None:
-    """Render the part below `root`, which appears whole or not at all: two processes may render at once."""
+    """Render the part below `root`, which appears whole or not at all."""
     with rendering(root) as work:
         pictures = work / "ILSVRC/Data/CLS-LOC/val"
         annotations = work / "ILSVRC/Annotations/CLS-LOC/val"

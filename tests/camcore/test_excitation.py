@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from camcore import maps
-from camcore.excitation import contrastive
-from camcore.taps import Layer, tap
+from camx.camcore import maps
+from camx.camcore.excitation import contrastive
+from camx.camcore.taps import Layer, tap
 
 torch.manual_seed(0)
 IMAGES = torch.rand(2, 2, 4, 4, dtype=torch.double)
@@ -50,9 +50,13 @@ def by_hand(net, image, target):
     for c in range(4):
         total = sum(hidden[c, i, j].item() for i in range(2) for j in range(2))
         for i in range(2):
-            for j in range(2):  # the average is a linear layer of equal weights, then the 1x1 convolution
+            for j in range(
+                2
+            ):  # the average is a linear layer of equal weights, then the 1x1 convolution
                 share = hidden[c, i, j].item() / total * p[c] if total else 0.0
-                for k, value in enumerate(linear_step([w_conv[c]], pooled[:, i, j].tolist(), [share])):
+                for k, value in enumerate(
+                    linear_step([w_conv[c]], pooled[:, i, j].tolist(), [share])
+                ):
                     expected[k, i, j] += value
     return expected
 
@@ -62,18 +66,20 @@ def test_excitation_is_the_equation(target):
     net = network()
     targets = torch.full((2,), target)
     with torch.no_grad():
-        found = contrastive(net, IMAGES, targets, "2")
+        excited = contrastive(net, IMAGES, targets, "2")
     for n in range(2):
-        assert torch.allclose(found[n], by_hand(net, IMAGES[n], target), rtol=1e-9, atol=1e-15)
+        assert torch.allclose(excited[n], by_hand(net, IMAGES[n], target), rtol=1e-9, atol=1e-15)
 
 
 def test_cmwp_clamps_the_channel_sum_at_the_pool():
     net = network()
     targets = torch.tensor([2, 0])
-    found = tap(net, IMAGES, targets, [Layer("x", "1", "2")])
-    cam = maps.methods(["cmwp"])["cmwp"](found["x"])
+    taps = tap(net, IMAGES, targets, [Layer("x", "1", "2")])
+    cam = maps.methods(["cmwp"])["cmwp"](taps["x"])
     for n in range(2):
-        assert torch.allclose(cam[n], by_hand(net, IMAGES[n], int(targets[n])).sum(0).clamp(min=0), atol=1e-15)
+        assert torch.allclose(
+            cam[n], by_hand(net, IMAGES[n], int(targets[n])).sum(0).clamp(min=0), atol=1e-15
+        )
 
 
 def test_through_convolutions_and_max_pools_excitation_is_kept():
@@ -83,20 +89,29 @@ def test_through_convolutions_and_max_pools_excitation_is_kept():
         high = contrastive(net, IMAGES, torch.tensor([0, 1]), "4")
         low = contrastive(net, IMAGES, torch.tensor([0, 1]), "2")
         assert torch.allclose(high.sum((1, 2, 3)), low.sum((1, 2, 3)), atol=1e-12)
-        assert torch.allclose(low.sum((1, 2, 3)), contrastive(net, IMAGES, torch.tensor([0, 1]), "1").sum((1, 2, 3)), atol=1e-12)
+        assert torch.allclose(
+            low.sum((1, 2, 3)),
+            contrastive(net, IMAGES, torch.tensor([0, 1]), "1").sum((1, 2, 3)),
+            atol=1e-12,
+        )
 
 
 class Residual(nn.Module):
     def __init__(self):
         super().__init__()
-        self.conv, self.relu, self.flatten, self.fc = nn.Conv2d(2, 2, 1), nn.ReLU(True), nn.Flatten(), nn.Linear(32, 3)
+        self.conv, self.relu, self.flatten, self.fc = (
+            nn.Conv2d(2, 2, 1),
+            nn.ReLU(True),
+            nn.Flatten(),
+            nn.Linear(32, 3),
+        )
 
     def forward(self, x):
         return self.fc(self.flatten(self.relu(self.conv(x) + x)))
 
 
 def test_networks_with_residual_sums_are_refused():
-    from camcore.models import mini_resnet
+    from camx.camcore.models import mini_resnet
 
     with pytest.raises(ValueError, match="breaks the chain"):
         contrastive(Residual().double(), IMAGES, torch.tensor([0, 1]), "conv")
@@ -116,6 +131,12 @@ def test_nothing_of_torch_is_patched_and_no_hook_stays():
 
 def test_the_last_pool_before_a_flatten():
     """The result has the module's own shape, also where the chain is flattened right after it."""
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 4 * 4, 5))
-    found = contrastive(network, torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), "2")
-    assert found.shape == (2, 4, 4, 4)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(4 * 4 * 4, 5),
+    )
+    excited = contrastive(network, torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), "2")
+    assert excited.shape == (2, 4, 4, 4)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from camcore import fusion, variants
+from camx.camcore import fusion, variants
 
 
 def slow(maps, scaled, gamma):
@@ -26,8 +26,8 @@ def test_fusion_is_equation_9_then_the_maximum(gamma):
     torch.manual_seed(0)
     raw = {f"S{s}": torch.rand(2, 4, 5) * s for s in (5, 4, 3, 2)}
     expected = slow(raw, ("S3", "S2", "S1"), gamma)
-    found = fusion.fuse({name: fusion.normalise(m) for name, m in raw.items()}, f"gamma={gamma}")
-    assert torch.allclose(found, expected / (expected.amax((1, 2), keepdim=True) + 1e-8), atol=1e-6)
+    fused = fusion.fuse({name: fusion.normalise(m) for name, m in raw.items()}, f"gamma={gamma}")
+    assert torch.allclose(fused, expected / (expected.amax((1, 2), keepdim=True) + 1e-8), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,12 @@ def test_scale_functions(variant, function):
     x = torch.linspace(0, 1, 11).reshape(1, 1, 11)
     zero = torch.zeros(1, 1, 11)
     shallow = torch.tensor([function(v) for v in x.flatten().tolist()])
-    assert torch.allclose(fusion.fuse({"S5": zero, "S3": x}, variant).flatten(), shallow / shallow.max(), atol=1e-6)
-    assert torch.allclose(fusion.fuse({"S5": zero, "S4": x}, variant), x, atol=1e-6)  # S5 and S4 are not scaled
+    assert torch.allclose(
+        fusion.fuse({"S5": zero, "S3": x}, variant).flatten(), shallow / shallow.max(), atol=1e-6
+    )
+    assert torch.allclose(
+        fusion.fuse({"S5": zero, "S4": x}, variant), x, atol=1e-6
+    )  # S5 and S4 are not scaled
 
 
 def test_variants_have_one_name_each():

@@ -7,18 +7,24 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from camcore import plugins
+from camx.camcore import plugins
 
 
 def loops(acts):
     n, c, h, w = acts.shape
-    return ((i, [(k, y, x) for k in range(c) for y in range(h) for x in range(w)], c, h, w) for i in range(n))
+    return (
+        (i, [(k, y, x) for k in range(c) for y in range(h) for x in range(w)], c, h, w)
+        for i in range(n)
+    )
 
 
 def gradcam(a, g):
     out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
     for n, _, c, h, w in loops(a):
-        weights = [sum(g[n, k, i, j].item() for i in range(h) for j in range(w)) / (h * w) for k in range(c)]
+        weights = [
+            sum(g[n, k, i, j].item() for i in range(h) for j in range(w)) / (h * w)
+            for k in range(c)
+        ]
         for i in range(h):
             for j in range(w):
                 out[n, i, j] = max(0.0, sum(weights[k] * a[n, k, i, j].item() for k in range(c)))
@@ -71,7 +77,13 @@ def normgrad(a, g):
     return out
 
 
-ORACLES = {"gradcam": gradcam, "gradcampp": gradcampp, "layercam": layercam, "layercam-normal": layercam_normal, "normgrad": normgrad}
+ORACLES = {
+    "gradcam": gradcam,
+    "gradcampp": gradcampp,
+    "layercam": layercam,
+    "layercam-normal": layercam_normal,
+    "normgrad": normgrad,
+}
 
 
 def tapped(seed, scale, dtype):
@@ -85,7 +97,7 @@ def tapped(seed, scale, dtype):
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3])
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_the_equation(name, scale, seed):
-    cam = plugins.load("camcore.methods", "cam", name).function
+    cam = plugins.load("camx.camcore.methods", "cam", name).object
     single, double = tapped(seed, scale, torch.float), tapped(seed, scale, torch.double)
     expected = ORACLES[name](single.acts.double(), single.grads.double())
     assert torch.allclose(cam(double), expected, rtol=1e-5, atol=1e-5 * expected.max().item())
@@ -97,7 +109,7 @@ def test_agrees_with_the_equation(name, scale, seed):
 def test_leaves_the_tap_alone(name):
     tap = tapped(0, 1.0, torch.float)
     acts, grads = tap.acts.clone(), tap.grads.clone()
-    plugins.load("camcore.methods", "cam", name).function(tap)
+    plugins.load("camx.camcore.methods", "cam", name).object(tap)
     assert torch.equal(tap.acts, acts)
     assert torch.equal(tap.grads, grads)
 
@@ -107,15 +119,15 @@ def test_leaves_the_tap_alone(name):
 def test_finite_where_no_gradient_is_positive(name, sign):
     tap = tapped(1, 1.0, torch.float)
     tap.grads = sign * tap.grads.abs()
-    found = plugins.load("camcore.methods", "cam", name).function(tap)
-    assert found.isfinite().all()
-    assert (found >= 0).all()
+    maps = plugins.load("camx.camcore.methods", "cam", name).object(tap)
+    assert maps.isfinite().all()
+    assert (maps >= 0).all()
 
 
-@pytest.mark.parametrize("row", plugins.describe("camcore.methods"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", plugins.describe("camx.camcore.methods"), ids=lambda row: row[0])
 def test_file_is_short_and_cites_its_source(row):
     name, title, source = row
     assert title
     assert source
-    path = plugins.load("camcore.methods", "cam", name).module.__file__
+    path = plugins.load("camx.camcore.methods", "cam", name).module.__file__
     assert len(Path(path).read_text().splitlines()) < 20

@@ -1,13 +1,14 @@
 import hashlib
 import pickle
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
 import torch
 
-from camcore import networks, plugins
-from camcore.models import mini_resnet, mini_vgg
-from camcore.taps import tap
+from camx.camcore import networks, plugins
+from camx.camcore.models import mini_resnet, mini_vgg
+from camx.camcore.taps import tap
 
 
 @pytest.fixture
@@ -21,7 +22,10 @@ def weights(tmp_path):
 def test_pth_and_safetensors_load_alike_with_their_number_of_classes(weights, tmp_path):
     state = torch.load(weights, weights_only=True)
     safetensors.torch.save_file(state, tmp_path / "w.safetensors")
-    torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path / "checkpoint.pt")
+    torch.save(
+        {"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}},
+        tmp_path / "checkpoint.pt",
+    )
     for name in ("w.pth", "w.safetensors", "checkpoint.pt"):
         network = networks.load("mini-resnet", str(tmp_path / name))
         assert network.classes == 7
@@ -37,26 +41,29 @@ def test_shipped_weights_have_a_true_card():
 
     for model in ("mini-vgg", "mini-resnet"):
         network = networks.load(model)
-        card = json.loads((resources.files("configs") / "weights" / f"{model}.json").read_text())
+        card = json.loads(
+            (resources.files("camx.configs") / "weights" / f"{model}.json").read_text()
+        )
         assert card["sha256"] == network.sha256
         assert 80 <= card["top1_percent"] <= 97
 
 
-@pytest.mark.parametrize("name", plugins.names("camcore.models"))
+@pytest.mark.parametrize("name", plugins.names("camx.camcore.models"))
 def test_every_model_s_layers_can_be_tapped(name, tmp_path):
-    spec = plugins.load("camcore.models", "build", name).module
+    spec = networks.spec(name)
     torch.manual_seed(0)
     module = spec.build(3)
-    layers = [networks.Layer(n, *paths) for n, paths in spec.LAYERS.items()]
-    images = torch.randn(1, 3, spec.INPUT_SIZE, spec.INPUT_SIZE)
-    found = tap(module, images, torch.tensor([2]), layers, gradient="next")
-    sides = [t.acts.shape[-1] for name, t in found.items() if name != "conv6"]  # CAM's, which stands last
+    layers = [networks.Layer(n, *paths) for n, paths in spec.layers.items()]
+    images = torch.randn(1, 3, spec.input_size, spec.input_size)
+    taps = tap(module, images, torch.tensor([2]), layers, gradient="next")
+    # conv6 is CAM's, which stands last.
+    sides = [t.acts.shape[-1] for name, t in taps.items() if name != "conv6"]
     assert sides == sorted(sides)
-    assert all(t.grads.shape == t.acts.shape and t.logits.shape == (1, 3) for t in found.values())
+    assert all(t.grads.shape == t.acts.shape and t.logits.shape == (1, 3) for t in taps.values())
 
 
 def test_the_slim_vgg_has_vgg16_s_modules():
-    from camcore.models import vgg16
+    from camx.camcore.models import vgg16
 
     with torch.device("meta"):
         wide, slim = vgg16.build(), mini_vgg.build()
@@ -64,19 +71,26 @@ def test_the_slim_vgg_has_vgg16_s_modules():
 
 
 def test_caffe_form_for_files_only(tmp_path, monkeypatch):
-    """Weights of VGG16 from a file get Caffe's preprocessing under `paper`; the miniature's keep theirs."""
+    """VGG16's weights from a file get Caffe's form under `paper`; the miniature's keep theirs."""
     from torchvision.models import vgg
 
-    from camcore.models import vgg16
+    from camx.camcore.models import vgg16
 
-    slim = lambda classes=1000: torch.nn.Sequential(vgg.make_layers([8, "M"]), torch.nn.Flatten(), torch.nn.Linear(8, classes))  # noqa: E731
-    monkeypatch.setattr(vgg16, "build", slim)
+    def slim(classes=1000):
+        return torch.nn.Sequential(
+            vgg.make_layers([8, "M"]), torch.nn.Flatten(), torch.nn.Linear(8, classes)
+        )
+
+    monkeypatch.setattr(vgg16, "SPEC", replace(vgg16.SPEC, build=slim, head="2"))
     torch.save(slim(5).state_dict(), tmp_path / "caffe.pth")
     form = networks.load("vgg16", str(tmp_path / "caffe.pth"), "paper").preprocessing
     pixel = torch.tensor([[[[123]], [[117]], [[104]]]], dtype=torch.uint8)
     expected = torch.tensor([104 - 104.00699, 117 - 116.66877, 123 - 122.67892])
     assert torch.allclose(form(pixel).flatten(), expected, atol=1e-4)
-    assert networks.load("vgg16", str(tmp_path / "caffe.pth"), "model").preprocessing.name == "torchvision"
+    assert (
+        networks.load("vgg16", str(tmp_path / "caffe.pth"), "model").preprocessing.name
+        == "torchvision"
+    )
     assert networks.load("mini-vgg", preprocessing="paper").preprocessing.name == "torchvision"
 
 
@@ -85,7 +99,9 @@ def test_preprocessing_is_torchvision_s():
 
     form = networks.load("mini-vgg").preprocessing
     images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
-    assert torch.allclose(form(images), normalize(images.float() / 255, list(form.mean), list(form.std)), atol=1e-6)
+    assert torch.allclose(
+        form(images), normalize(images.float() / 255, list(form.mean), list(form.std)), atol=1e-6
+    )
 
 
 class Evil:
@@ -141,7 +157,9 @@ def test_named_weights_load_from_torchvision_s_cache(tmp_path, monkeypatch):
     torch.manual_seed(1)
     name = ResNet50_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
     state = resnet50().state_dict()
-    torch.save({k: v for k, v in state.items() if "num_batches" not in k}, tmp_path / "checkpoints" / name)
+    torch.save(
+        {k: v for k, v in state.items() if "num_batches" not in k}, tmp_path / "checkpoints" / name
+    )
     network = networks.load("resnet50", "IMAGENET1K_V1", "paper")
     assert network.class_names[:1] == ("tench",)
     assert network.preprocessing.name == "torchvision"

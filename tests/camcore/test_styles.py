@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from camcore import maps, networks, plugins
-from evaluators import datasets
+from camx.camcore import maps, networks, plugins
+from camx.evaluators import datasets
 
 grad_cam = pytest.importorskip("pytorch_grad_cam", reason="extra `bench` is not installed")
 
@@ -17,7 +17,7 @@ def network():
 
 @pytest.fixture
 def images(network):
-    from camcore import views
+    from camx.camcore import views
 
     samples = datasets.load("mini").samples[:3]
     squashed = np.stack([views.squash(views.read_image(s.path), 112) for s in samples])
@@ -31,7 +31,10 @@ def ours(style, network, images, methods, layers):
     taps = [network.layer(name) for name in layers]
     cams = maps.methods(methods, style)
     raw, _ = maps.compute(network.module, images, torch.tensor(TARGETS), taps, cams)
-    return {m: plugins.load(maps.STYLES, "combine", style).function(m, [raw[m, y] for y in layers], 112) for m in methods}
+    return {
+        m: plugins.load(maps.STYLES, "combine", style).object(m, [raw[m, y] for y in layers], 112)
+        for m in methods
+    }
 
 
 @pytest.mark.parametrize("layers", [["S5"], ["S4"], ["S3"], ["S5", "S4", "S3"]])
@@ -39,12 +42,16 @@ def ours(style, network, images, methods, layers):
 def test_pytorch_grad_cam(network, images, method, layers):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    theirs = {"gradcam": grad_cam.GradCAM, "gradcampp": grad_cam.GradCAMPlusPlus, "layercam": grad_cam.LayerCAM}[method]
+    theirs = {
+        "gradcam": grad_cam.GradCAM,
+        "gradcampp": grad_cam.GradCAMPlusPlus,
+        "layercam": grad_cam.LayerCAM,
+    }[method]
     modules = [network.module.get_submodule(network.layer(y).activation) for y in layers]
     with theirs(network.module.requires_grad_(True), modules) as cam:
         expected = cam(images, [ClassifierOutputTarget(t) for t in TARGETS])
-    found = ours("pytorch-grad-cam", network, images, [method], layers)[method]
-    assert np.abs(found.numpy() - expected).max() < 1e-4
+    cams = ours("pytorch-grad-cam", network, images, [method], layers)[method]
+    assert np.abs(cams.numpy() - expected).max() < 1e-4
 
 
 def test_pytorch_grad_cam_scorecam(network, images, capfd):
@@ -53,35 +60,45 @@ def test_pytorch_grad_cam_scorecam(network, images, capfd):
     module = network.module.get_submodule("features.29")
     with grad_cam.ScoreCAM(network.module, [module]) as cam, torch.no_grad():
         expected = cam(images, [ClassifierOutputTarget(t) for t in TARGETS])
-    found = ours("pytorch-grad-cam", network, images, ["scorecam"], ["S5"])["scorecam"]
-    assert np.abs(found.numpy() - expected).max() < 1e-4
+    cams = ours("pytorch-grad-cam", network, images, ["scorecam"], ["S5"])["scorecam"]
+    assert np.abs(cams.numpy() - expected).max() < 1e-4
 
 
 def resized(cam):
-    return torch.nn.functional.interpolate(cam[:, None], (112, 112), mode="bilinear", align_corners=False)[:, 0]
+    return torch.nn.functional.interpolate(
+        cam[:, None], (112, 112), mode="bilinear", align_corners=False
+    )[:, 0]
 
 
 @pytest.mark.parametrize("layer", ["S5", "S4", "S3"])
 @pytest.mark.parametrize("method", ["gradcam", "gradcampp", "layercam"])
 def test_torch_cam(network, images, method, layer):
     methods = pytest.importorskip("torchcam.methods", reason="torchcam needs Python 3.11")
-    theirs = {"gradcam": methods.GradCAM, "gradcampp": methods.GradCAMpp, "layercam": methods.LayerCAM}[method]
+    theirs = {
+        "gradcam": methods.GradCAM,
+        "gradcampp": methods.GradCAMpp,
+        "layercam": methods.LayerCAM,
+    }[method]
     with theirs(network.module.requires_grad_(True), network.layer(layer).activation) as cam:
         scores = network.module(images)
         expected = resized(cam(TARGETS, scores)[0])
-    found = ours("torch-cam", network, images, [method], [layer])[method]
-    assert (found - expected).abs().max() < 1e-4
+    cams = ours("torch-cam", network, images, [method], [layer])[method]
+    assert (cams - expected).abs().max() < 1e-4
 
 
 def test_torch_cam_fusion_and_scorecam(network, images):
     methods = pytest.importorskip("torchcam.methods", reason="torchcam needs Python 3.11")
     layers = ["S5", "S4", "S3"]
-    with methods.LayerCAM(network.module.requires_grad_(True), [network.layer(y).activation for y in layers]) as cam:
+    with methods.LayerCAM(
+        network.module.requires_grad_(True), [network.layer(y).activation for y in layers]
+    ) as cam:
         maps_ = cam(TARGETS, network.module(images))
         expected = cam.fuse_cams(maps_, (112, 112))
-    found = ours("torch-cam", network, images, ["layercam"], layers)["layercam"]
-    assert (found - expected).abs().max() < 1e-4
+    cams = ours("torch-cam", network, images, ["layercam"], layers)["layercam"]
+    assert (cams - expected).abs().max() < 1e-4
     with methods.ScoreCAM(network.module, "features.29", input_shape=(3, 112, 112)) as cam:
         network.module(images)
         expected = resized(cam(TARGETS)[0])
-    assert (ours("torch-cam", network, images, ["scorecam"], ["S5"])["scorecam"] - expected).abs().max() < 1e-4
+    assert (
+        ours("torch-cam", network, images, ["scorecam"], ["S5"])["scorecam"] - expected
+    ).abs().max() < 1e-4

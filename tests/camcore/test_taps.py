@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from camcore import maps
-from camcore.taps import Layer, tap
+from camx.camcore import maps
+from camx.camcore.taps import Layer, tap
 
 IMAGES = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 
@@ -23,7 +23,9 @@ BOTH = [Layer("deep", "4", "5"), Layer("shallow", "1", "2")]
 
 
 def by_hand(path: int, images, targets):
-    """Activation of module `path` and the gradient of each image's own target logit, one image at a time."""
+    """Activation of module `path` and the gradient of each image's own target logit, one image at a
+    time.
+    """
     net = network(inplace=False).eval()
     acts, grads = [], []
     for image, target in zip(images, targets):
@@ -37,29 +39,31 @@ def by_hand(path: int, images, targets):
 @pytest.mark.parametrize("inplace", [False, True])
 @pytest.mark.parametrize("path", [0, 1, 3, 4, 5])
 def test_activation_and_own_gradient(inplace, path):
-    """Even before an in-place ReLU (paths 0 and 3), where a plain hook would see the ReLU's output."""
+    """Even before an in-place ReLU (paths 0 and 3), where a plain hook would see the ReLU's
+    output.
+    """
     net = network(inplace)
     for _ in range(2):  # the second pass knows which modules are overwritten
-        found = tap(net, IMAGES, TARGETS, [Layer("x", str(path))])["x"]
+        tapped = tap(net, IMAGES, TARGETS, [Layer("x", str(path))])["x"]
         acts, grads = by_hand(path, IMAGES, TARGETS)
-        assert torch.allclose(found.acts, acts, atol=1e-6)
-        assert torch.allclose(found.grads, grads, atol=1e-6)
-        assert torch.allclose(found.logits, network(False).eval()(IMAGES), atol=1e-6)
+        assert torch.allclose(tapped.acts, acts, atol=1e-6)
+        assert torch.allclose(tapped.grads, grads, atol=1e-6)
+        assert torch.allclose(tapped.logits, network(False).eval()(IMAGES), atol=1e-6)
 
 
 def test_next_gradient_is_the_pools_upsampled():
-    found = tap(network(True), IMAGES, TARGETS, BOTH, gradient="next")
+    tapped = tap(network(True), IMAGES, TARGETS, BOTH, gradient="next")
     for name, path in (("deep", 4), ("shallow", 1)):
         acts, _ = by_hand(path, IMAGES, TARGETS)
         _, grads = by_hand(path + 1, IMAGES, TARGETS)
-        assert torch.allclose(found[name].acts, acts, atol=1e-6)
+        assert torch.allclose(tapped[name].acts, acts, atol=1e-6)
         expected = interpolate(grads, acts.shape[-2:], mode="bilinear", align_corners=True)
-        assert torch.allclose(found[name].grads, expected, atol=1e-6)
+        assert torch.allclose(tapped[name].grads, expected, atol=1e-6)
 
 
 def test_a_layer_without_follower_keeps_its_own_gradient():
-    found = tap(network(True), IMAGES, TARGETS, [Layer("x", "1")], gradient="next")["x"]
-    assert torch.allclose(found.grads, by_hand(1, IMAGES, TARGETS)[1], atol=1e-6)
+    tapped = tap(network(True), IMAGES, TARGETS, [Layer("x", "1")], gradient="next")["x"]
+    assert torch.allclose(tapped.grads, by_hand(1, IMAGES, TARGETS)[1], atol=1e-6)
 
 
 def test_one_forward_and_one_backward_for_all_layers_and_methods():
@@ -67,8 +71,8 @@ def test_one_forward_and_one_backward_for_all_layers_and_methods():
     net.register_forward_hook(lambda *_: passes.append("forward"))
     net[8].register_full_backward_hook(lambda *_: passes.append("backward"))
     cams = maps.methods(["gradcam", "gradcampp", "layercam", "layercam-normal", "normgrad"])
-    found, _ = maps.compute(net, IMAGES, TARGETS, BOTH, cams)
-    assert len(found) == 10
+    raw, _ = maps.compute(net, IMAGES, TARGETS, BOTH, cams)
+    assert len(raw) == 10
     assert passes == ["forward", "backward"]
 
 
@@ -108,7 +112,11 @@ def test_a_network_may_begin_in_place():
 
 @pytest.mark.parametrize(
     ("targets", "word"),
-    [(torch.tensor([1]), "one class index per image"), (torch.tensor([0.0, 1.0]), "integers"), (torch.tensor([-1, 0]), "0..5")],
+    [
+        (torch.tensor([1]), "one class index per image"),
+        (torch.tensor([0.0, 1.0]), "integers"),
+        (torch.tensor([-1, 0]), "0..5"),
+    ],
 )
 def test_targets_are_strict_pairs(targets, word):
     with pytest.raises(ValueError, match=word):
@@ -119,7 +127,9 @@ def test_unknown_module_and_twice_run_module_are_refused():
     with pytest.raises(ValueError, match="no module 'nothing'"):
         tap(network(True), IMAGES, TARGETS, [Layer("x", "nothing")])
     relu = nn.ReLU()
-    net = nn.Sequential(nn.Conv2d(3, 3, 1), relu, nn.Conv2d(3, 3, 1), relu, nn.Flatten(), nn.Linear(192, 6))
+    net = nn.Sequential(
+        nn.Conv2d(3, 3, 1), relu, nn.Conv2d(3, 3, 1), relu, nn.Flatten(), nn.Linear(192, 6)
+    )
     with pytest.raises(ValueError, match="more than once"):
         tap(net, IMAGES, TARGETS, [Layer("x", "1")])
     assert not relu._forward_hooks

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional
 
-from camcore import views
+from camx.camcore import views
 
 
 def test_the_paper_s_grid():
@@ -79,7 +79,9 @@ def test_bad_images_are_named(tmp_path):
     (tmp_path / "bad.JPEG").write_bytes(b"\xff\xd8 not a picture")
     with pytest.raises(ValueError, match=r"bad\.JPEG"):
         views.read_image(tmp_path / "bad.JPEG")
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / "cut.JPEG")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(
+        tmp_path / "cut.JPEG"
+    )
     data = (tmp_path / "cut.JPEG").read_bytes()
     (tmp_path / "cut.JPEG").write_bytes(data[: len(data) // 2])
     with pytest.raises(ValueError, match=r"cut\.JPEG"):

@@ -1,8 +1,22 @@
 import pandas as pd
+import pytest
 
 
+@pytest.mark.slow
 def test_claims_from_runs(camx, tmp_path):
-    camx("localize", "--protocol", "single", "--limit", 20, "--method", "layercam", "--method", "layercam-normal", "--method", "gradcam")
+    camx(
+        "localize",
+        "--protocol",
+        "single",
+        "--limit",
+        20,
+        "--method",
+        "layercam",
+        "--method",
+        "layercam-normal",
+        "--method",
+        "gradcam",
+    )
     camx("occlude", "--protocol", "single", "--limit", 20, "--out", "results/occlude")
     done = camx("claims")
     frame = pd.read_csv(tmp_path / "results/claims/claims.csv")
@@ -15,8 +29,13 @@ def test_claims_from_runs(camx, tmp_path):
         assert word in done.stdout
     whole = camx("claims", "--claim", "E1").stdout
     assert whole.count("layercam-normal") == 10
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "results/claims/claims.csv"), frame)  # shown alone, corrected as before
-    assert "results/occlude: mini-vgg on mini, protocol single, n=20" in whole
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "results/claims/claims.csv"), frame
+    )  # shown alone, corrected as before
+    assert (
+        "results/occlude: mini-vgg on mini, protocol single, torchvision preprocessing, n=20"
+        in whole
+    )
 
 
 def test_bad_usage_is_one_line(camx, tmp_path):

@@ -3,7 +3,9 @@ from PIL import Image
 
 
 def test_three_pictures_of_the_miniature(camx, tmp_path):
-    done = camx("explain", "--layer", "S5", "--layer", "S3", "--method", "layercam", "--method", "gradcam")
+    done = camx(
+        "explain", "--layer", "S5", "--layer", "S3", "--method", "layercam", "--method", "gradcam"
+    )
     pictures = sorted((tmp_path / "results/explain").iterdir())
     assert len(pictures) == 3
     assert all(Image.open(p).size[0] > 300 for p in pictures)
@@ -44,10 +46,12 @@ def test_any_picture_class_and_model(camx, tmp_path):
 def test_vgg16_by_file(camx, tmp_path):
     import torch
 
-    from camcore.models import vgg16
+    from camx.camcore.models import vgg16
 
     torch.manual_seed(0)
     torch.save(vgg16.build().state_dict(), tmp_path / "vgg16.pth")
     Image.new("RGB", (50, 40), (200, 30, 30)).save(tmp_path / "photo.png")
-    done = camx("explain", "photo.png", "--weights", "vgg16.pth", "--class", "tench", "--method", "layercam")
+    done = camx(
+        "explain", "photo.png", "--weights", "vgg16.pth", "--class", "tench", "--method", "layercam"
+    )
     assert "tench (0" in done.stdout

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from evaluators import records
-from evaluators.miniature import ilsvrc as drawn
+from camx.evaluators import records
+from camx.evaluators.miniature import ilsvrc as drawn
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +25,44 @@ def test_a_run_has_what_the_contract_says(camx, small, tmp_path):
     frame = records.read(tmp_path / "results/localize")
     assert len(frame) == 6 * 25
     assert not frame.duplicated(["image_id", "method", "layer", "variant"]).any()
-    columns = ["image_id", "label", "top5", "method", "layer", "variant", "x0", "y0", "x1", "y1", "iou"]
+    columns = [
+        "image_id",
+        "label",
+        "top5",
+        "method",
+        "layer",
+        "variant",
+        "x0",
+        "y0",
+        "x1",
+        "y1",
+        "iou",
+    ]
     assert set(columns) <= set(frame.columns)
-    assert set(frame["method"]) == {"gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal"}
+    assert set(frame["method"]) == {
+        "gradcam",
+        "gradcampp",
+        "normgrad",
+        "layercam",
+        "layercam-normal",
+    }
     assert set(frame["layer"]) == {"S5", "S4", "S3", "S2", "S1"}
     assert frame["variant"].unique().tolist() == [""]
     assert (frame["x1"] > frame["x0"]).all()
     run = json.loads((tmp_path / "results/localize/run.json").read_text())
-    assert {"command", "data", "model", "weights_sha256", "protocol", "seed", "options", "commit", "device", "start", "end"} <= set(run)
+    assert {
+        "command",
+        "data",
+        "model",
+        "weights_sha256",
+        "protocol",
+        "seed",
+        "options",
+        "commit",
+        "device",
+        "start",
+        "end",
+    } <= set(run)
     assert len(run["invocations"]) == 1
     last = run
     assert set(last["versions"]) == {"camx", "torch", "torchvision", "cv2", "numpy", "PIL"}
@@ -52,7 +82,10 @@ def test_cells_can_be_added_and_nothing_is_measured_twice(camx, small, tmp_path)
     frame = records.read(run)
     assert len(frame) == 12
     assert set(frame["layer"]) == {"S5", "S5+S4+S3"}
-    assert "6 of 6 images done before" in camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5").stdout
+    assert (
+        "6 of 6 images done before"
+        in camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5").stdout
+    )
     assert len(records.read(run)) == 12
 
 
@@ -64,14 +97,20 @@ def test_a_changed_protocol_is_refused(camx, small, tmp_path):
 
 
 def test_config_file_and_command_line(camx, small, tmp_path):
-    (tmp_path / "mine.yaml").write_text("limit: 3\nmethod: [layercam]\nlayer: [S4]\nprotocol: single\n")
+    (tmp_path / "mine.yaml").write_text(
+        "limit: 3\nmethod: [layercam]\nlayer: [S4]\nprotocol: single\n"
+    )
     camx("localize", "--data", small, "--model", "mini-vgg", "--config", "mine.yaml", "--limit", 2)
     frame = records.read(tmp_path / "results/localize")
     assert (len(frame), set(frame["layer"])) == (2, {"S4"})
     (tmp_path / "mine.yaml").write_text("method: layercam\nlayer: S5\n")
     camx(*SMALL, "--data", small, "--config", "mine.yaml", "--limit", 1, "--out", "one")
     assert len(records.read(tmp_path / "one")) == 1
-    for text, word in (("limit: many\n", "not a valid integer"), ("limit: [\n", "mine.yaml: not YAML"), ("- a\n", "option: value")):
+    for text, word in (
+        ("limit: many\n", "a whole number from 1"),
+        ("limit: [\n", "mine.yaml: not YAML"),
+        ("- a\n", "option: value"),
+    ):
         (tmp_path / "mine.yaml").write_text(text)
         done = camx("localize", "--config", "mine.yaml", code=2)
         assert word in done.stderr
@@ -81,22 +120,50 @@ def test_config_file_and_command_line(camx, small, tmp_path):
 
 
 def test_a_method_a_data_set_and_a_table_are_one_new_file_each(camx, small, tmp_path):
-    (tmp_path / "brightness.py").write_text('TITLE = "sum"\nSOURCE = "here"\n\n\ndef cam(tap):\n    return tap.acts.sum(1)\n')
+    (tmp_path / "brightness.py").write_text(
+        'TITLE = "sum"\nSOURCE = "here"\n\n\ndef cam(tap):\n    return tap.acts.sum(1)\n'
+    )
     (tmp_path / "mine.py").write_text(
-        "from pathlib import Path\nfrom evaluators.datasets import ilsvrc\n\n\n"
+        "from pathlib import Path\nfrom camx.evaluators.datasets import ilsvrc\n\n\n"
         f"def read():\n    return ilsvrc.read(Path({str(small)!r}), 'mine', 'mini-vgg')\n"
     )
     (tmp_path / "mine.yaml").write_text(
-        "{title: Mine, source: me, command: localize, metrics: [gtknown], columns: {S3: {layer: S3}},"
-        " rows: [{row: Brightness, cell: {method: brightness}, gtknown: [50]}, {row: LayerCAM, cell: {method: layercam}}]}"
+        "{title: Mine, source: me, command: localize, metrics: [gtknown], "
+        "columns: {S3: {layer: S3}}, rows: ["
+        "{row: Brightness, cell: {method: brightness}, gtknown: [50]}, "
+        "{row: LayerCAM, cell: {method: layercam}}]}"
     )
-    camx("localize", "--protocol", "single", "--data", "mine.py", "--method", "brightness.py", "--method", "layercam", "--layer", "S3")
+    camx(
+        "localize",
+        "--protocol",
+        "single",
+        "--data",
+        "mine.py",
+        "--method",
+        "brightness.py",
+        "--method",
+        "layercam",
+        "--layer",
+        "S3",
+    )
     assert "Brightness" in camx("tables", "--table", "mine.yaml").stdout
     table = pd.read_csv(tmp_path / "results/tables/table_mine.csv")
     assert table["row"].tolist() == ["Brightness", "LayerCAM"]
     assert table["S3"].notna().all()
     assert pd.read_csv(tmp_path / "results/tables/cells.csv")["n"].tolist() == [6, 6]
-    camx("localize", "--protocol", "single", "--data", "mine:read", "--method", "brightness:cam", "--layer", "S3", "--out", "other")
+    camx(
+        "localize",
+        "--protocol",
+        "single",
+        "--data",
+        "mine:read",
+        "--method",
+        "brightness:cam",
+        "--layer",
+        "S3",
+        "--out",
+        "other",
+    )
     assert records.read(tmp_path / "other")["method"].unique().tolist() == ["brightness"]
 
 
@@ -123,17 +190,28 @@ def test_bad_input_is_one_line_and_earlier_records_stay(camx, small, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "is no data set" in camx("localize", "--data", "empty", code=1).stderr
     assert (
-        "1000 classes apart" in camx("localize", "--data", small, "--weights", _thousand(tmp_path), "--model", "mini-resnet", code=1).stderr
+        "1000 classes apart"
+        in camx(
+            "localize",
+            "--data",
+            small,
+            "--weights",
+            _thousand(tmp_path),
+            "--model",
+            "mini-resnet",
+            code=1,
+        ).stderr
     )
 
 
 def _thousand(folder):
-    from camcore.models import mini_resnet
+    from camx.camcore.models import mini_resnet
 
     torch.save(mini_resnet.build(1000).state_dict(), folder / "thousand.pth")
     return folder / "thousand.pth"
 
 
+@pytest.mark.slow
 def test_workers_and_interruption_change_no_record(camx, small, tmp_path):
     def run(out, *more):
         camx(*SMALL, "--data", small, "--out", out, *more)
@@ -146,18 +224,40 @@ def test_workers_and_interruption_change_no_record(camx, small, tmp_path):
     assert whole.equals(run("c"))
 
 
+@pytest.mark.slow
 def test_the_default_is_the_paper_s_protocol_and_every_cheap_cell(camx, small, tmp_path):
     done = camx("localize", "--data", small, "--model", "mini-vgg", "--limit", 2, "--save-maps")
     frame = records.read(tmp_path / "results/localize")
     assert len(frame) == 2 * 59
     assert not set(frame["method"]) & {"scorecam", "cmwp", "cam"}
-    assert set(frame["variant"]) == {"", "gamma=1", "gamma=2", "gamma=3", "gamma=4", "scale=none", "scale=sqrt", "scale=tan"}
+    assert set(frame["variant"]) == {
+        "",
+        "gamma=1",
+        "gamma=2",
+        "gamma=3",
+        "gamma=4",
+        "scale=none",
+        "scale=sqrt",
+        "scale=tan",
+    }
     run = json.loads((tmp_path / "results/localize/run.json").read_text())
     assert run["protocol"]["name"] == "paper"
     assert len(list((tmp_path / "results/localize/maps").iterdir())) == 2 * 59
     for name in ("Table I.", "Table II.", "Table III.", "Table IV.", "Table V.", "Table XII."):
         assert name in done.stdout
-    camx("localize", "--data", small, "--model", "mini-vgg", "--limit", 1, "--table", "I", "--table", "V")
+    camx(
+        "localize",
+        "--data",
+        small,
+        "--model",
+        "mini-vgg",
+        "--limit",
+        1,
+        "--table",
+        "I",
+        "--table",
+        "V",
+    )
     added = records.read(tmp_path / "results/localize")
     assert len(added) == 2 * 59 + 6  # Score-CAM at five stages and c-MWP, of one image
     assert set(added["method"]) - set(frame["method"]) == {"scorecam", "cmwp"}
@@ -170,11 +270,15 @@ def test_the_default_is_the_paper_s_protocol_and_every_cheap_cell(camx, small, t
 
 
 def test_only_what_is_missing_is_computed(camx, small, monkeypatch):
-    from camcore.methods import gradcam, layercam
+    from camx.camcore.methods import gradcam, layercam
 
     calls = []
     for module in (gradcam, layercam):
-        monkeypatch.setattr(module, "cam", lambda tap, name=module.TITLE, cam=module.cam: calls.append(name) or cam(tap))
+        monkeypatch.setattr(
+            module,
+            "cam",
+            lambda tap, name=module.TITLE, cam=module.cam: calls.append(name) or cam(tap),
+        )
     camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5")
     camx(*SMALL, "--data", small, "--method", "layercam", "--method", "gradcam", "--layer", "S5")
     assert calls == ["LayerCAM"] * 2 + ["Grad-CAM"] * 2  # two batches each
@@ -186,7 +290,10 @@ def test_methods_tell_paired_differences(camx, small, tmp_path):
     assert "mean IoU" in done.stdout
     frame = pd.read_csv(tmp_path / "results/tables/compare_layercam_gradcam.csv")
     assert frame["n"].tolist() == [6, 6, 6, 6]
-    assert "methods recorded: gradcam, gradcampp" in camx("tables", "--compare", "layercam", "scorecam", code=1).stderr
+    assert (
+        "methods recorded: gradcam, gradcampp"
+        in camx("tables", "--compare", "layercam", "scorecam", code=1).stderr
+    )
 
 
 @pytest.mark.parametrize("style", ["pytorch-grad-cam", "torch-cam"])
@@ -211,7 +318,10 @@ def test_as_another_package(camx, small, tmp_path, style):
     run = json.loads((tmp_path / "results/localize/run.json").read_text())
     assert run["protocol"]["style"] == style
     assert set(records.read(tmp_path / "results/localize")["variant"]) == {""}
-    assert "leave out --protocol" in camx("localize", "--as", style, "--protocol", "paper", code=2).stderr
+    assert (
+        "leave out --protocol"
+        in camx("localize", "--as", style, "--protocol", "paper", code=2).stderr
+    )
 
 
 def test_maps_of_a_recorded_run_can_be_saved_later(camx, small, tmp_path):
@@ -248,17 +358,59 @@ def test_a_sample_is_seeded(camx, small, tmp_path):
 
 
 def test_residual_networks_have_cam_and_their_own_layers(camx, small, tmp_path):
-    camx("localize", "--data", small, "--model", "mini-resnet", "--protocol", "single", "--method", "cam", "--method", "layercam")
+    camx(
+        "localize",
+        "--data",
+        small,
+        "--model",
+        "mini-resnet",
+        "--protocol",
+        "single",
+        "--method",
+        "cam",
+        "--method",
+        "layercam",
+    )
     frame = records.read(tmp_path / "results/localize")
-    assert set(zip(frame["method"], frame["layer"])) == {("cam", "layer4"), *(("layercam", f"layer{i}") for i in (1, 2, 3, 4))}
+    assert set(zip(frame["method"], frame["layer"])) == {
+        ("cam", "layer4"),
+        *(("layercam", f"layer{i}") for i in (1, 2, 3, 4)),
+    }
     assert (
-        "breaks the chain" in camx("localize", "--data", small, "--model", "mini-resnet", "--method", "cmwp", "--out", "x", code=1).stderr
+        "breaks the chain"
+        in camx(
+            "localize",
+            "--data",
+            small,
+            "--model",
+            "mini-resnet",
+            "--method",
+            "cmwp",
+            "--out",
+            "x",
+            code=1,
+        ).stderr
     )
     assert (
-        "no cell of table I suits mini-resnet" in camx("localize", "--data", small, "--model", "mini-resnet", "--table", "I", code=2).stderr
+        "no cell of table I suits mini-resnet"
+        in camx(
+            "localize", "--data", small, "--model", "mini-resnet", "--table", "I", code=2
+        ).stderr
     )
     assert (
-        "global average pooling" in camx("localize", "--data", small, "--model", "mini-vgg", "--method", "cam", "--out", "y", code=1).stderr
+        "global average pooling"
+        in camx(
+            "localize",
+            "--data",
+            small,
+            "--model",
+            "mini-vgg",
+            "--method",
+            "cam",
+            "--out",
+            "y",
+            code=1,
+        ).stderr
     )
 
 
@@ -270,21 +422,26 @@ def test_an_edited_plug_in_is_another_method(camx, small, tmp_path):
     method.write_text("def cam(tap):\n    return -tap.acts.sum(1)\n")
     assert "another version of 'brightness'" in camx(*run, code=1).stderr
     method.write_text("def cam(tap):\n    return tap.acts.sum()\n")
-    assert "method 'brightness' must return a tensor (N,h,w)" in camx(*run, "--out", "shape", code=1).stderr
+    assert (
+        "method 'brightness' must return a tensor (N,h,w)"
+        in camx(*run, "--out", "shape", code=1).stderr
+    )
     method.write_text("def cam(tap:\n")
     assert "brightness.py: cannot be loaded" in camx(*run, "--out", "syntax", code=2).stderr
 
 
 def test_a_data_set_of_one_s_own_is_checked(camx, small, tmp_path):
-    head = "from pathlib import Path\nfrom evaluators.types import Dataset, Sample\n\n\ndef read():\n    "
+    head = "from pathlib import Path\nfrom camx.evaluators.types import Dataset, Sample\n"
+    head += "def read():\n    return "
+    whole = "Dataset('a', Path('.'), ('x',), %s, 'f')"
     for body, word in [
-        ("return 5", "must return evaluators.types.Dataset, not int"),
-        ("return Dataset('a', Path('.'), ('x',), (), 'f')", "holds no image"),
+        ("5", "must return evaluators.types.Dataset, not int"),
+        (whole % "()", "holds no image"),
         (
-            "return Dataset('a', Path('.'), ('x',), (Sample('i', Path('i.png'), 3, ((0, 0, 1, 1),)),), 'f')",
+            whole % "(Sample('i', Path('i.png'), 3, ((0, 0, 1, 1),)),)",
             "i.png: label 3 is not one of the 1",
         ),
-        ("return Dataset('a', Path('.'), ('x',), (Sample('i', Path('i.png'), 0, ()),), 'f')", "i.png: boxes are ()"),
+        (whole % "(Sample('i', Path('i.png'), 0, ()),)", "i.png: boxes are ()"),
     ]:
         (tmp_path / "mine.py").write_text(head + body + "\n")
         done = camx("localize", "--data", "mine.py", code=1)
@@ -305,3 +462,22 @@ def test_a_folder_that_cannot_be_written_is_named(camx, small, tmp_path):
     done = camx(*SMALL, "--data", small, "--out", "file/run", code=1)
     assert "file/run: not a directory" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_fields_by_option_by_set_and_by_file(camx, small, tmp_path):
+    """The command line wins over --config, by either way; run.json holds every option."""
+    (tmp_path / "c.yaml").write_text("threshold: 0.3\n")
+    run = [*SMALL, "--limit", 1, "--layer", "S5", "--data", small]
+
+    def threshold(*arguments):
+        camx(*run, *arguments, "--out", f"out{len(list(tmp_path.glob('out*')))}", "--quiet")
+        newest = max(tmp_path.glob("out*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+        made = json.loads(newest.read_text())
+        return made["protocol"]["threshold"], made["options"].get("threshold")
+
+    assert threshold("--config", "c.yaml") == (0.3, 0.3)
+    assert threshold("--config", "c.yaml", "--threshold", 0.4) == (0.4, 0.4)
+    assert threshold("--config", "c.yaml", "--set", "threshold=0.2")[0] == 0.2
+    assert threshold("--threshold", 0.25) == (0.25, 0.25)
+    done = camx(*run, "--threshold", 0.4, "--set", "threshold=0.2", code=2)
+    assert "threshold is said twice" in done.stderr

@@ -3,8 +3,8 @@ import json
 import pandas as pd
 import pytest
 
-from evaluators import records
-from evaluators.miniature import ilsvrc as drawn
+from camx.evaluators import records
+from camx.evaluators.miniature import ilsvrc as drawn
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,17 @@ SMALL = ["occlude", "--protocol", "single", "--model", "mini-vgg", "--batch-size
 def test_the_default_measures_every_own_cell_of_table_six(camx, tmp_path):
     done = camx("occlude", "--limit", 2)
     frame = records.read(tmp_path / "results/occlude")
-    assert set(zip(frame["method"], frame["layer"])) == {("gradcam", "S5"), ("gradcampp", "S5"), ("layercam", "S5")}
+    assert set(zip(frame["method"], frame["layer"])) == {
+        ("gradcam", "S5"),
+        ("gradcampp", "S5"),
+        ("layercam", "S5"),
+    }
     run = json.loads((tmp_path / "results/occlude/run.json").read_text())
-    assert (run["command"], run["protocol"]["name"], run["protocol"]["threshold"]) == ("occlude", "paper", 0.7)
+    assert (run["command"], run["protocol"]["name"], run["protocol"]["threshold"]) == (
+        "occlude",
+        "paper",
+        0.7,
+    )
     assert "(68.74)" in done.stdout
     assert "occluded" in done.stdout
     camx("tables")
@@ -36,21 +44,49 @@ def test_the_default_measures_every_own_cell_of_table_six(camx, tmp_path):
 def test_options_and_resume(camx, small, tmp_path):
     run = tmp_path / "results/occlude"
     camx(*SMALL, "--data", small, "--method", "layercam", "--limit", 2)
-    camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5", "--layer", "S4", "--area", 0.1, "--random")
+    camx(
+        *SMALL,
+        "--data",
+        small,
+        "--method",
+        "layercam",
+        "--layer",
+        "S5",
+        "--layer",
+        "S4",
+        "--area",
+        0.1,
+        "--random",
+    )
     frame = records.read(run)
     assert frame.groupby(["layer", "variant"]).size().to_dict() == {
-        ("S5", ""): 2, ("S5", "area=0.1"): 6, ("S5", "area=0.1, random"): 6, ("S4", "area=0.1"): 6, ("S4", "area=0.1, random"): 6,
+        ("S5", ""): 2, ("S5", "area=0.1"): 6, ("S5", "area=0.1, random"): 6,
+        ("S4", "area=0.1"): 6, ("S4", "area=0.1, random"): 6,
     }  # fmt: skip
-    assert "6 of 6 images done before" in camx(*SMALL, "--data", small, "--method", "layercam", "--area", 0.1).stdout
+    assert (
+        "6 of 6 images done before"
+        in camx(*SMALL, "--data", small, "--method", "layercam", "--area", 0.1).stdout
+    )
     assert len(records.read(run)) == len(frame)
     done = camx(*SMALL, "--data", small, "--method", "layercam", "--fill", "black", code=1)
     assert "protocol.fill is 'mean', not 'black'" in done.stderr
     assert "--out results/occlude-2" in done.stderr
 
 
+@pytest.mark.slow
 def test_curves_stand_beside_the_occlusion(camx, small, tmp_path):
     for metric in ("occlusion", "deletion", "insertion"):
-        done = camx(*SMALL, "--data", small, "--set", "steps=4", "--metric", metric, "--denominator", "correct")
+        done = camx(
+            *SMALL,
+            "--data",
+            small,
+            "--set",
+            "steps=4",
+            "--metric",
+            metric,
+            "--denominator",
+            "correct",
+        )
         assert "layercam" in done.stdout
     folders = {p.name for p in (tmp_path / "results/occlude").iterdir() if p.is_dir()}
     assert folders == {"records", "records-deletion", "records-insertion"}
@@ -59,7 +95,12 @@ def test_curves_stand_beside_the_occlusion(camx, small, tmp_path):
     assert {len(s) for s in curves["scores"]} <= {0, 5}
     camx("tables", "--table", "VI")
     cells = pd.read_csv(tmp_path / "results/tables/cells.csv", keep_default_na=False)
-    assert (cells[cells["metric"].isin(["deletion", "insertion"]) & (cells["row"] != "original")]["measured"] != "").all()
+    assert (
+        cells[cells["metric"].isin(["deletion", "insertion"]) & (cells["row"] != "original")][
+            "measured"
+        ]
+        != ""
+    ).all()
 
 
 def test_paired_tests_of_occlusion(camx, small, tmp_path):
@@ -79,9 +120,12 @@ def test_another_network_is_occluded_at_its_last_layer(camx, small, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["--threshold", "1.5"], "threshold is 1.5"),
+        (["--threshold", "1.5"], "'1.5' is not accepted; accepted: a number from 0 to below 1"),
         (["--area", "0"], "--area"),
-        (["--area", "0.1", "--metric", "deletion"], "--area says nothing about deletion; it is of occlusion"),
+        (
+            ["--area", "0.1", "--metric", "deletion"],
+            "--area says nothing about deletion; it is of occlusion",
+        ),
         (["--fill", "black", "--metric", "insertion"], "--fill says nothing about insertion"),
         (["--steps", "5"], "--steps says nothing about occlusion"),
         (["--seed", "-1"], "--seed"),
@@ -100,14 +144,29 @@ def test_wrong_usage(camx, arguments, word):
 def test_a_run_of_nothing_recognised_is_summed_up(camx, tmp_path):
     """The classes are renumbered, so that no image is recognised: empty cells, no crash."""
     (tmp_path / "wrong.py").write_text(
-        "import dataclasses\nfrom evaluators.datasets import mini\n"
+        "import dataclasses\nfrom camx.evaluators.datasets import mini\n"
         "def read():\n    d = mini.read()\n"
-        "    return dataclasses.replace(d, samples=tuple(dataclasses.replace(s, label=(s.label + 1) % 10) for s in d.samples[:2]))\n"
+        "    wrong = [dataclasses.replace(s, label=(s.label + 1) % 10) for s in d.samples[:2]]\n"
+        "    return dataclasses.replace(d, samples=tuple(wrong))\n"
     )
     for extra in ([], ["--denominator", "correct"], ["--metric", "deletion"]):
-        done = camx("occlude", "--protocol", "single", "--data", "wrong.py", "--model", "mini-vgg", *extra)
+        done = camx(
+            "occlude", "--protocol", "single", "--data", "wrong.py", "--model", "mini-vgg", *extra
+        )
         assert "layercam" in done.stdout
-    camx("occlude", "--protocol", "single", "--data", "wrong.py", "--model", "mini-vgg", "--method", "cmwp", "--out", "own")
+    camx(
+        "occlude",
+        "--protocol",
+        "single",
+        "--data",
+        "wrong.py",
+        "--model",
+        "mini-vgg",
+        "--method",
+        "cmwp",
+        "--out",
+        "own",
+    )
     assert set(records.read(tmp_path / "own")["layer"]) == {"S4"}  # the layer it is read at
 
 
@@ -119,7 +178,21 @@ def test_an_area_that_hides_nothing_is_refused(camx):
 
 def test_rows_say_how_many_images_they_are_of(camx, tmp_path):
     camx("occlude", "--protocol", "single", "--limit", 6, "--method", "gradcam")
-    done = camx("occlude", "--protocol", "single", "--limit", 2, "--method", "layercam", "--method", "gradcam")
-    rows = {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines() if line.startswith(("original", "gradcam", "layercam"))}
+    done = camx(
+        "occlude",
+        "--protocol",
+        "single",
+        "--limit",
+        2,
+        "--method",
+        "layercam",
+        "--method",
+        "gradcam",
+    )
+    rows = {
+        line.split()[0]: line.split()[-1]
+        for line in done.stdout.splitlines()
+        if line.startswith(("original", "gradcam", "layercam"))
+    }
     assert rows == {"original": "6", "gradcam": "6", "layercam": "2"}
     assert "n=2 to 6" in camx("tables", "--table", "VI").stdout

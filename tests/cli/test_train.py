@@ -1,10 +1,15 @@
+import dataclasses
 import json
 
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from camcore import networks
+from camx.camcore import networks
+from camx.evaluators import fields, training
+from camx.evaluators.tasks.defects import recipe as defects
+from camx.evaluators.tasks.pseudo import recipe as pseudo
+from camx.evaluators.tasks.segment import recipe as segment
 
 QUICK = ["train", "defects", "--init", "none", "--epochs", 1, "--split", "64/32"]
 
@@ -13,15 +18,40 @@ def test_a_run_has_what_the_contract_says(camx, tmp_path):
     done = camx(*QUICK, "--validation", 0.25)
     run = tmp_path / "results/train-defects"
     described = json.loads((run / "run.json").read_text())
-    assert (described["command"], described["model"], described["recipe"]["lr"]) == ("train defects", "mini-defects", 0.001)
-    assert {"options", "versions", "commit", "device", "start", "end", "counts", "seed"} <= set(described)
+    assert (described["command"], described["model"], described["recipe"]["lr"]) == (
+        "train defects",
+        "mini-defects",
+        0.001,
+    )
+    assert {"options", "versions", "commit", "device", "start", "end", "counts", "seed"} <= set(
+        described
+    )
+    assert described["counts"] == {"steps": 2}
     log = pd.read_csv(run / "log.csv")
-    assert {"epoch", "train_loss", "val_loss", "val_auc", "test_loss", "test_accuracy", "test_auc"} <= set(log)
+    assert {
+        "epoch",
+        "train_loss",
+        "val_loss",
+        "val_auc",
+        "test_loss",
+        "test_accuracy",
+        "test_auc",
+    } <= set(log)
     for name in ("best", "last"):
         assert len(load_file(run / f"{name}.safetensors")["fc.weight"]) == 2
     assert "64 train images, 32 defective" in done.stdout
     assert networks.load("mini-defects", str(run / "last.safetensors")).classes == 2
-    camx("defects", "--weights", run / "last.safetensors", "--layer", "layer3", "--limit", 2, "--iterations", 0)
+    camx(
+        "defects",
+        "--weights",
+        run / "last.safetensors",
+        "--layer",
+        "layer3",
+        "--limit",
+        2,
+        "--iterations",
+        0,
+    )
 
 
 def test_another_recipe_needs_another_folder(camx, tmp_path):
@@ -35,7 +65,20 @@ def test_another_recipe_needs_another_folder(camx, tmp_path):
 def test_weights_may_come_from_a_file(camx, tmp_path):
     camx(*QUICK)
     trained = tmp_path / "results/train-defects/last.safetensors"
-    camx("train", "defects", "--init", trained, "--epochs", 1, "--split", "64/32", "--lr", 1e-9, "--out", "again")
+    camx(
+        "train",
+        "defects",
+        "--init",
+        trained,
+        "--epochs",
+        1,
+        "--split",
+        "64/32",
+        "--lr",
+        1e-9,
+        "--out",
+        "again",
+    )
     first, again = load_file(trained), load_file(tmp_path / "again/last.safetensors")
     assert abs(first["layer3.0.conv1.weight"] - again["layer3.0.conv1.weight"]).max() < 1e-6
 
@@ -43,14 +86,18 @@ def test_weights_may_come_from_a_file(camx, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "word", "code"),
     [
-        (["--init", "IMAGENET1K_V9"], "unknown weights 'IMAGENET1K_V9' of mini_defects", 1),
+        (["--init", "IMAGENET1K_V9"], "unknown weights 'IMAGENET1K_V9' of mini-defects", 1),
         (["--init", "IMAGENET1K_V1", "--model", "resnet18"], "--download fetches them", 1),
         (["--split", "900/900"], "split 900/900 needs 1800 images", 2),
         (["--data", "none.csv"], "none.csv: no such data folder or file", 1),
         (["--model", "resnet9"], "unknown model 'resnet9'; known:", 1),
         (["--validation", "0.001", "--init", "none"], "holds out 1 images, of one kind", 1),
         (["--epochs", "0"], "--epochs", 2),
-        (["--decay-at", "soon"], "'soon' is not a valid integer", 2),
+        (
+            ["--decay-at", "soon"],
+            "'--decay-at': 'soon' is not accepted; accepted: whole numbers from 0, such as [5, 10]",
+            2,
+        ),
     ],
 )
 def test_wrong_usage(camx, monkeypatch, tmp_path, arguments, word, code):
@@ -62,8 +109,159 @@ def test_wrong_usage(camx, monkeypatch, tmp_path, arguments, word, code):
 
 @pytest.mark.slow
 def test_the_miniature_is_learned_from_nothing(camx, tmp_path):
-    """Half of Train is defective: in a few epochs the loss falls and the test ROC-AUC passes 0.7."""
-    camx("train", "defects", "--init", "none", "--epochs", 6, "--lr", 0.05, "--decay-at", 4, "--flip")
+    """Half of Train is defective: in a few epochs the loss falls and the test ROC-AUC passes
+    0.7.
+    """
+    camx(
+        "train", "defects", "--init", "none", "--epochs", 6, "--lr", 0.05, "--decay-at", 4, "--flip"
+    )
     log = pd.read_csv(tmp_path / "results/train-defects/log.csv")
     assert log["train_loss"].iloc[-1] < 0.8 * log["train_loss"].iloc[0]
     assert log["test_auc"].iloc[-1] >= 0.7
+
+
+# A value that is no default of any recipe for every field, as the command line says it.
+ASKED = {
+    "epochs": (["3"], 3), "iterations": (["3"], 3), "batch": (["4"], 4), "lr": (["0.25"], 0.25),
+    "momentum": (["0.75"], 0.75), "weight_decay": (["0.125"], 0.125), "decay": (["0.5"], 0.5),
+    "power": (["0.625"], 0.625), "balance": (["loss"], "loss"), "validation": (["0.375"], 0.375),
+    "side": (["96"], 96), "crop": (["65"], 65), "scales": (["0.5", "1.5"], [0.5, 1.5]),
+    "log_every": (["2"], 2), "precision": (["bf16"], "bf16"),
+}  # fmt: skip
+OF_RECIPE = {
+    "defects": {**ASKED, "decay_at": (["1", "2"], [1, 2])},
+    "voc": {**ASKED, "decay_at": (["0.875"], 0.875)},
+    "segment": ASKED,
+}
+RECIPES = {"defects": defects.Recipe, "voc": pseudo.Recipe, "segment": segment.Recipe}
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """The jobs that would be trained; training ends before its first step."""
+    held = []
+
+    def fit(job, out, tick):
+        held.append(job)
+        raise ValueError("not trained")
+
+    monkeypatch.setattr(training, "fit", fit)
+    return held
+
+
+@pytest.fixture
+def commands(tmp_path):
+    """How each recipe's training is called; of segmentation, with a label of nothing."""
+    from PIL import Image
+
+    from camx.evaluators import datasets
+
+    scene = datasets.load("mini", "segmentation", "train").samples[0]
+    (tmp_path / "labels").mkdir()
+    with Image.open(scene.path) as image:
+        Image.new("L", image.size).save(tmp_path / "labels" / f"{scene.image_id}.png")
+    return {
+        "defects": ["train", "defects", "--init", "none", "--split", "16/16"],
+        "voc": ["train", "voc", "--init", "none"],
+        "segment": ["segment", "train", "--init", "none", "--labels", "labels"],
+    }
+
+
+def options_of(name, field, words):
+    """The words of the command line that set a field; a flag is turned from its default."""
+    option = field.metadata.get("option") or "--" + field.name.replace("_", "-")
+    if fields.of(RECIPES[name])[field.name].type is bool:
+        return [f"--no-{option[2:]}" if field.default else option], not field.default
+    said, value = words[field.name]
+    return [word for one in said for word in (option, one)], value
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        pytest.param(name, field, id=f"{name}-{field.name}")
+        for name, recipe in RECIPES.items()
+        for field in dataclasses.fields(recipe)
+    ],
+)
+def test_every_field_of_a_recipe_reaches_the_run(camx, jobs, commands, tmp_path, name, field):
+    """Its own field and no other, whatever else keeps its default."""
+    words, value = options_of(name, field, OF_RECIPE[name])
+
+    def recipe_of(out, *more):
+        assert "not trained" in camx(*commands[name], "--out", out, *more, code=1).stderr
+        return json.loads((tmp_path / out / "run.json").read_text())
+
+    usual, asked = recipe_of("usual"), recipe_of("asked", *words)
+    assert set(usual["recipe"]) == {f.name for f in dataclasses.fields(RECIPES[name])}
+    assert usual["recipe"][field.name] != value
+    following = {"log_every": 1} if field.name == "iterations" else {}
+    assert asked["recipe"] == {**usual["recipe"], **following, field.name: value}
+    assert asked["options"][field.name] == value
+    assert field.name not in usual["options"]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_whole_recipe_reaches_the_job(camx, jobs, commands, tmp_path, name):
+    words = [
+        word
+        for field in dataclasses.fields(RECIPES[name])
+        if field.name != "validation"
+        for word in options_of(name, field, OF_RECIPE[name])[0]
+    ]
+    camx(*commands[name], *words, "--seed", 5, "--workers", 3, code=1)
+    (job,) = jobs
+    assert (job.momentum, job.weight_decay, job.precision) == (0.75, 0.125, "bf16")
+    assert (job.seed, job.workers, job.device) == (5, 3, "cpu")
+    assert min(group["lr"] for group in job.groups) == 0.25
+    assert len(job.batch(0)[0]) == 4
+    if name == "segment":
+        assert (job.steps, job.epoch) == (3, 2)
+        assert job.rate(1) == (1 - 1 / 3) ** 0.625
+        assert job.batch(0)[0].shape[-1] == 65
+        return
+    assert job.steps == 3 * job.epoch
+    falls = {"defects": (1, 2), "voc": (2.625,)}[name]
+    for step in range(job.steps):
+        assert job.rate(step) == 0.5 ** sum(step >= at * job.epoch for at in falls)
+    if name == "voc":
+        assert job.batch(0)[0].shape[-1] == 96
+
+
+def test_a_recipe_may_come_from_a_file(camx, jobs, tmp_path):
+    (tmp_path / "mine.yaml").write_text("momentum: 0.75\nweight-decay: 0.125\ndecay-at: [1, 2]\n")
+    camx(*QUICK, "--config", "mine.yaml", code=1)
+    recipe = json.loads((tmp_path / "results/train-defects/run.json").read_text())["recipe"]
+    found = [recipe[name] for name in ("momentum", "weight_decay", "decay_at")]
+    assert found == [0.75, 0.125, [1, 2]]
+    (tmp_path / "mine.yaml").write_text("decay-at: [soon]\n")
+    done = camx(*QUICK, "--config", "mine.yaml", code=2)
+    assert "'--decay-at': 'soon' is not accepted; accepted: whole numbers from 0" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_classifier_of_scenes_from_training_to_labels(camx, tmp_path):
+    done = camx("train", "voc", "--init", "none", "--epochs", 2, "--batch-size", 32, "--no-flip")
+    run = tmp_path / "results/train-voc"
+    described = json.loads((run / "run.json").read_text())
+    found = described["command"], described["model"], described["recipe"]["epochs"]
+    assert found == ("train voc", "mini-vgg-voc", 2)
+    assert (described["recipe"]["flip"], described["recipe"]["momentum"]) == (False, 0.9)
+    log = pd.read_csv(run / "log.csv")
+    assert log["epoch"].tolist() == [1, 2]
+    assert {"step", "lr", "train_loss", "val_loss", "val_map"} <= set(log)
+    assert described["counts"] == {"steps": log["step"].iloc[-1]}
+    assert "10 classes" in done.stdout
+    weights = run / "last.safetensors"
+    assert f"next: camx pseudo --data mini --weights {weights.relative_to(tmp_path)}" in done.stdout
+    assert networks.load("mini-vgg-voc", str(weights)).classes == 10
+    measuring = ["pseudo", "--weights", weights, "--limit", 2, "--method", "layercam"]
+    camx(*measuring, "--layer", "S5", "--superpixels", "none")
+    made = json.loads((tmp_path / "results/pseudo/run.json").read_text())
+    assert (made["model"], made["weights"]) == ("mini-vgg-voc", weights.name)
+    assert len(list((tmp_path / "results/pseudo/labels/layercam_S5").glob("*.png"))) == 2
+    before = weights.read_bytes()
+    training = ["train", "voc", "--init", "none", "--epochs", 2, "--batch-size", 32]
+    assert "recipe.flip is False, not True" in camx(*training, code=1).stderr
+    camx(*training, "--no-flip")  # done before
+    assert weights.read_bytes() == before

@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camcore import views
-from evaluators import datasets, masks
-from evaluators.datasets import dagm
+from camx.camcore import views
+from camx.evaluators import datasets
+from camx.evaluators.tasks.defects import masks
+
+QUARTERS = {("train", 0): 3, ("train", 1): 3, ("test", 0): 3, ("test", 1): 3}
+
+
+def parts(dataset):
+    return Counter((s.split, s.label) for s in dataset.samples)
+
+
+def names(dataset):
+    return [s.image_id for s in dataset.samples]
 
 
 def picture(path, size=(8, 6), value=100):
@@ -30,23 +40,33 @@ def official(tmp_path):
 
 
 def test_the_official_layout(official):
-    found = datasets.load(str(official), "defects")
-    assert (found.name, found.classes, found.model) == ("dagm", ("good", "defective"), "resnet50")
-    assert Counter((s.split, s.label) for s in found.samples) == {("train", 0): 3, ("train", 1): 3, ("test", 0): 3, ("test", 1): 3}
-    assert [s.image_id for s in found.samples[:4]] == ["Class1/Train/0003", "Class1/Train/0004", "Class1/Test/0001", "Class1/Test/0002"]
-    assert found.samples[-1].group == "Class10"  # after Class2
-    defective = found.samples[1]
+    dataset = datasets.load(str(official), "defects")
+    assert (dataset.name, dataset.model) == ("dagm", "resnet50")
+    assert dataset.classes == ("good", "defective")
+    assert parts(dataset) == QUARTERS
+    first = ["Train/0003", "Train/0004", "Test/0001", "Test/0002"]
+    assert names(dataset)[:4] == [f"Class1/{name}" for name in first]
+    assert dataset.samples[-1].group == "Class10"  # after Class2
+    defective = dataset.samples[1]
     assert masks.truth(defective, (8, 6)).sum() == 6
 
 
+def test_the_current_folder(official, monkeypatch):
+    monkeypatch.chdir(official)
+    assert parts(datasets.load(".", "defects")) == QUARTERS
+    monkeypatch.chdir(official / "Class2")
+    assert len(datasets.load(".", "defects").samples) == 4
+
+
 def test_names_are_stems_where_they_can_be(official):
-    found = datasets.load(str(official / "Class1"), "defects")
-    assert [s.image_id for s in found.samples] == ["0003", "0004", "0001", "0002"]
+    dataset = datasets.load(str(official / "Class1"), "defects")
+    assert names(dataset) == ["0003", "0004", "0001", "0002"]
 
 
 def test_a_mask_without_its_image(official):
     picture(official / "Class1/Test/Label/0009_label.PNG")
-    with pytest.raises(ValueError, match=r"0009_label\.PNG: a mask without its image; expected .*0009\.PNG"):
+    word = r"0009_label\.PNG: a mask without its image; expected .*0009\.PNG"
+    with pytest.raises(ValueError, match=word):
         datasets.load(str(official), "defects")
 
 
@@ -58,7 +78,8 @@ def test_two_files_of_one_image(official):
 
 def test_an_empty_folder_and_one_of_another_task(tmp_path, official):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"no data set for defects that camx knows: expected Class\*"):
+    word = r"no data set for defects that camx knows: expected Class\*"
+    with pytest.raises(ValueError, match=word):
         datasets.load(str(tmp_path / "empty"), "defects")
     with pytest.raises(ValueError, match="no data set for localization"):
         datasets.load(str(official), "localization")
@@ -71,20 +92,25 @@ def test_the_older_mirror(tmp_path):
         picture(tmp_path / f"Class1/{number}.png", (64, 48))
     for number in (1, 2):
         picture(tmp_path / f"Class1_def/{number}.png", (64, 48))
-    (tmp_path / "Class1_def/labels.txt").write_text("1\t10\t5\t0.0\t30\t20\n2.\t8 4 1.5708 40 24\n\n")
-    found = datasets.load(str(tmp_path), "defects")
-    assert Counter((s.split, s.label) for s in found.samples) == {("train", 0): 3, ("train", 1): 1, ("test", 0): 3, ("test", 1): 1}
-    first, second = (masks.truth(s, (64, 48)) for s in sorted((s for s in found.samples if s.label), key=lambda s: s.path))
+    ellipses = tmp_path / "Class1_def/labels.txt"
+    ellipses.write_text("1\t10\t5\t0.0\t30\t20\n2.\t8 4 1.5708 40 24\n\n", "utf-8-sig")
+    dataset = datasets.load(str(tmp_path), "defects")
+    assert parts(dataset) == {("train", 0): 3, ("train", 1): 1, ("test", 0): 3, ("test", 1): 1}
+    defective = sorted((s for s in dataset.samples if s.label), key=lambda s: s.path)
+    first, second = (masks.truth(sample, (64, 48)) for sample in defective)
     assert first[20, 40]
     assert not first[20, 41]
     assert first.sum() == pytest.approx(np.pi * 50, rel=0.05)
     assert second[31, 40]
     assert not second[24, 46]
-    (tmp_path / "Class1_def/labels.txt").write_text("1 10 5 0 30\n")
+    ellipses.write_text("1 10 5 0 30\n")
     with pytest.raises(ValueError, match=r"labels\.txt: line 1 is '1 10 5 0 30'; expected"):
         datasets.load(str(tmp_path), "defects")
-    (tmp_path / "Class1_def/labels.txt").write_text("1 10 5 0 30 20\n")
+    ellipses.write_text("1 10 5 0 30 20\n")
     with pytest.raises(ValueError, match=r"2\.png: .*labels\.txt has no line for it"):
+        datasets.load(str(tmp_path), "defects")
+    ellipses.unlink()
+    with pytest.raises(FileNotFoundError, match="no such list of where the defects are"):
         datasets.load(str(tmp_path), "defects")
 
 
@@ -101,25 +127,32 @@ HEAD = "image,defective,mask,split\n"
 
 
 def manifest(folder, text):
-    (folder / "mine.csv").write_text(text)
+    (folder / "mine.csv").write_text(text, "utf-8")
     return datasets.load(str(folder / "mine.csv"), "defects")
 
 
 def test_a_manifest(factory):
-    found = manifest(factory, HEAD + "pics/good.png,0,,train\npics/bad.jpg,1,masks/bad.png,test\npics/worse.png,yes,,Train\n")
-    assert [(s.image_id, s.label, s.split, bool(s.mask)) for s in found.samples] == [
+    lines = ["pics/good.png,0,,train", "pics/bad.jpg,1,masks/bad.png,test"]
+    dataset = manifest(factory, HEAD + "\n".join([*lines, "pics/worse.png,yes,,Train"]))
+    assert [(s.image_id, s.label, s.split, bool(s.mask)) for s in dataset.samples] == [
         ("good", 0, "train", False), ("bad", 1, "test", True), ("worse", 1, "train", False),
     ]  # fmt: skip
-    assert found.name == "mine"
-    spaced = manifest(factory, "﻿mask, image, split, defective, note\n,pics/good.png, test, good, x\n")
-    assert spaced.samples[0].split == "test"
+    assert dataset.name == "mine"
+    text = "\ufeffmask, image, split, defective, note\n,pics/good.png, test, good, x\n"
+    assert manifest(factory, text).samples[0].split == "test"
+    (factory / "mine.csv").write_text(HEAD + "pics/à.png,0,,train\n", "latin-1")
+    with pytest.raises(ValueError, match=r"mine\.csv: not a manifest in UTF-8"):
+        datasets.load(str(factory / "mine.csv"), "defects")
 
 
 @pytest.mark.parametrize(
     ("lines", "word"),
     [
         ("pics/none.png,0,,train\n", r"line 2: no such image .*none\.png"),
-        ("pics/good.png,0,,train\npics/../pics/good.png,0,,test\n", r"line 3: pics/\.\./pics/good\.png is listed twice, first in line 2"),
+        (
+            "pics/good.png,0,,train\npics/../pics/good.png,0,,test\n",
+            r"line 3: pics/\.\./pics/good\.png is listed twice, first in line 2",
+        ),
         ("pics/good.png,maybe,,train\n", "line 2: defective is 'maybe'; accepted: 0"),
         ("pics/good.png,0,,dev\n", "line 2: split is 'dev'; accepted: train, test"),
         ("pics/bad.jpg,1,masks/none.png,test\n", r"line 2: no such mask .*none\.png"),
@@ -133,20 +166,13 @@ def test_what_is_wrong_in_a_manifest(factory, lines, word):
 
 
 def test_a_manifest_needs_its_columns(factory):
-    with pytest.raises(ValueError, match="column 'mask' is missing; expected image,defective,mask,split"):
+    word = "column 'mask' is missing; expected image,defective,mask,split"
+    with pytest.raises(ValueError, match=word):
         manifest(factory, "image,defective,split\n")
 
 
 def test_sixteen_bits_of_grey(tmp_path):
     """65535 is white and 32896 is middle grey; PIL alone would cut both to 255."""
     Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16)).save(tmp_path / "deep.png")
-    assert np.asarray(views.read_image(tmp_path / "deep.png"))[0].tolist() == [[0] * 3, [1] * 3, [128] * 3, [255] * 3]
-
-
-def test_the_miniature_s_part(camx_home):
-    found = datasets.load("mini", "defects")
-    assert (found.name, found.model) == ("mini", "mini-defects")
-    assert Counter((s.split, s.label) for s in found.samples) == {("train", 0): 300, ("train", 1): 300, ("test", 0): 100, ("test", 1): 100}
-    assert len({s.group for s in found.samples}) == 10
-    assert all(dagm.pictures(folder) for folder in (found.root / "Class3/Train", found.root / "Class3/Test/Label"))
-    assert all(masks.truth(s, (128, 128)).sum() >= 30 for s in found.samples if s.label)
+    pixels = np.asarray(views.read_image(tmp_path / "deep.png"))[0]
+    assert pixels.tolist() == [[value] * 3 for value in (0, 1, 128, 255)]

@@ -1,63 +1,18 @@
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import scipy.io
-from PIL import Image
 
-from evaluators import datasets
-from evaluators.datasets import ilsvrc, mini
-from evaluators.miniature import drawing
-from evaluators.miniature import ilsvrc as drawn
+from camx.evaluators import datasets
+from camx.evaluators.miniature import ilsvrc as objects
 
 
 @pytest.fixture
 def root(tmp_path):
-    drawn.write(tmp_path / "d", images=4)
+    objects.write(tmp_path / "d", images=4)
     return tmp_path / "d"
-
-
-def test_the_miniature_is_read_from_the_real_layout():
-    dataset = datasets.load("mini")
-    assert len(dataset.samples) >= 300
-    assert len(dataset.classes) == 10
-    assert dataset.model == "mini-vgg"
-    sizes = [Image.open(s.path).size for s in dataset.samples]
-    assert {d for size in sizes for d in size} <= set(range(128, 161))
-    assert {len(s.boxes) for s in dataset.samples} == {1, 2, 3}
-    assert len({s.label for s in dataset.samples}) == 10
-
-
-def test_boxes_and_masks_agree_and_rendering_repeats():
-    a, b = drawn.draw(7), drawn.draw(7)
-    assert np.array_equal(a.image, b.image)
-    for mask in a.masks:
-        x0, y0, x1, y1 = drawing.box_of(mask)
-        assert mask[y0:y1, x0:x1].sum() == mask.sum()
-        assert mask[y0].any()
-        assert mask[y1 - 1].any()
-        assert mask[:, x0].any()
-        assert mask[:, x1 - 1].any()
-    assert not np.array_equal(a.image[:64, :64], drawn.draw(8).image[:64, :64])
-
-
-def test_objects_do_not_touch():
-    for index in range(30):
-        masks = drawn.draw(index).masks
-        assert np.sum(masks, 0).max() <= 1
-
-
-def test_two_processes_may_render_at_once(tmp_path):
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: drawn.write(tmp_path / "d", images=3), range(2)))
-    assert [p.name for p in tmp_path.iterdir()] == ["d"]
-    assert len(ilsvrc.read(tmp_path / "d").samples) == 3
-
-
-def test_cache_is_where_camx_home_says(camx_home):
-    assert mini.cache() == camx_home
 
 
 def test_labels_come_from_the_annotation(root):
@@ -100,16 +55,19 @@ def plain(dataset):
 def test_every_layout_reads_the_same(root):
     expected = datasets.load(str(root))
     assert plain(datasets.load(str(root / "ILSVRC/.."))) == plain(expected)
-    beside, apart, nested, solution = (moved(root, n) for n in ("beside", "apart", "nested", "solution"))
+    names = ("beside", "apart", "nested", "solution")
+    beside, apart, nested, solution = (moved(root, name) for name in names)
     for xml in (root / "ILSVRC/Annotations/CLS-LOC/val").iterdir():
         shutil.copy(xml, beside / "val")
         (apart / "Annotations").mkdir(exist_ok=True)
         shutil.copy(xml, apart / "Annotations")
         (nested / "bbox/val").mkdir(parents=True, exist_ok=True)
         shutil.copy(xml, nested / "bbox/val")
-    for sample in expected.samples:  # what the folder says is not what the annotation says: the annotation counts
-        (nested / "val/n90000000").mkdir(exist_ok=True)
-        (nested / f"val/{sample.image_id}.JPEG").rename(nested / f"val/n90000000/{sample.image_id}.JPEG")
+    # What the folder says is not what the annotation says: the annotation counts.
+    (nested / "val/n90000000").mkdir()
+    for sample in expected.samples:
+        name = f"{sample.image_id}.JPEG"
+        (nested / "val" / name).rename(nested / "val/n90000000" / name)
     shutil.copy(root / "LOC_val_solution.csv", solution)
     for other in (beside, apart, nested, solution):
         assert plain(datasets.load(str(other))) == plain(expected)
@@ -130,10 +88,11 @@ def test_val_box_mat_with_its_list_and_in_wnid_folders(root):
     expected = datasets.load(str(root))
     flat, nested = moved(root, "flat"), moved(root, "nested")
     val_box(flat / "val_box.mat", expected.samples)
-    (flat / "val_list.txt").write_text("".join(f"{s.image_id}.JPEG {s.label}\n" for s in expected.samples))
+    lines = "".join(f"{s.image_id}.JPEG {s.label}\n" for s in expected.samples)
+    (flat / "val_list.txt").write_text(lines)
     assert plain(datasets.load(str(flat))) == plain(expected)
     shutil.copy(flat / "val_box.mat", nested)
-    wnids = sorted(drawn.CLASSES)
+    wnids = sorted(objects.CLASSES)
     for sample in expected.samples:
         folder = nested / "val" / wnids[sample.label]
         folder.mkdir(exist_ok=True)
@@ -162,10 +121,11 @@ def test_the_thousand_classes_need_no_mapping_file(root):
 
 def test_a_name_twice_is_refused(root):
     nested = moved(root, "nested")
+    xml = next((root / "ILSVRC/Annotations/CLS-LOC/val").iterdir())
     for wnid in ("n90000000", "n90000001"):
         (nested / "val" / wnid).mkdir()
         shutil.move(next(nested.glob("val/*.JPEG")), nested / "val" / wnid / "same.JPEG")
-        shutil.copy(next((root / "ILSVRC/Annotations/CLS-LOC/val").iterdir()), nested / "val" / wnid / "same.xml")
+        shutil.copy(xml, nested / "val" / wnid / "same.xml")
     for picture in nested.glob("val/*.JPEG"):
         picture.unlink()
     with pytest.raises(ValueError, match="another image has the same name"):
@@ -191,6 +151,48 @@ def test_a_blacklist_leaves_images_out(root, tmp_path):
         datasets.without(dataset, tmp_path / "black.txt")
     with pytest.raises(FileNotFoundError, match="no such blacklist"):
         datasets.without(dataset, tmp_path / "nothing.txt")
+    scenes = datasets.load("mini", "segmentation", "val")
+    (tmp_path / "black.txt").write_text(f"{scenes.samples[0].image_id}.jpg\n")
+    assert datasets.without(scenes, tmp_path / "black.txt").samples == scenes.samples[1:]
+
+
+def test_texts_are_utf_8_with_or_without_a_mark(root, tmp_path):
+    """Excel writes the mark; another program's encoding is named, and the file."""
+    expected = datasets.load(str(root))
+    mapping = root / "LOC_synset_mapping.txt"
+    mapping.write_text(mapping.read_text().replace("arrow", "flèche"), "utf-8-sig")
+    flat = moved(root, "flat")
+    (flat / "LOC_val_solution.csv").write_text(
+        (root / "LOC_val_solution.csv").read_text(), "utf-8-sig"
+    )
+    assert plain(datasets.load(str(flat))) == plain(expected)
+    assert datasets.load(str(flat)).classes[0] == "flèche"
+    (tmp_path / "black.txt").write_text("1\n", "utf-8-sig")
+    assert len(datasets.without(expected, tmp_path / "black.txt").samples) == 3
+    text = (flat / "LOC_synset_mapping.txt").read_text("utf-8-sig")
+    (flat / "LOC_synset_mapping.txt").write_text(text, "latin-1")
+    with pytest.raises(
+        ValueError, match=r"LOC_synset_mapping\.txt: not a list of classes in UTF-8"
+    ):
+        datasets.load(str(flat))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Image,Boxes\n", "expected the columns ImageId,PredictionString"),
+        ("ImageId,PredictionString\n", "no boxes for mini_val_00000001; expected 'wnid x0 y0 x1"),
+        ("{id},n90000000 1 2 3\n", "no boxes for mini_val_00000001"),
+        ("{id},n90000000 1 2 x 4\n", "boxes of mini_val_00000001: could not convert"),
+        ("{id},n90000000 9 2 3 4\n", r"boxes of mini_val_00000001: box \(9, 2, 3, 4\)"),
+    ],
+)
+def test_what_is_wrong_in_a_solution(root, text, word):
+    flat = moved(root, "flat")
+    text = text.replace("{id}", "ImageId,PredictionString\nmini_val_00000001")
+    (flat / "LOC_val_solution.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"LOC_val_solution\.csv: {word}"):
+        datasets.load(str(flat))
 
 
 def test_bad_folders_are_one_clear_line(root, tmp_path):
@@ -202,8 +204,7 @@ def test_bad_folders_are_one_clear_line(root, tmp_path):
     refused("no such data folder", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     refused("expected ILSVRC/Data/CLS-LOC/val", tmp_path / "empty")
-    with pytest.raises(ValueError, match="unknown dataset 'imagenet'; known: dagm, ilsvrc, manifest, mini, voc"):
-        datasets.load("imagenet")
+    refused("unknown dataset 'imagenet'; known: dagm, ilsvrc, manifest, mini, voc", "imagenet")
     xml = sorted((root / "ILSVRC/Annotations/CLS-LOC/val").iterdir())[1]
     text = xml.read_text()
     for bad, word in [

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluators import heatmaps
+from camx.evaluators import heatmaps
 
 
 def scene():
@@ -16,27 +16,42 @@ def scene():
 
 def test_resizing_is_opencv_s_on_bytes():
     grid = np.random.default_rng(1).integers(0, 256, (16, 16)).astype(np.uint8)
-    assert np.array_equal(heatmaps.on_image(grid, (50, 30)), cv2.resize(grid, (50, 30), interpolation=cv2.INTER_CUBIC))
-    assert heatmaps.on_image(grid, (50, 30)).shape == (30, 50)
+    methods = {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR}
+    for name, method in methods.items():
+        resized = heatmaps.on_image(grid, (50, 30), name)
+        assert resized.shape == (30, 50)
+        assert np.array_equal(resized, cv2.resize(grid, (50, 30), interpolation=method))
+    assert np.array_equal(
+        heatmaps.on_image(grid, (50, 30)), heatmaps.on_image(grid, (50, 30), "cubic")
+    )
 
 
 def test_the_cut_is_absolute():
     heatmap = np.array([[38, 39], [0, 255]], np.uint8)
     assert heatmaps.foreground(heatmap).tolist() == [[0, 1], [0, 1]]
-    assert heatmaps.foreground(heatmap // 2).tolist() == [[0, 0], [0, 1]]  # not a share of the map's own maximum
+    halved = heatmaps.foreground(heatmap // 2)  # not a share of the map's own maximum
+    assert halved.tolist() == [[0, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(("level", "threshold"), [(51, 0.2), (102, 0.4), (38.25, 0.15)])
+def test_a_level_at_the_threshold_is_not_above_it(level, threshold):
+    assert threshold * 255 == level  # without rounding
+    heatmap = np.array([[level, level + 1]], np.float32 if level % 1 else np.uint8)
+    assert heatmaps.foreground(heatmap, threshold).tolist() == [[0, 1]]
 
 
 def test_grabcut_grows_the_mask_over_the_object():
     image, mask = scene()
-    found = heatmaps.grabcut(image, mask, "a")
-    assert found[22:38, 32:58].mean() > 0.95
-    assert found[:15].mean() < 0.05
-    assert (found >= mask).all()  # certain object stays object
+    grown = heatmaps.grabcut(image, mask, "a")
+    assert grown[22:38, 32:58].mean() > 0.95
+    assert grown[:15].mean() < 0.05
+    assert (grown >= mask).all()  # certain object stays object
 
 
 def test_grabcut_repeats_whatever_was_drawn_before():
     image, mask = scene()
-    image = np.random.default_rng(3).integers(0, 256, image.shape).astype(np.uint8)  # nothing to find: the seed decides
+    # Nothing to find, so that the seed decides.
+    image = np.random.default_rng(3).integers(0, 256, image.shape).astype(np.uint8)
     first = heatmaps.grabcut(image, mask, "a")
     cv2.setRNGSeed(99)
     heatmaps.grabcut(image, mask, "another")

@@ -1,60 +1,100 @@
 import pytest
 
-from evaluators import protocols
+from camx.evaluators import protocols
+from camx.evaluators.tasks import defects, localize, occlude, pseudo
+
+TASKS = {"localize": localize, "occlude": occlude, "defects": defects, "pseudo": pseudo}
+
+
+def load(name, overrides=None, task="localize"):
+    return protocols.load(str(name), task, TASKS[task].Protocol, overrides)
+
+
+def differing(one, other):
+    return {name for name in vars(one) if vars(one)[name] != vars(other)[name]}
+
+
+def assert_holds(protocol, **values):
+    assert {name: getattr(protocol, name) for name in values} == values
 
 
 def test_single_is_as_protocol_md_says():
-    single = protocols.load("single")
-    assert (single.view, single.gradient, single.normalisation, single.threshold) == ("resize", "next", "max", 0.15)
-    assert (single.box, single.iou, single.interpolation, single.preprocessing) == ("rectangle", "inclusive", "cubic", "paper")
+    single = load("single")
+    assert_holds(single, view="resize", gradient="next", normalisation="max", threshold=0.15)
+    assert_holds(single, box="rectangle", iou="inclusive", interpolation="cubic")
+    assert_holds(single, preprocessing="paper", grabcut=())
 
 
 def test_single_is_paper_with_one_view_and_no_grabcut():
-    paper, single = vars(protocols.load("paper")), vars(protocols.load("single"))
-    assert {k for k in paper if paper[k] != single[k]} == {"name", "view", "grabcut"}
-    assert (paper["view"], paper["grabcut"], paper["grabcut_methods"]) == ("ten-crop", ("S2", "S1"), ("layercam",))
-    assert single["grabcut"] == ()
+    paper = load("paper")
+    assert differing(paper, load("single")) == {"name", "view", "grabcut"}
+    assert_holds(paper, view="ten-crop", grabcut=("S2", "S1"), grabcut_methods=("layercam",))
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", protocols.names())
+def test_every_shipped_protocol_is_one_for_every_task(name, task):
+    assert load(name, task=task).name == name
 
 
 def test_lists_are_overridden_as_yaml():
-    assert protocols.load("paper", {"grabcut": "[S3, S2, S1]"}).grabcut == ("S3", "S2", "S1")
-    assert protocols.load("paper", {"grabcut": "[]"}).grabcut == ()
-    assert protocols.load("paper", {"grabcut": "S1"}).grabcut == ("S1",)
+    assert load("paper", {"grabcut": "[S3, S2, S1]"}).grabcut == ("S3", "S2", "S1")
+    assert load("paper", {"grabcut": "[]"}).grabcut == ()
+    assert load("paper", {"grabcut": "S1"}).grabcut == ("S1",)
 
 
 def test_an_override_is_in_the_name():
-    assert protocols.load("paper", {"threshold": "0.2"}).name == "paper, threshold=0.2"
-    assert protocols.load("paper", {"threshold": "0.15"}).name == "paper"
+    assert load("paper", {"threshold": "0.2"}).name == "paper, threshold=0.2"
+    assert load("paper", {"threshold": "0.15"}).name == "paper"
     with pytest.raises(ValueError, match="its name is the file's"):
-        protocols.load("single", {"name": "paper"})
+        load("single", {"name": "paper"})
     with pytest.raises(ValueError, match=r"--set grabcut=\[S1: not YAML"):
-        protocols.load("single", {"grabcut": "[S1"})
+        load("single", {"grabcut": "[S1"})
+
+
+def test_files_of_one_s_own(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "gradient: own\nlocalize: {threshold: 0.3}\nocclude: {fill: blur}\n", "utf-8-sig"
+    )
+    assert differing(load(path), load("paper")) == {"name", "gradient", "threshold"}
+    assert_holds(load(path), threshold=0.3, view="ten-crop", grabcut=("S2", "S1"))
+    assert_holds(
+        load(path, task="occlude"), threshold=0.7, fill="blur", score="sum", gradient="own"
+    )
+    assert_holds(load(path, {"threshold": "0.2"}), threshold=0.2, gradient="own")
+    path.write_text("occlude: {box: contour}\n")
+    assert differing(load(path), load("paper")) == {"name"}  # another task's section is its own
+    with pytest.raises(ValueError, match=r"mine\.yaml: unknown field 'box' of occlude; known: "):
+        load(path, task="occlude")
     with pytest.raises(FileNotFoundError, match=r"no\.yaml: no such protocol file"):
-        protocols.load("no.yaml")
+        load("no.yaml")
 
 
-def test_overrides_and_files(tmp_path):
-    assert protocols.load("single", {"gradient": "own", "threshold": "0.2"}).threshold == 0.2
-    (tmp_path / "mine.yaml").write_text("threshold: 0.3\nocclude: {fill: blur}\n")
-    mine = protocols.load(str(tmp_path / "mine.yaml"))
-    assert (mine.threshold, mine.view, mine.grabcut) == (0.3, "ten-crop", ("S2", "S1"))
-    mine = protocols.load(str(tmp_path / "mine.yaml"), command="occlude")
-    assert (mine.threshold, mine.fill, mine.score) == (0.3, "blur", "sum")
-    (tmp_path / "mine.yaml").write_text("box: contour\n")
-    with pytest.raises(ValueError, match="unknown field 'box' of occlude; known: fill"):
-        protocols.load(str(tmp_path / "mine.yaml"), command="occlude")
-    (tmp_path / "mine.yaml").write_text("gradient: own\n")
-    mine, paper = protocols.load(str(tmp_path / "mine.yaml")), protocols.load("paper")
-    assert {k for k in vars(mine) if vars(mine)[k] != vars(paper)[k]} == {"name", "gradient"}
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("- view", "expected a mapping of protocol fields"),
+        ("localize: 3", "expected a mapping of protocol fields"),
+        ("name: mine", "its name is the file's"),
+        ("view: [", "not YAML"),
+        ("view: both", r"view is 'both'; accepted: resize, ten-crop"),
+    ],
+)
+def test_what_is_wrong_in_a_file(tmp_path, text, word):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ValueError, match=rf"mine\.yaml: .*{word}"):
+        load(tmp_path / "mine.yaml")
 
 
-def test_occlusion_is_as_protocol_md_says():
-    paper, single = (protocols.load(name, command="occlude") for name in ("paper", "single"))
-    assert (paper.threshold, paper.fill, paper.score, paper.view) == (0.7, "mean", "sum", "ten-crop")
-    assert {k for k in vars(paper) if vars(paper)[k] != vars(single)[k]} == {"name", "view"}
-    for wrong, word in (({"fill": "grey"}, "accepted: mean, black, blur"), ({"steps": "-1"}, "whole number"), ({"steps": "2.5"}, "whole")):
-        with pytest.raises(ValueError, match=word):
-            protocols.load("paper", wrong, "occlude")
+def test_other_tasks_are_as_protocol_md_says():
+    paper = load("paper", task="occlude")
+    assert_holds(paper, threshold=0.7, fill="mean", score="sum", view="ten-crop")
+    assert differing(paper, load("single", task="occlude")) == {"name", "view"}
+    assert_holds(load("paper", task="defects"), thresholds=99, view="resize")
+    paper = load("paper", task="pseudo")
+    assert_holds(paper, threshold=0.3, hard_threshold=0.2, superpixels="slic", scales=(1.0,))
+    assert_holds(paper, segments=300, compactness=10.0, flip=False, view="resize")
 
 
 @pytest.mark.parametrize(
@@ -71,4 +111,17 @@ def test_occlusion_is_as_protocol_md_says():
 )
 def test_bad_ones_are_named(name, overrides, word):
     with pytest.raises(ValueError, match=word):
-        protocols.load(name, overrides)
+        load(name, overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "word"),
+    [
+        ({"fill": "grey"}, "accepted: mean, black, blur"),
+        ({"steps": "-1"}, "whole number"),
+        ({"steps": "2.5"}, "whole number"),
+    ],
+)
+def test_a_task_s_own_fields_are_checked(overrides, word):
+    with pytest.raises(ValueError, match=word):
+        load("paper", overrides, "occlude")

@@ -3,14 +3,26 @@ from dataclasses import replace
 
 import pytest
 
-from evaluators import records
-from evaluators.types import Cell, Localization
+from camx.evaluators import records
+from camx.evaluators.tasks.localize import Record
+from camx.evaluators.types import Cell
 
-IDENTITY = {"command": "localize", "seed": 0, "protocol": {"name": "single", "threshold": 0.15}}
+SINGLE = {"name": "single", "threshold": 0.15}
+IDENTITY = records.Identity("localize", "f00d", seed=0, protocol=SINGLE)
+
+
+def invocation(**values):
+    return records.Invocation({}, {"name": "mini", "root": "."}, "cpu", **values)
 
 
 def record(image, method="layercam"):
-    return Localization(image, 1, (1, 2, 3, 4, 5), method, "S5", "", 0, 0, 5, 5, 0.5, False)
+    return Record(image, 1, (1, 2, 3, 4, 5), method, "S5", "", 0, 0, 5, 5, 0.5, False)
+
+
+def write(run, *images):
+    with records.Writer(run / "records") as writer:
+        for image in images:
+            writer.add([record(image)])
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -18,9 +30,11 @@ def test_what_is_written_is_read(tmp_path):
         writer.add([record("b"), record("b", "gradcam")])
         writer.add([record("a")])
     frame = records.read(tmp_path)
-    assert frame[["image_id", "method"]].to_numpy().tolist() == [["a", "layercam"], ["b", "gradcam"], ["b", "layercam"]]
+    rows = frame[["image_id", "method"]].to_numpy().tolist()
+    assert rows == [["a", "layercam"], ["b", "gradcam"], ["b", "layercam"]]
     assert frame["top5"][0].tolist() == [1, 2, 3, 4, 5]
-    assert records.done(tmp_path) == {Cell("layercam", "S5"): {"a", "b"}, Cell("gradcam", "S5"): {"b"}}
+    layercam, gradcam = Cell.of("layercam", "S5"), Cell.of("gradcam", "S5")
+    assert records.done(tmp_path) == {layercam: {"a", "b"}, gradcam: {"b"}}
     assert all(p.suffix == ".parquet" for p in (tmp_path / "records").iterdir())
 
 
@@ -45,32 +59,56 @@ def test_an_error_loses_nothing(tmp_path):
 
 def test_a_part_per_256_images(tmp_path):
     with records.Writer(tmp_path / "records") as writer:
-        for i in range(300):
-            writer.add([record(str(i))])
+        for number in range(300):
+            writer.add([record(str(number))])
         assert len(list((tmp_path / "records").glob("*.parquet"))) == 1
     assert len(records.read(tmp_path)) == 300
 
 
 def test_half_written_parts_are_not_read(tmp_path):
-    with records.Writer(tmp_path / "records") as writer:
-        writer.add([record("a")])
+    write(tmp_path, "a")
     (tmp_path / "records" / ".part-1.tmp").write_bytes(b"PAR1 torn")
     assert len(records.read(tmp_path)) == 1
 
 
 def test_another_identity_is_refused_by_name(tmp_path):
     run = tmp_path / "run"
-    records.begin(run, {**IDENTITY, "seed": 5}, {"start": "0"})
-    records.begin(run, IDENTITY, {"start": "1"})  # the first one recorded nothing: it claims nothing
-    with records.Writer(run / "records") as writer:
-        writer.add([record("a")])
-    assert len(records.begin(run, IDENTITY, {"start": "2"})["invocations"]) == 2
-    changed = {**IDENTITY, "protocol": {"name": "single", "threshold": 0.2}}
-    with pytest.raises(ValueError, match=r"protocol\.threshold is 0\.15, not 0\.2; .*--out .*run-2"):
-        records.begin(run, changed, {"start": "3"})
-    with pytest.raises(ValueError, match="seed is 0, not 1"):
-        records.begin(run, {**IDENTITY, "seed": 1}, {"start": "3"})
+    records.begin(run, replace(IDENTITY, seed=5), invocation())  # records nothing: claims nothing
+    records.begin(run, IDENTITY, invocation())
+    write(run, "a")
+    assert len(records.begin(run, IDENTITY, invocation()).invocations) == 2
+    for changed, word in (
+        ({"protocol": {**SINGLE, "threshold": 0.2}}, r"protocol\.threshold is 0\.15, not 0\.2"),
+        ({"seed": 1}, "seed is 0, not 1"),
+        ({"fingerprint": "beef"}, r"data\.fingerprint is 'f00d', not 'beef'"),
+        ({"further": {"recipe": 1}}, "recipe is None, not 1"),
+    ):
+        with pytest.raises(ValueError, match=rf"a run whose {word}; .*--out .*run-2"):
+            records.begin(run, replace(IDENTITY, **changed), invocation())
     assert len(json.loads((run / "run.json").read_text())["invocations"]) == 2
+
+
+def test_another_version_of_a_plug_in_is_refused(tmp_path):
+    run = tmp_path / "run"
+    records.begin(run, IDENTITY, invocation(plugins={"mine": "1"}))
+    write(run, "a")
+    records.begin(run, IDENTITY, invocation(plugins={"mine": "1", "other": "2"}))
+    with pytest.raises(ValueError, match=r"records of another version of 'mine'; .*run-2"):
+        records.begin(run, IDENTITY, invocation(plugins={"mine": "3"}))
+
+
+def test_a_run_is_loaded_as_it_was_saved(tmp_path):
+    run = records.begin(tmp_path / "run", IDENTITY, invocation(task="localize"))
+    run.finish(images=3)
+    assert records.load(tmp_path / "run") == run
+    assert records.find(tmp_path) == [run]
+    assert (run.command, run.task, run.fingerprint) == ("localize", "localize", "f00d")
+    assert (run.protocol, run.dataset["name"], run.last["counts"]) == (
+        SINGLE,
+        "mini",
+        {"images": 3},
+    )
+    assert run.about() == "masks on mini, protocol single"
 
 
 def test_a_torn_run_json_is_named(tmp_path):
@@ -82,16 +120,14 @@ def test_a_torn_run_json_is_named(tmp_path):
 
 
 def test_records_of_unknown_origin_are_not_adopted(tmp_path):
-    with records.Writer(tmp_path / "run/records") as writer:
-        writer.add([record("a")])
+    write(tmp_path / "run", "a")
     with pytest.raises(ValueError, match=r"no run\.json to say what they are"):
-        records.begin(tmp_path / "run", IDENTITY, {"start": "1"})
+        records.begin(tmp_path / "run", IDENTITY, invocation())
 
 
 def test_two_writers_of_the_same_image_count_once(tmp_path):
-    for _ in range(2):
-        with records.Writer(tmp_path / "records") as writer:
-            writer.add([record("a")])
+    write(tmp_path, "a")
+    write(tmp_path, "a")
     assert len(records.read(tmp_path)) == 1
 
 

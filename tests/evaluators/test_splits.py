@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluators import datasets, splits
-from evaluators.types import Sample
+from camx.evaluators import datasets, splits
+from camx.evaluators.types import Sample
 
 
 def samples(sizes):
@@ -18,21 +18,24 @@ def samples(sizes):
 def test_shares_add_up():
     assert splits.shares([1, 1, 1], 2) == [1, 1, 0]
     assert splits.shares([70, 30], 10) == [7, 3]
+    assert splits.shares([5, 3, 1], 4) == [2, 1, 1]  # 2.22, 1.33 and 0.44
+    # Of 30 equal remainders the first ten, whatever a sort that is not stable makes of them.
+    assert splits.shares([3, 1] * 30, 40) == [1, 1] * 10 + [1, 0] * 20
     assert sum(splits.shares([13, 7, 1, 29], 17)) == 17
 
 
 def test_a_stratified_split_keeps_every_group_and_label_s_share():
     images = samples({("a", 0): 70, ("a", 1): 10, ("b", 0): 100, ("b", 1): 20})
-    found = splits.stratified(images, 100, 40, 0)
-    count = Counter((s.split, s.group, s.label) for s in found)
-    assert count == {
+    drawn = splits.stratified(images, 100, 40, 0)
+    assert Counter((s.split, s.group, s.label) for s in drawn) == {
         ("train", "a", 0): 35, ("train", "a", 1): 5, ("train", "b", 0): 50, ("train", "b", 1): 10,
         ("test", "a", 0): 14, ("test", "a", 1): 2, ("test", "b", 0): 20, ("test", "b", 1): 4,
     }  # fmt: skip
-    assert len({s.image_id for s in found}) == 140
-    assert found == splits.stratified(images, 100, 40, 0)
-    assert found != splits.stratified(images, 100, 40, 1)
-    with pytest.raises(ValueError, match="split 190/40 needs 230 images, each part at least one; there are 200"):
+    assert len({s.image_id for s in drawn}) == 140
+    assert drawn == splits.stratified(images, 100, 40, 0)
+    assert drawn != splits.stratified(images, 100, 40, 1)
+    word = "split 190/40 needs 230 images, each part at least one; there are 200"
+    with pytest.raises(ValueError, match=word):
         splits.stratified(images, 190, 40, 0)
 
 
@@ -47,10 +50,10 @@ def test_apply(tmp_path):
     drawn = splits.apply(mini, "100/40", 0)
     assert Counter(s.split for s in drawn.samples) == {"train": 100, "test": 40}
     assert drawn.fingerprint != mini.fingerprint
-    for name, lines in (("train", ["Class1/Test/0001", "Class2/Train/0030.PNG"]), ("test", ["Class3/Test/0002"])):
-        (tmp_path / f"{name}.txt").write_text("\n".join(lines) + "\n\n")
-    listed = splits.apply(mini, str(tmp_path), 0)
-    assert {s.image_id: s.split for s in listed.samples} == {
+    train = "Class1/Test/0001\n \nClass2/Train/0030.PNG\n\n"
+    (tmp_path / "train.txt").write_text(train, "utf-8-sig")
+    (tmp_path / "test.txt").write_text("Class3/Test/0002")
+    assert {s.image_id: s.split for s in splits.apply(mini, str(tmp_path), 0).samples} == {
         "Class1/Test/0001": "train", "Class2/Train/0030": "train", "Class3/Test/0002": "test",
     }  # fmt: skip
     (tmp_path / "test.txt").write_text("Class1/Test/0001\n")

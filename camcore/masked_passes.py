@@ -1,0 +1,52 @@
+"""Masked passes: what the network says of an image through each channel of a layer (Score-CAM)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from camx.camcore.taps import Tap
+
+CHUNK = 32  # masked views a forward pass
+Masks = Callable[[Tensor, torch.Size], Tensor]
+
+
+def stretch(maps: Tensor, epsilon: float = 0.0) -> Tensor:
+    """Each ``(...,h,w)`` map from its minimum to its maximum into [0, 1]."""
+    low, high = maps.amin((-2, -1), keepdim=True), maps.amax((-2, -1), keepdim=True)
+    return (maps - low) / (high - low + epsilon)
+
+
+def upsampled(acts: Tensor, size: torch.Size) -> Tensor:
+    """The authors' masks ``(M,1,*size)`` of channels ``(M,h,w)``: upsampled, then stretched."""
+    return stretch(interpolate(acts[:, None], size, mode="bilinear", align_corners=False))
+
+
+def masked_logits(
+    tap: Tap, acts: Tensor, image: Tensor, masks: Masks, keep_flat: bool
+) -> tuple[Tensor, Tensor]:
+    """``(kept (M,), logits (M,K))`` of ``image (3,H,W)`` seen through channels ``acts (C,h,w)``.
+
+    A flat channel has no mask; it is skipped, exactly. Masks are made a chunk at a time.
+    """
+    kept = torch.nonzero((acts.amax((1, 2)) > acts.amin((1, 2))) | keep_flat)[:, 0]
+    parts = [tap.score(image * masks(acts[chunk], image.shape[1:])) for chunk in kept.split(CHUNK)]
+    return kept, torch.cat(parts) if parts else tap.logits.new_zeros(0, tap.logits.shape[1])
+
+
+def combine(
+    tap: Tap, weigh: Callable[[Tensor], Tensor], masks: Masks = upsampled, keep_flat: bool = False
+) -> Tensor:
+    """``M = ReLU(sum_k w_k A_k)``, ``(N,h,w)``; `weigh` turns masked logits into weights ``(M,K)``.
+
+    An image's classes share one masked pass.
+    """
+    maps = torch.zeros_like(tap.acts[:, 0])
+    for image in tap.origin.unique():
+        rows = torch.nonzero(tap.origin == image)[:, 0]
+        acts = tap.acts[rows[0]]
+        kept, logits = masked_logits(tap, acts, tap.images[image], masks, keep_flat)
+        weights = weigh(logits)[:, tap.targets[rows]]
+        maps[rows] = torch.einsum("mr,mij->rij", weights, acts[kept]).relu()
+    return maps

@@ -1,0 +1,271 @@
+"""A measuring command made from a task: load, choose cells, open the run, measure, sum up."""
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from camx.cli import options, printing
+from camx.cli.shared import (
+    MINIATURE,
+    CellOptions,
+    DataOptions,
+    MachineOptions,
+    NetworkOptions,
+    ProtocolOptions,
+)
+from camx.evaluators import datasets, protocols, records, tasks
+from camx.evaluators.fields import BadOption
+from camx.evaluators.records import Identity, Invocation, Run
+from camx.evaluators.tasks import Task
+from camx.evaluators.types import Cell, Dataset, MapProtocol
+
+if TYPE_CHECKING:
+    from camx.camcore.networks import Network
+    from camx.evaluators.grids import Plan
+    from camx.evaluators.loop import Measurement
+    from camx.evaluators.results.tables import Table
+
+FEW = 20  # cells whose further metrics are printed below their tables
+BATCH = {"cpu": 20, "cuda": 100}  # views; on a CPU more are no faster, on a GPU they are
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line said; `given` are the protocol's fields that have an option."""
+
+    out: Path
+    further: Any
+    given: Mapping[str, Any]
+    data: DataOptions
+    network: NetworkOptions = NetworkOptions()
+    protocol: ProtocolOptions = ProtocolOptions()
+    cells: CellOptions = CellOptions()
+    machine: MachineOptions = MachineOptions()
+
+
+def command(reference: str, name: str = "") -> click.Command:
+    """The measuring command of a task (a name or file), called `name` on the command line."""
+    task = tasks.load(reference)
+    kinds = (DataOptions, NetworkOptions, ProtocolOptions, CellOptions, MachineOptions)
+    shared = kinds if task.network else kinds[:1]
+    of_maps = {field.name for field in dataclasses.fields(MapProtocol)}
+    fields = [f.name for f in dataclasses.fields(task.protocol) if f.name not in of_maps]
+
+    @click.command(name or task.name, help=inspect.cleandoc(task.help or ""))
+    @options.typed(task.options, *shared)
+    @options.overrides(task.protocol, fields)
+    @options.config
+    @options.debug
+    @options.out(task.out)
+    def measuring(further: Any, *common: Any, given: Mapping[str, Any], out: Path) -> None:
+        measure(task, Request(out, further, given, *common))
+
+    return options.unique(measuring)
+
+
+def measure(task: Task, request: Request) -> None:
+    """Measure what is asked for and not recorded yet, and sum up what the run then holds."""
+    job, tables = prepared(task, request)
+    run = records.begin(request.out, identity(task, job), invocation(task, request, job))
+    for line in task.begin(job):
+        click.echo(line, err=True)
+    announce(job)
+    record(task, job, run)
+    lines = task.finish(job, printing.progress)
+    if request.data.quiet:
+        return
+    summary(task, job, tables)
+    for line in lines:
+        click.echo(line)
+    folder, described = job.out / task.folder(job.options), job.out / "run.json"
+    click.echo(f"records: {folder}   what determined them: {described}")
+
+
+def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
+    """What is to be measured, and the tables that its cells come from."""
+    from camx.evaluators.loop import Measurement
+
+    named = [*request.protocol.fields, *request.given]
+    options.checked(task.check, request.further, named)
+    protocol = options.checked(
+        protocols.load, request.protocol.name, task.command, task.protocol,
+        options.settled(request.given, request.protocol.fields),
+    )  # fmt: skip
+    data = request.data
+    if task.trainer and data.data != MINIATURE and not request.network.weights:
+        trainer = f"`camx {task.trainer} --data {data.data}` makes a network for it"
+        raise click.UsageError(f"--weights is needed: {trainer}")
+    device = options.pick_device(request.network.device) if task.network else "cpu"
+    with options.usage(BadOption):
+        dataset = task.read(data.data, request.further, data.seed)
+    if data.blacklist:
+        dataset = datasets.without(dataset, data.blacklist)
+    plan: Plan | None = None
+    cells: list[Cell] = []
+    tables: list[Table] = []
+    if task.network:
+        network = load(request.network, dataset, protocol.preprocessing, device)
+        plan, cells, tables = _planned(task, request, protocol, network, device)
+    cells = options.checked(task.cells, cells, request.further, protocol)
+    if plan:
+        maps = tuple(dict.fromkeys(cell.map for cell in cells))
+        plan = dataclasses.replace(plan, cells=maps)
+    parts = task.parts(dataset, request.further)
+    samples = tuple(s for part in parts for s in pick(part, data))
+    return Measurement(
+        request.out, dataset, samples, tuple(cells), protocol, request.further, data.seed, plan,
+        request.network.weights, request.machine.save_maps,
+    ), tables  # fmt: skip
+
+
+def load(
+    request: NetworkOptions, dataset: Dataset[Any], preprocessing: str, device: str
+) -> "Network":
+    """The network named, or what the weights' run trained, or the data set's."""
+    from camx.camcore import networks
+
+    run = records.beside(request.weights)
+    trained = run.model if run and run.command.startswith("train ") else None
+    model = request.model or trained or dataset.model
+    network = networks.load(model, request.weights, preprocessing, device, request.download)
+    if len(dataset.classes) != network.classes:
+        raise ValueError(
+            f"{network.name} with {network.weights} tells {network.classes} classes apart, but "
+            f"{dataset.root} has {len(dataset.classes)}; choose a matching --model or --weights"
+        )
+    return network
+
+
+def _planned(
+    task: Task, request: Request, protocol: Any, network: "Network", device: str
+) -> "tuple[Plan, list[Cell], list[Table]]":
+    """How maps are made, the cells asked for, and the tables that hold them."""
+    from camx.evaluators import grids, plan
+
+    asked, machine = request.cells, request.machine
+    selection = plan.Selection(asked.methods, asked.layers, asked.variants, asked.tables)
+    cells, tables = options.checked(plan.asked, task, network, protocol.style, selection)
+    views = BATCH.get(device.split(":")[0], BATCH["cpu"])
+    maps = options.checked(
+        grids.plan, network, protocol, cells, asked.methods, device,
+        batch_size=machine.batch_size or views, workers=machine.workers or os.cpu_count() or 1,
+    )  # fmt: skip
+    return maps, cells, tables
+
+
+def pick(samples: Sequence[Any], data: DataOptions) -> Sequence[Any]:
+    """``--sample`` images drawn at random, in the data set's order, then the first ``--limit``."""
+    if data.sample and data.sample < len(samples):
+        rng = np.random.default_rng(data.seed)
+        drawn = rng.choice(len(samples), data.sample, replace=False)
+        samples = [samples[i] for i in sorted(drawn)]
+    return samples[: data.limit]
+
+
+def identity(task: Task, job: "Measurement") -> Identity:
+    """What must not change between two invocations into one folder."""
+    network = job.maps.network if job.maps else None
+    return Identity(
+        command=task.command,
+        fingerprint=job.dataset.fingerprint,
+        seed=job.seed,
+        model=network.name if network else None,
+        weights_sha256=network.sha256 if network else None,
+        preprocessing=network.preprocessing.name if network else None,
+        protocol=records.plain(job.protocol),
+        further=task.identity(job),
+    )
+
+
+def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
+    """One call of a measuring command as ``run.json`` keeps it."""
+    from camx.camcore import maps
+
+    asked = (request.data, request.network, request.protocol, request.cells, request.machine)
+    said = [records.plain(part) for part in (*asked, request.further)]
+    said.append(records.plain(dict(request.given)))
+    plugins = dict(task.versions(job))
+    if job.maps:
+        plugins |= maps.versions(request.cells.methods)
+    if not task.plugin.shipped and task.records_own:
+        plugins[task.name] = task.plugin.sha256()
+    return Invocation(
+        options={k: v for part in said for k, v in part.items()} | {"out": str(request.out)},
+        dataset=records.place(job.dataset),
+        device=job.maps.device if job.maps else "cpu",
+        weights=job.maps.network.weights if job.maps else None,
+        plugins=plugins,
+        task=None if task.plugin.shipped else task.reference,
+        batch_size=job.maps.batch_size if job.maps else None,
+        workers=job.maps.workers if job.maps else None,
+    )
+
+
+def announce(job: "Measurement") -> None:
+    """Two lines before the wait: what is measured, on what, and how."""
+    what = f"{job.dataset.name}: {len(job.samples)} images"
+    if job.maps is None:
+        click.echo(f"{what}; {', '.join(map(str, job.cells))}")
+        return
+    network, protocol = job.maps.network, job.protocol
+    how = f"{network.weights}, {network.preprocessing.name} preprocessing"
+    click.echo(f"{what}; {network.name} ({how})")
+    views = f"{protocol.view} view, gradient {protocol.gradient}"
+    click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells")
+
+
+def record(task: Task, job: "Measurement", run: Run) -> None:
+    """Write the records that the run lacks, with progress; its ``run.json`` says what was done."""
+    from camx.evaluators import loop
+
+    kind = task.folder(job.options)
+    held = records.done(job.out, kind)
+    missing = {
+        s.image_id: {c for c in job.cells if s.image_id not in held.get(c, ())} for s in job.samples
+    }
+    unsaved = {**loop.unsaved_maps(job), **task.unsaved(job)}
+    todo = [s for s in job.samples if missing[s.image_id] or unsaved.get(s.image_id)]
+    count, done = len(job.samples), len(job.samples) - len(todo)
+    if done:
+        click.echo(f"{done} of {count} images done before")
+    with records.Writer(job.out / kind) as writer, printing.progress(count, done) as bar:
+        try:
+            if task.loop:
+                task.loop(job, todo, missing, writer, bar.update)
+            elif task.grade:
+                loop.measure(job, task.graded, todo, missing, writer, bar.update)
+        finally:
+            writer.flush()
+            run.finish(images=count, records_written=writer.total)
+
+
+def summary(task: Task, job: "Measurement", tables: "Sequence[Table]") -> None:
+    """Print what the run's folder now holds of this call's tables, and of its other cells."""
+    from camx.evaluators.results import filling, measures
+
+    outcomes = measures.outcomes(job.out, task)
+    numbers = measures.numbers(outcomes, task)
+    shown = task.shown(job.options) if task.shown else []
+    tables = [] if task.shown or not task.records_own else tables
+    filled = filling.cells(tables, job.out)
+    for table in tables:
+        printing.paper_table(table, filled)
+    tabulated = {entry.cell for table in tables for entry in table.entries}
+    cells = [cell for cell in job.cells if cell not in tabulated]
+    metrics = shown or [metric.name for metric in task.metrics.values() if metric.shown]
+    if cells:
+        # Those without a layer are what cells are compared with, such as the images as they are.
+        references = [cell for cell in outcomes if not cell.layers and cell not in cells]
+        return printing.cells(task, [*references, *cells], numbers, metrics)
+    told = {entry.metric for table in tables for entry in table.entries if entry.printed}
+    told |= {metric for table in tables for metric in table.shown}
+    further = [metric for metric in metrics if metric not in told]
+    if further and len(job.cells) <= FEW:
+        printing.cells(task, job.cells, numbers, further)

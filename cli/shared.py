@@ -1,0 +1,118 @@
+"""Options that several commands share, as dataclasses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from camx.evaluators.fields import Checked, choice, flag, path, text, whole
+from camx.evaluators.types import MAP_STYLES
+
+MINIATURE = "mini"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Checked):
+    """What is measured."""
+
+    data: str = text(default=MINIATURE, help="Folder of a data set, or a name of `camx list`.")
+    limit: int | None = whole(1, default=None, help="Only the first N images.")
+    sample: int | None = whole(1, default=None, help="Only N images drawn at random (--seed).")
+    blacklist: Path | None = path(
+        default=None, help="File of images to leave out: names, or numbers in validation order."
+    )
+    seed: int = whole(0, default=0, help="Seed of everything drawn at random.")
+    quiet: bool = flag(help="Print no table at the end.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(Checked):
+    """Which network."""
+
+    model: str | None = text(
+        default=None, help="Network: a name of `camx list models`, module:function or FILE.py."
+    )
+    weights: str | None = text(
+        default=None, help="FILE.pth, FILE.safetensors, or torchvision's name of its weights."
+    )
+    download: bool = flag(help="Let torchvision fetch weights that are not in its cache.")
+    device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolOptions(Checked):
+    """How maps are made."""
+
+    protocol: str | None = text(
+        default=None, help="A name of `camx list protocols`, or FILE.yaml.  [default: paper]"
+    )
+    style: str | None = choice(
+        *filter(None, MAP_STYLES), default=None, option="--as",
+        help="Make maps as that package does, to explain its numbers.",
+    )  # fmt: skip
+    replaced: tuple[str, ...] = text(
+        many="threshold=0.2", default=(), option="--set", metavar="FIELD=VALUE",
+        help="Override a protocol field; repeats.",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for pair in self.replaced:
+            if "=" not in pair:
+                raise ValueError(f"{pair!r} is not FIELD=VALUE")
+        if self.style and self.protocol:
+            raise ValueError("--as names a protocol of its own; leave out --protocol")
+
+    @property
+    def name(self) -> str:
+        return self.style or self.protocol or "paper"
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        return dict(pair.split("=", 1) for pair in self.replaced)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellOptions(Checked):
+    """Which cells."""
+
+    methods: tuple[str, ...] = text(
+        many="layercam", default=(), option="--method", metavar="METHOD",
+        help="Method; repeats.  [default: those of the command's tables]",
+    )  # fmt: skip
+    layers: tuple[str, ...] = text(
+        many="S5", default=(), option="--layer", metavar="LAYER",
+        help="Layer, or a fusion S5+S4 by maximum; repeats.  [default: the tables']",
+    )  # fmt: skip
+    variants: tuple[str, ...] = text(
+        many="gamma=3", default=(), option="--variant", metavar="VARIANT",
+        help="For --layer: gamma=3, scale=none|sqrt|tan; repeats.  [default: gamma=2 where fused]",
+    )  # fmt: skip
+    tables: tuple[str, ...] = text(
+        many="I", default=(), option="--table", metavar="TABLE",
+        help="Measure the cells of this table, or FILE.yaml; repeats.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineOptions(Checked):
+    """On what machine, and what else is written."""
+
+    batch_size: int | None = whole(
+        1, default=None, help="Views a batch.  [default: 20 on a CPU, 100 on CUDA]"
+    )
+    workers: int | None = whole(
+        1, default=None, help="Threads that decode and that score.  [default: the cores]"
+    )
+    save_maps: bool = flag(help="Also write each map as maps/<image>_<method>_<layer>.png.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsOptions(Checked):
+    """Which recorded runs."""
+
+    runs: Path = path(default=Path("results"), help="Where to look for run.json files.")
+    data: str | None = text(
+        default=None,
+        help="Only runs on this data set: its name or folder.  [default: that of the newest run]",
+    )
+    seed: int = whole(0, default=0, help="Seed of the resampling.")

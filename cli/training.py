@@ -1,0 +1,115 @@
+"""What the training commands share: options, a run's folder opened, and training with progress."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import click
+
+from camx.cli import printing
+from camx.evaluators import records
+from camx.evaluators.fields import Checked, flag, text, whole
+from camx.evaluators.records import Identity, Invocation, Run
+from camx.evaluators.types import Dataset
+
+if TYPE_CHECKING:
+    from camx.camcore.networks import Start
+    from camx.evaluators.training import Job, Row
+
+
+class Machine(TypedDict):
+    seed: int
+    device: str
+    workers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(Checked):
+    """What every training is told besides its recipe."""
+
+    model: str | None = text(
+        default=None,
+        help="Network: a name of `camx list models` (of segmenters), or FILE.py.  [default: the "
+        "paper's; the miniature's own on the miniature]",
+    )
+    init: str | None = text(
+        default=None,
+        help="First weights: torchvision's name, a file, or none.  [default: the network's]",
+    )
+    download: bool = flag(help="Let torchvision fetch weights that are not in its cache.")
+    device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    workers: int | None = whole(1, default=None, help="Threads that decode.  [default: the cores]")
+    seed: int = whole(0, default=0, help="Seed of everything drawn at random.")
+
+    def machine(self, device: str) -> "Machine":
+        """Where a job runs, and the seed of what it draws."""
+        workers = self.workers or os.cpu_count() or 1
+        return {"seed": self.seed, "device": device, "workers": workers}
+
+
+def train(
+    command: str,
+    out: Path,
+    asked: Mapping[str, Any],
+    dataset: Dataset[Any],
+    start: "Start",
+    recipe: Any,
+    job: "Job",
+    further: Mapping[str, Any] | None = None,
+) -> "list[Row]":
+    """Train to the end, from where the run's folder stands; returns the log's rows.
+
+    `asked` are the command's options, `further` what else determines the weights.
+    """
+    identity = Identity(
+        command=command,
+        fingerprint=dataset.fingerprint,
+        seed=job.seed,
+        model=start.name,
+        further={
+            "init": {"sha256": start.sha256},
+            "recipe": records.plain(dataclasses.replace(recipe, precision=job.precision)),
+            **(further or {}),
+        },
+    )
+    click.echo(
+        f"{start.name} from {start.init}; {job.steps} steps of {recipe.batch}, "
+        f"{job.precision} on {job.device}"
+    )
+    call = Invocation(
+        options=records.plain(dict(asked)),
+        dataset=records.place(dataset),
+        device=job.device,
+        weights=start.init,
+        workers=job.workers,
+    )
+    return _fit(job, out, records.begin(out, identity, call))
+
+
+def _fit(job: "Job", out: Path, run: Run) -> "list[Row]":
+    """Train with progress; the run says how many steps were done, whatever ended them."""
+    from camx.evaluators import training
+
+    done = 0  # a bar that is not shown does not count
+    with printing.progress(job.steps, 0, "step") as bar:
+
+        def tick(steps: int, line: str) -> None:
+            nonlocal done
+            done += steps
+            bar.set_postfix_str(line, refresh=False)
+            bar.update(steps)
+
+        try:
+            return training.fit(job, out, tick)
+        finally:
+            run.finish(steps=done)
+
+
+def log(rows: "list[Row]", out: Path) -> None:
+    """Print the log, and where the weights are."""
+    columns = [key for key in rows[-1] if key != "step"]
+    printing.table([[f"{row[c]:.4g}" for c in columns] for row in rows], columns)
+    click.echo(f"\nbest: {out / 'best.safetensors'}   last: {out / 'last.safetensors'}")

@@ -1,0 +1,184 @@
+"""Maps of cells on the image's grid: squashed images, classes and a plan in, uint8 grids out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from camx.camcore import fusion, maps, plugins, views
+from camx.camcore.networks import Network
+from camx.evaluators.files import write_bytes
+from camx.evaluators.types import Cell, MapProtocol
+
+Missing = Mapping[str, set[Cell]]  # by image_id
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the maps of `cells` are made: by what network, protocol and methods, on what machine."""
+
+    network: Network
+    protocol: MapProtocol
+    cells: tuple[Cell, ...]
+    cams: Mapping[str, maps.Method]
+    batch_size: int
+    workers: int
+    device: str
+
+    @property
+    def view(self) -> views.View:
+        return views.view(self.protocol.view, self.network.input_size)
+
+    @property
+    def batch(self) -> int:
+        """Images a batch: `batch_size` counts views."""
+        return max(1, self.batch_size // self.view.crops)
+
+
+def plan(
+    network: Network,
+    protocol: MapProtocol,
+    cells: Sequence[Cell],
+    methods: Sequence[str] = (),
+    device: str = "cpu",
+    batch_size: int = 20,
+    workers: int = 1,
+) -> Plan:
+    """The plan of the maps of `cells`.
+
+    `methods` are plug-ins as the user named them, which a cell's name alone may not find. Raises
+    `ValueError` for a method that is neither.
+    """
+    given = maps.methods(methods, protocol.style)
+    shipped = plugins.names(maps.METHODS)
+    for cell in cells:
+        if cell.method not in given and cell.method not in shipped:
+            accepted = f"{', '.join(shipped)} (or --method FILE.py)"
+            raise ValueError(f"unknown method {cell.method!r}; known: {accepted}")
+    cams = given | maps.methods([c.method for c in cells if c.method not in given], protocol.style)
+    unique = tuple(dict.fromkeys(cell.map for cell in cells))
+    return Plan(network, protocol, unique, cams, batch_size, workers, device)
+
+
+def grids(
+    plan: Plan, images: Tensor, targets: Tensor, cells: Sequence[Cell], real: int
+) -> tuple[dict[Cell, Tensor], Tensor]:
+    """Each cell's maps in [0, 1], ``(B,g,g)``, and the logits ``(B,crops,K)``.
+
+    Of squashed ``images (B,3,g,g) uint8``; each crop's map is of the target's logit in that crop.
+    Images from `real` on are padding.
+    """
+    network, view = plan.network, plan.view
+    inputs = network.prepare(views.cut(images.to(plan.device), view))
+    classes = targets.to(plan.device).repeat_interleave(view.crops)
+    layers = [network.layer(name) for name in layer_names(cells)]
+    rows = real * view.crops
+    chunks = []
+    for at in range(0, len(inputs), plan.batch_size):
+        part = slice(at, at + plan.batch_size)
+        left = min(max(rows - at, 0), plan.batch_size)
+        chunks.append(
+            maps.compute(
+                network.module, inputs[part], classes[part], layers, plan.cams,
+                plan.protocol.gradient, pairs(cells), left,
+            )
+        )  # fmt: skip
+    logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
+    raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
+    combined = _styled(plan, cells, raw) if plan.protocol.style else _merged(plan, cells, raw)
+    return dict(zip(cells, combined)), logits
+
+
+def layer_names(cells: Sequence[Cell]) -> list[str]:
+    """Every layer of the cells, once."""
+    return list(dict.fromkeys(name for cell in cells for name in cell.layers))
+
+
+def pairs(cells: Sequence[Cell]) -> set[tuple[str, str]]:
+    """Every (method, layer) whose raw map the cells need."""
+    return {(cell.method, name) for cell in cells for name in cell.layers}
+
+
+def image_maps(
+    plan: Plan,
+    images: Tensor,
+    targets: Tensor,
+    cells: Sequence[Cell] | None = None,
+    real: int | None = None,
+) -> tuple[dict[Cell, np.ndarray], np.ndarray]:
+    """Each cell's uint8 maps ``(B,g,g)`` of squashed images, and the summed logits ``(B,K)``.
+
+    `cells` are the plan's unless given. Images from `real` on are padding.
+    """
+    cells = plan.cells if cells is None else cells
+    maps_of, logits = grids(plan, images, targets, cells, len(images) if real is None else real)
+    together = torch.stack([fusion.to_bytes(m) for m in maps_of.values()])
+    one_transfer = together.cpu().numpy()
+    return dict(zip(cells, one_transfer)), logits.sum(1).cpu().numpy()
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """The softmax of ``logits (K,)``, in double."""
+    return torch.from_numpy(logits).double().softmax(0).numpy()
+
+
+def _merged(
+    plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], Tensor]
+) -> Iterator[Tensor]:
+    """Each cell's map in [0, 1], ``(B,g,g)``: the crops merged on the grid, then as in `combine`.
+
+    Raw maps of one size are merged in one call.
+    """
+    merged: dict[tuple[str, str], Tensor] = {}
+    for shape in {m.shape for m in raw.values()}:
+        keys = [key for key, m in raw.items() if m.shape == shape]
+        together = views.merge(torch.cat([raw[key] for key in keys]), plan.view)
+        merged |= zip(keys, together.unflatten(0, (len(keys), -1)))
+    return combine(plan, cells, merged)
+
+
+def combine(
+    plan: Plan, cells: Sequence[Cell], merged: Mapping[tuple[str, str], Tensor]
+) -> Iterator[Tensor]:
+    """Each cell's map in [0, 1] from raw maps on the grid, ``(N,g,g)`` by method and layer.
+
+    Each raw map is normalised once for all the cells it is part of; several are then fused.
+    """
+    normal = {key: fusion.normalise(m, plan.protocol.normalisation) for key, m in merged.items()}
+    for cell in cells:
+        parts = {name: normal[cell.method, name] for name in cell.layers}
+        alone = len(parts) == 1 and not cell.scaling
+        yield parts[cell.layer] if alone else fusion.fuse(parts, cell.scaling)
+
+
+def _styled(
+    plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], Tensor]
+) -> Iterator[Tensor]:
+    """Each cell's map in [0, 1], ``(B,g,g)``, as another package makes it of the raw maps."""
+    combination = maps.combination(plan.protocol.style)
+    for cell in cells:
+        layers = [raw[cell.method, name] for name in cell.layers]
+        yield combination(cell.method, layers, plan.view.grid)
+
+
+def cell_name(cell: Cell) -> str:
+    """``<method>_<layer>``, for files; a variant that the layers do not imply is appended."""
+    implied = Cell.of(cell.method, cell.layer).canonical().variant
+    suffix = f"_{cell.variant}" if cell.variant != implied else ""
+    return f"{cell.method}_{cell.layer}{suffix}"
+
+
+def map_file(folder: Path, image_id: str, cell: Cell) -> Path:
+    """``<image_id>_<method>_<layer>.png``; see `cell_name`."""
+    return folder / f"{image_id}_{cell_name(cell)}.png"
+
+
+def save_maps(folder: Path, image_id: str, grids: Mapping[Cell, np.ndarray]) -> None:
+    """Write each uint8 grid map, whole or not at all."""
+    for cell, grid in grids.items():
+        _, png = cv2.imencode(".png", grid)
+        write_bytes(map_file(folder, image_id, cell), png.tobytes())

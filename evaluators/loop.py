@@ -1,0 +1,178 @@
+"""The loop: samples -> maps -> records, with decoding and scoring in threads beside the network.
+
+It knows no task: what a map is worth is said by the `grade` it is given.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from camx.camcore import views
+from camx.evaluators.grids import Missing, Plan, image_maps, map_file, save_maps
+from camx.evaluators.records import Writer
+from camx.evaluators.types import Cell, Dataset
+
+T = TypeVar("T")
+P = TypeVar("P")
+Q = TypeVar("Q")
+R = TypeVar("R")
+Tick = Callable[[], Any]  # called after each image
+
+
+@dataclass(frozen=True)
+class Measurement(Generic[P, Q]):
+    """What one invocation of a task measures: `cells` of `samples`, into the run's folder `out`.
+
+    `protocol` and `options` are the task's; `maps` is how maps are made, for tasks that need any,
+    and `weights` what the user called the network's; `save_maps` asks for each map as a file.
+    """
+
+    out: Path
+    dataset: Dataset[Any]
+    samples: tuple[Any, ...]
+    cells: tuple[Cell, ...]
+    protocol: P
+    options: Q
+    seed: int
+    maps: Plan | None = None
+    weights: str | None = None
+    save_maps: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        """How maps are made. `ValueError` for a task without a network."""
+        if self.maps is None:
+            raise ValueError("this task makes no maps")
+        return self.maps
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A sample decoded: its pixels ``(H,W,3) uint8`` RGB, and squashed ones, one for each side."""
+
+    sample: Any
+    pixels: np.ndarray
+    squashed: tuple[np.ndarray, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+
+Grade = Callable[[Picture, dict[Cell, np.ndarray], np.ndarray, Any], Sequence[Any]]
+
+
+def ahead(
+    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], depth: int
+) -> Iterator[R]:
+    """Results in order, at most `depth` of them under way or waiting."""
+    queue: deque[Future[R]] = deque()
+    source = iter(items)
+    try:
+        for item in itertools.islice(source, depth):
+            queue.append(pool.submit(work, item))
+        while queue:
+            result = queue.popleft().result()
+            for item in itertools.islice(source, 1):
+                queue.append(pool.submit(work, item))
+            yield result
+    finally:
+        for future in queue:
+            future.cancel()
+
+
+def decode(sample: Any, sides: Sequence[int]) -> Picture:
+    """A sample's picture, squashed to squares of `sides` pixels."""
+    image = views.read_image(sample.path)
+    return Picture(sample, np.asarray(image), tuple(views.squash(image, side) for side in sides))
+
+
+def batches(
+    plan: Plan, samples: Sequence[Any], sides: Sequence[int] = ()
+) -> Iterator[tuple[list[Picture], list[Picture]]]:
+    """Batches of pictures, decoded ahead in threads, and the same padded with its last picture.
+
+    Padded, the network always sees the same shape and an image's records do not depend on its
+    neighbours. `sides` are those of the squashed squares; the default is the plan's grid.
+    """
+    cv2.setNumThreads(1)  # the pool's threads are the parallelism
+    work = partial(decode, sides=sides or (plan.view.grid,))
+    with ThreadPoolExecutor(plan.workers) as readers:
+        pictures = ahead(readers, work, samples, 2 * plan.batch)
+        while batch := list(itertools.islice(pictures, plan.batch)):
+            yield batch, batch + [batch[-1]] * (plan.batch - len(batch))
+
+
+def stacked(pictures: Sequence[Picture], side: int = 0) -> Tensor:
+    """The pictures squashed to the side number `side`, ``(B,3,s,s) uint8``."""
+    return torch.from_numpy(np.stack([picture.squashed[side] for picture in pictures]))
+
+
+def labels(pictures: Sequence[Picture]) -> Tensor:
+    """Their class indices ``(B,)``."""
+    return torch.tensor([picture.sample.label for picture in pictures])
+
+
+def lacking(cells: Sequence[Cell], batch: Sequence[Picture], *missing: Missing) -> list[Cell]:
+    """The `cells` that any image of the batch lacks."""
+    of_batch = (m.get(picture.sample.image_id, set()) for picture in batch for m in missing)
+    wanted = set().union(*of_batch)
+    return [cell for cell in cells if cell in wanted]
+
+
+def unsaved_maps(job: Measurement[Any, Any]) -> Missing:
+    """The maps that were asked for as files and are not there yet."""
+    if not job.save_maps:
+        return {}
+    return {
+        s.image_id: {
+            c for c in job.cells if not map_file(job.out / "maps", s.image_id, c).is_file()
+        }
+        for s in job.samples
+    }
+
+
+def measure(
+    job: Measurement[Any, Any],
+    grade: Grade,
+    samples: Sequence[Any],
+    missing: Missing,
+    writer: Writer,
+    tick: Tick,
+) -> None:
+    """Make the maps of the `missing` cells of each sample, and write what `grade` says of them.
+
+    `grade` gets a picture, its uint8 grid map by cell, its logits and the protocol, in threads.
+    """
+    unsaved = unsaved_maps(job)
+
+    def work(shown: tuple[Picture, dict[Cell, np.ndarray], np.ndarray]) -> Sequence[Any]:
+        picture, grids, logits = shown
+        image_id = picture.sample.image_id
+        save_maps(job.out / "maps", image_id, {c: grids[c] for c in unsaved.get(image_id, ())})
+        wanted = {cell: grid for cell, grid in grids.items() if cell in missing[image_id]}
+        return grade(picture, wanted, logits, job.protocol)
+
+    def made() -> Iterator[tuple[Picture, dict[Cell, np.ndarray], np.ndarray]]:
+        for batch, padded in batches(job.plan, samples):
+            cells = lacking(job.cells, batch, missing, unsaved)
+            images, targets = stacked(padded), labels(padded)
+            grids, logits = image_maps(job.plan, images, targets, cells, len(batch))
+            for i, picture in enumerate(batch):
+                yield picture, {cell: grid[i] for cell, grid in grids.items()}, logits[i]
+
+    with ThreadPoolExecutor(job.plan.workers) as graders:
+        for records in ahead(graders, work, made(), 2 * job.plan.batch):
+            writer.add(records)
+            tick()

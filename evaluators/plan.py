@@ -1,0 +1,106 @@
+"""What one invocation computes: the cells of tables, or every method on every layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from camx.camcore import maps
+from camx.camcore.networks import Network
+from camx.evaluators.results import tables
+from camx.evaluators.results.tables import Table
+from camx.evaluators.tasks import Task
+from camx.evaluators.types import Cell
+
+# One pass feeds them all.
+METHODS = ("gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the command line asks for; nothing of it is all that the task measures by default."""
+
+    methods: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+    @property
+    def product(self) -> bool:
+        """Whether methods on layers are asked for, besides tables."""
+        return bool(self.methods or self.layers or self.variants)
+
+
+def product(
+    network: Network, selection: Selection, style: str = "", usual: Sequence[str] = ()
+) -> list[Cell]:
+    """Every method on every layer (or fusion) in every variant, each once.
+
+    Without methods, the gradient methods; without layers, those that a method is read at, or else
+    the `usual` ones, or all. Raises `ValueError` for an unknown method, layer or variant before
+    anything runs.
+    """
+    if style and selection.variants:
+        what = f"a map made as {style} makes it has no variant"
+        raise ValueError(f"{what}, but --variant is {selection.variants[0]!r}")
+    cells = []
+    for plugin in selection.methods or METHODS:
+        (method,) = maps.methods([plugin])
+        read_at = maps.method_layers(plugin, list(network.layers)) or usual or network.layers
+        for layer in selection.layers or read_at:
+            layers = _deepest_first(layer, network)
+            for variant in selection.variants or ("",):
+                cell = Cell.of(method, "+".join(layers), variant)
+                cells.append(cell if style else cell.canonical())
+    return list(dict.fromkeys(cells))
+
+
+def _deepest_first(layer: str, network: Network) -> list[str]:
+    """A fusion's layers in the network's order, each once; blocks after their layer."""
+    order = list(network.layers)
+    parts = {network.layer(part).name for part in layer.split("+")}
+    return sorted(parts, key=lambda name: (order.index(name.partition("[")[0]), name))
+
+
+def of_tables(
+    names: Sequence[str], default: Sequence[str], task: Task, network: Network
+) -> tuple[list[Cell], list[Table]]:
+    """The cells of the tables `names` that this network has the layers for, and those tables.
+
+    Of the `default` tables, when none is named, only what costs no extra pass. Raises `ValueError`
+    when a table named is another command's, or has no cell that suits.
+    """
+    loaded = [tables.load(name) for name in names or default]
+    for table in loaded if names else ():
+        if task.command not in {e.task.command for e in table.entries}:
+            what = f"is measured by `camx {table.task.name}`, not by `camx {task.name}`"
+            raise ValueError(f"table {table.name} {what}")
+    entries = [e for table in loaded for e in table.entries if e.task.command == task.command]
+    wanted = dict.fromkeys(e.cell for e in entries if e.cell and e.cell.layers)
+    suiting = [c for c in wanted if all(map(network.has, c.layers))]
+    cells = [c for c in suiting if names or not maps.costly(c.method)]
+    if names and not cells:
+        layers = ", ".join(network.layers)
+        what = f"suits {network.name}, whose layers are {layers}"
+        raise ValueError(f"no cell of table {', '.join(names)} {what}")
+    return cells, loaded
+
+
+def asked(
+    task: Task, network: Network, style: str, selection: Selection
+) -> tuple[list[Cell], list[Table]]:
+    """The cells that a selection asks for, and the tables that hold any of them.
+
+    With nothing asked for those of the task's tables; where they do not suit the network, the
+    task's methods at its layer, or at the network's last where it has none of that name.
+    """
+    nothing = not (selection.product or selection.tables)
+    # Another package's maps are compared method by method, where the task names no layer itself.
+    default = task.tables if nothing and (task.layer or not style) else ()
+    cells, loaded = of_tables(selection.tables, default, task, network)
+    if not cells or selection.product:
+        usual = task.layer if network.has(task.layer) else next(iter(network.layers))
+        methods = replace(selection, methods=selection.methods or task.methods)
+        cells += product(network, methods, style, (usual,) if task.layer else ())
+    measured = set(cells)
+    return list(dict.fromkeys(cells)), [
+        table for table in loaded if any(entry.cell in measured for entry in table.entries)
+    ]

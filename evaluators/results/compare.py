@@ -1,0 +1,75 @@
+"""Two cells on the same images of one run: is the difference real?"""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from camx.evaluators import stats
+from camx.evaluators.results import measures
+from camx.evaluators.results.runs import Measured
+from camx.evaluators.results.tables import Table
+from camx.evaluators.tasks import Task
+from camx.evaluators.types import Cell
+
+COLUMNS = [
+    "metric", "layer", "variant", "a", "b", "a_value", "b_value", "difference", "ci_low", "ci_high",
+    "p_value", "n", "run",
+]  # fmt: skip
+
+
+def compare(run: Path, a: str, b: str, task: Task, seed: int = 0) -> pd.DataFrame:
+    """Every metric at every (layer, variant) that both methods have, on the images both have.
+
+    Hits by the exact McNemar test, means by a seeded sign-flip permutation test. Empty if the run
+    lacks either method.
+    """
+    outcomes = measures.outcomes(run, task)
+    places = {(cell.layer, cell.variant) for cell in outcomes}
+    rows: list[dict[str, object]] = []
+    for layer, variant in sorted(places, key=lambda place: (place[0].count("+"), place)):
+        for name, metric in task.metrics.items():
+            if name == "degenerate":
+                continue
+            cells = (Cell.of(method, layer, variant) for method in (a, b))
+            left, right = (measures.of_cell(outcomes, cell, name) for cell in cells)
+            test = measures.contrast([left], [right], seed, counts=metric.counts)
+            if test:
+                shared = left.index.intersection(right.index)
+                values = {
+                    f"{side}_value": measures.value(series.loc[shared], metric)
+                    for side, series in (("a", left), ("b", right))
+                }
+                where = {"metric": name, "layer": layer, "variant": variant, "a": a, "b": b}
+                rows.append({**where, "run": str(run), **values, **vars(test)})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def pairs(table: Table, candidates: Sequence[Measured], seed: int = 0) -> pd.DataFrame:
+    """Every two measured cells of `table`, metric by metric, tested as in `compare`.
+
+    From the run that holds most of the table's cells, preferred as in `Measured.rank`.
+    ``p_holm`` is corrected for the number of pairs of the metric (Holm 1979). Empty if no run holds
+    two cells.
+    """
+    names = {e.cell: f"{e.row} {e.column}".strip() for e in table.entries if e.cell and e.printed}
+    held = [(m, [cell for cell in names if cell in m.cells]) for m in candidates]
+    held = [(m, cells) for m, cells in held if len(cells) > 1]
+    if not held:
+        return pd.DataFrame()
+    best, cells = min(held, key=lambda h: (-len(h[1]), max(h[0].rank(cell) for cell in h[1])))
+    outcomes = measures.outcomes(best.folder, table.task)
+    rows: list[dict[str, object]] = []
+    for metric in dict.fromkeys(e.metric for e in table.entries if e.printed):
+        counts, tests = table.task.metric(metric).counts, []
+        series = {cell: measures.of_cell(outcomes, cell, metric) for cell in cells}
+        for a, b in itertools.combinations(cells, 2):
+            test = measures.contrast([series[a]], [series[b]], seed, counts=counts)
+            if test:
+                tests.append({"metric": metric, "a": names[a], "b": names[b], **vars(test)})
+        corrected = stats.holm([test["p_value"] for test in tests])
+        rows += [
+            {**test, "p_holm": p, "run": str(best.folder)} for test, p in zip(tests, corrected)
+        ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,125 @@
+"""Tables filled from runs: each measured cell beside the paper's value.
+
+A cell that was not run stays empty.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camx.evaluators.files import write_text
+from camx.evaluators.results.runs import Measured, by_task
+from camx.evaluators.results.tables import Entry, Table, file_name, load
+
+COLUMNS = [
+    "table", "row", "metric", "column", "paper", "measured", "ci_low", "ci_high", "delta", "n",
+    "run",
+]  # fmt: skip
+ENTERED = "entered.csv"  # below the runs: what only a test server could tell
+Place = tuple[str, str, str, str]  # table, row, metric, column
+
+
+def place(entry: Entry) -> Place:
+    return entry.table, entry.row, entry.metric, entry.column
+
+
+def fill(entry: Entry, candidates: Sequence[Measured]) -> dict[str, Any]:
+    """The entry as a row of ``cells.csv``, measured by one run of the candidates, newest first.
+
+    Preferred is the unchanged ``paper`` protocol, then the run that has most images in this cell.
+    """
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {**dict(zip(COLUMNS, place(entry))), "paper": entry.paper}
+    cell = entry.cell
+    if cell is None:
+        return row
+    key = (*cell.key, entry.metric)
+    holding = [measured for measured in candidates if key in measured.numbers.index]
+    if holding:
+        best = min(holding, key=lambda measured: measured.rank(cell, entry.metric))
+        value, low, high, n = best.numbers.loc[key]
+        row |= {"measured": value, "ci_low": low, "ci_high": high, "delta": _delta(entry, value)}
+        row |= {"n": int(n), "run": str(best.folder)}
+    return row
+
+
+def _delta(entry: Entry, value: float) -> float | None:
+    return None if entry.paper is None else value - entry.paper
+
+
+def entered(runs: Path) -> dict[Place, float]:
+    """The numbers entered by hand."""
+    path = runs / ENTERED
+    if not path.is_file():
+        return {}
+    frame = pd.read_csv(path, keep_default_na=False)
+    return {(r.table, r.row, r.metric, r.column): float(r.measured) for r in frame.itertuples()}
+
+
+def enter(runs: Path, name: str, row: str, column: str, value: float) -> None:
+    """Keep a number of a table that no command measures. `ValueError` saying what it takes."""
+    table = load(name)
+    free = [e for e in table.entries if e.cell is None and not e.quoted and e.printed]
+    entry = next((e for e in free if (e.row, e.column) == (row, column)), None)
+    if entry is None:
+        takes = "; ".join(f"{e.row!r} {e.column}" for e in free) or "none"
+        what = f"table {name} has no number to enter for {row!r} {column!r}"
+        raise ValueError(f"{what}; it takes: {takes}")
+    if not 0 <= value <= 100:
+        raise ValueError(f"{value} is no percentage; accepted: 0 to 100")
+    values = entered(runs) | {place(entry): value}
+    rows = [(*key, number) for key, number in values.items()]
+    frame = pd.DataFrame(rows, columns=["table", "row", "metric", "column", "measured"])
+    write_text(runs / ENTERED, frame.to_csv(index=False))
+
+
+def _by_hand(row: dict[str, Any], entry: Entry, numbers: Mapping[Place, float]) -> dict[str, Any]:
+    """The row with a number entered by hand, marked as such, where no command measures one."""
+    value = numbers.get(place(entry))
+    if entry.cell is not None or value is None:
+        return row
+    return {**row, "measured": value, "delta": _delta(entry, value), "run": "entered"}
+
+
+def cells(tables: Sequence[Table], runs: Path, data: str | None = None) -> pd.DataFrame:
+    """Every entry of `tables` as a row, columns `COLUMNS`, percent."""
+    entries = [entry for table in tables for entry in table.entries]
+    candidates = by_task((entry.task for entry in entries), runs, data)
+    numbers = entered(runs)
+    rows = [_by_hand(fill(e, candidates[e.task.name]), e, numbers) for e in entries]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
+
+
+def printed(table: Table, filled: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of ``cells.csv`` that the paper's table prints, and those of `further` metrics."""
+    metrics = {entry.metric for entry in table.entries if entry.printed} | set(further)
+    return filled[(filled["table"] == table.name) & filled["metric"].isin(metrics)]
+
+
+def layout(table: Table, filled: pd.DataFrame) -> pd.DataFrame:
+    """The table as printed: a line per row and metric, ours and the paper's per column."""
+    rows = printed(table, filled)
+    order = list(dict.fromkeys(rows["column"]))
+    quoted = {entry.row: entry.quoted for entry in table.entries}
+    lines = []
+    for (row, metric), group in rows.groupby(["row", "metric"], sort=False):
+        by_column = group.set_index("column")
+        line = {"row": row, "metric": metric}
+        if any(quoted.values()):
+            line["quoted"] = quoted[row]
+        line |= {c or "measured": by_column["measured"].get(c) for c in order}
+        line |= {f"{c} (paper)" if c else "paper": by_column["paper"].get(c) for c in order}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def write(tables: Sequence[Table], filled: pd.DataFrame, out: Path) -> list[Path]:
+    """Write ``cells.csv`` and each table's CSV below `out`, those with two decimals."""
+    digits = dict.fromkeys(("measured", "ci_low", "ci_high", "delta"), 4)
+    files = {out / "cells.csv": filled.round(digits)}
+    files |= {out / file_name(table): layout(table, filled).round(2) for table in tables}
+    for path, frame in files.items():
+        write_text(path, frame.to_csv(index=False))
+    return list(files)

@@ -1,0 +1,102 @@
+"""A run's outcomes, per cell and metric a number, and paired tests between cells.
+
+A task's outcomes are frames keyed as records, a column a metric. A boolean column is a share of
+images, a float one a mean (in the metric's unit); what is missing in a row does not count. Where a
+number is not a mean over images, the column holds each image's counts, and the metric says what
+their sum means.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from camx.evaluators import stats
+from camx.evaluators.records import CELL
+from camx.evaluators.tasks import Metric, Task
+from camx.evaluators.types import Cell
+
+Outcomes = dict[Cell, list[pd.DataFrame]]
+INDEX = [*CELL, "metric"]
+
+
+def outcomes(run: Path, task: Task) -> Outcomes:
+    """The run's outcomes: each cell's frames, their rows by image, a column a metric."""
+    by_cell: Outcomes = {}
+    for frame in task.outcomes(run):
+        for key, group in frame.groupby(CELL, sort=False):
+            columns = group.set_index("image_id").drop(columns=CELL)
+            by_cell.setdefault(Cell.of(*map(str, key)), []).append(columns)
+    return by_cell
+
+
+def numbers(outcomes: Outcomes, task: Task) -> pd.DataFrame:
+    """Index (method, layer, variant, metric); columns value, low, high (95 %), n images."""
+    rows = {}
+    for cell, frames in outcomes.items():
+        for frame in frames:
+            for metric in (m for m in frame if m in task.metrics):
+                values = frame[metric].dropna()
+                if len(values):
+                    rows[(*cell.key, metric)] = _describe(values, task.metrics[metric])
+    columns = [*INDEX, "value", "low", "high", "n"]
+    return pd.DataFrame([(*key, *row) for key, row in rows.items()], columns=columns).set_index(
+        INDEX
+    )
+
+
+def value(outcomes: pd.Series, metric: Metric) -> float:
+    """The number that one cell's outcomes of a metric make."""
+    if metric.counts:
+        return metric.counts(np.stack(outcomes.to_list()).sum(0))
+    return float(outcomes.astype(float).mean()) * (100 if _hits(outcomes) else 1)
+
+
+def _hits(outcomes: pd.Series) -> bool:
+    return pd.api.types.is_bool_dtype(outcomes)
+
+
+def _describe(values: pd.Series, metric: Metric) -> tuple[float, float, float, int]:
+    if metric.counts:
+        return stats.describe_counts(np.stack(values.to_list()), metric.counts)
+    return stats.describe(values.to_numpy(bool if _hits(values) else float))
+
+
+def of_cell(outcomes: Outcomes, cell: Cell, metric: str) -> pd.Series:
+    """One cell's outcomes of a metric by image; empty if it was not measured."""
+    columns = (frame[metric].dropna() for frame in outcomes.get(cell, []) if metric in frame)
+    return next(columns, pd.Series(dtype=float))
+
+
+def contrast(
+    more: Sequence[pd.Series],
+    less: Sequence[pd.Series],
+    seed: int = 0,
+    draws: int = 2000,
+    counts: Callable[[np.ndarray], float] | None = None,
+) -> stats.Paired | None:
+    """Is the sum of `more` larger than the sum of `less`, on the images that all have?
+
+    None if they share none. Two cells' hits are compared by the exact McNemar test, two cells'
+    counts (`counts` says what their sum means) by the bootstrap of the images, everything else by
+    sign flips of each image's difference.
+    """
+    shared = more[0].index
+    for series in (*more[1:], *less):
+        shared = shared.intersection(series.index)
+    if shared.empty:
+        return None
+    left, right = ([s.loc[shared] for s in side] for side in (more, less))
+    single = len(left) == len(right) == 1
+    if counts:
+        if not single:
+            raise ValueError("counts are compared one cell with one other")
+        a, b = (np.stack(side[0].to_list()) for side in (left, right))
+        return stats.paired_bootstrap(a, b, counts, seed, draws)
+    if single and _hits(left[0]) and _hits(right[0]):
+        return stats.mcnemar(left[0].to_numpy(bool), right[0].to_numpy(bool), seed)
+    totals = [
+        sum(s.to_numpy(float) * (100 if _hits(s) else 1) for s in side) for side in (left, right)
+    ]
+    return stats.sign_flip(totals[0], totals[1], seed, draws)

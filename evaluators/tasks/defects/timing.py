@@ -1,0 +1,118 @@
+"""How fast maps are made: forward, backward and map, as the paper times it (section III-C)."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from camx.evaluators.files import write_whole
+from camx.evaluators.grids import Plan, grids
+from camx.evaluators.loop import Measurement, decode, stacked
+from camx.evaluators.records import CELL
+from camx.evaluators.tasks.defects import TIMING, Options, Protocol
+from camx.evaluators.types import Cell
+
+WARM_UP = 10
+BATCHES = 10  # timed batches of the throughput
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long one iteration took: a row of ``timing.parquet``. `images` were shown at once."""
+
+    method: str
+    layer: str
+    variant: str
+    iteration: int
+    images: int
+    seconds: float
+    device: str
+
+
+def clock(job: Measurement[Protocol, Options], progress: Callable[..., Any]) -> None:
+    """Time the cells of a measurement that were not timed on this device before."""
+    plan, iterations = job.plan, job.options.iterations
+    held = timed(job.out, plan.device, iterations, plan.batch)
+    cells = tuple(cell for cell in plan.cells if cell not in held)
+    if not cells:
+        return
+    image = stacked([decode(job.samples[0], (plan.view.grid,))])[0]
+    with progress(iterations + WARM_UP + BATCHES + 2, 0, "timing") as bar:
+        part = dataclasses.replace(plan, cells=cells)
+        save(job.out, measure(part, cells, image, iterations, bar.update))
+
+
+def _once(plan: Plan, cell: Cell, images: Tensor, targets: Tensor) -> float:
+    """Seconds from the squashed images to the cell's maps.
+
+    The device's queue is empty before and after.
+    """
+    on_cuda = plan.device.startswith("cuda")
+    if on_cuda:
+        torch.cuda.synchronize(plan.device)
+    start = time.perf_counter()
+    grids(plan, images, targets, [cell], len(images))
+    if on_cuda:
+        torch.cuda.synchronize(plan.device)
+    return time.perf_counter() - start
+
+
+def measure(
+    plan: Plan,
+    cells: Sequence[Cell],
+    image: Tensor,
+    iterations: int,
+    tick: Callable[[], Any] = lambda: None,
+) -> list[Timing]:
+    """`iterations` of one image a cell, then ten batches; cells take turns, so noise hits all.
+
+    ``image (3,g,g) uint8`` is shown, class 1 asked about. The first ten iterations warm up and are
+    not kept.
+    """
+    images = image[None].to(plan.device)
+    one = dataclasses.replace(plan, batch_size=plan.view.crops)
+    timings = []
+    turns = [(1, one, iterations)]
+    if plan.batch > 1:
+        turns.append((plan.batch, plan, BATCHES))
+    for count, turn, keep in turns:
+        shown = images.expand(count, -1, -1, -1).contiguous()
+        targets = torch.ones(count, dtype=torch.long)
+        warm = WARM_UP if count == 1 else 2
+        for iteration in range(-warm, keep):
+            for cell in cells:
+                seconds = _once(turn, cell, shown, targets)
+                if iteration >= 0:
+                    timings.append(Timing(*cell.key, iteration, count, seconds, plan.device))
+            tick()
+    return timings
+
+
+def timed(run: Path, device: str, iterations: int, batch: int) -> list[Cell]:
+    """The cells of ``timing.parquet`` for this device, so many iterations and this batch."""
+    if not (run / TIMING).is_file():
+        return []
+    frame = pq.read_table(run / TIMING).to_pandas()
+    groups = frame[frame["device"] == device].groupby(CELL)["images"]
+    enough = [
+        key for key, images in groups if (images == 1).sum() >= iterations and batch in set(images)
+    ]
+    return [Cell.of(*map(str, key)) for key in enough]
+
+
+def save(run: Path, timings: Sequence[Timing]) -> None:
+    """Add to the run's ``timing.parquet``, whole or not at all; a cell's older timings give way."""
+    frame, path = pd.DataFrame([vars(t) for t in timings]), run / TIMING
+    if path.is_file():
+        old = pq.read_table(path).to_pandas()
+        timed_again = set(frame[CELL].itertuples(index=False, name=None))
+        kept = ~old[CELL].apply(tuple, axis=1).isin(timed_again)
+        frame = pd.concat([old[kept], frame], ignore_index=True)
+    write_whole(path, frame.to_parquet)

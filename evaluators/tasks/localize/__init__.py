@@ -1,0 +1,167 @@
+"""Measure how often the maps' boxes find the object: loc1, loc5 and GT-known localization.
+
+With nothing asked for, every cell of the tables that costs no extra pass.
+
+\b
+camx localize                                              Tables I-IV and XII on the miniature
+camx localize --protocol single                            one view instead of ten: quick
+camx localize --data ILSVRC --weights vgg16.pth            the paper's experiment
+camx localize --method layercam --layer S5 --layer S5+S4   two cells only
+camx localize --table I --table V                          with Score-CAM and c-MWP
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from camx.evaluators import heatmaps, records
+from camx.evaluators.fields import choice, number, text
+from camx.evaluators.tasks import DEGENERATE, Metric
+from camx.evaluators.tasks.localize import boxes
+from camx.evaluators.types import Cell, MapProtocol, Sample
+
+if TYPE_CHECKING:
+    from camx.evaluators.loop import Measurement, Picture
+
+TITLE = "weakly supervised localization: Tables I-V and XII"
+SOURCE = "LayerCAM paper, section III-A; PengtaoJiang/layercam_loc"
+TASK = "localization"
+TABLES = ("I", "II", "III", "IV", "V", "XII")
+HIT = 0.5  # an IoU of at least this is a hit
+METRICS = (
+    Metric("loc1", "the box is right, and the network's first choice too"),
+    Metric("loc5", "the box is right, and the class among the network's five first"),
+    Metric("gtknown", "the box is right: an IoU of at least 0.5 with a true one"),
+    Metric("mean IoU", "of the box with the true one", shown=False),
+    DEGENERATE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(MapProtocol):
+    """How a map becomes a box, and a box right (docs/protocol.md, section 1)."""
+
+    interpolation: str = choice(
+        *heatmaps.INTERPOLATIONS,
+        help="how the uint8 map is resized to the image: cubic (the authors') or linear",
+        source='docs/protocol.md, section 1, "Merging ten crops"',
+    )
+    threshold: float = number(
+        0, 1, below=True,
+        help="share of 255 above which a pixel of the resized uint8 map is object",
+        source='docs/protocol.md, section 1, "Box"',
+    )  # fmt: skip
+    box: str = choice(
+        *boxes.RULES,
+        help="rectangle: the largest bounding one (the authors'); contour: the largest contour",
+        source='docs/protocol.md, section 1, "Box"',
+    )
+    iou: str = choice(
+        "inclusive", "exact",
+        help="inclusive: widths and heights count +1 (the authors'); exact",
+        source='docs/protocol.md, section 1, "IoU"',
+    )  # fmt: skip
+    grabcut: tuple[str, ...] = text(
+        many="[S2, S1] or []",
+        help="layers whose thresholded map GrabCut grows into a connected region",
+        source='docs/protocol.md, section 1, "GrabCut"',
+    )
+    grabcut_methods: tuple[str, ...] = text(
+        many="[layercam] or []",
+        help="the methods that GrabCut refines",
+        source='docs/protocol.md, section 1, "GrabCut"',
+    )
+
+    def grabs(self, cell: Cell) -> bool:
+        """Whether GrabCut refines this cell; never a fused one."""
+        return cell.layer in self.grabcut and cell.method in self.grabcut_methods
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image's outcome in one cell: a row of ``records/``. `top5` are class indices, best first.
+
+    The box is in pixels of the original image, with an exclusive end, as the authors'
+    ``[x, y, x+w, y+h]``. `degenerate` marks a map that is empty or constant.
+    """
+
+    image_id: str
+    label: int
+    top5: tuple[int, ...]
+    method: str
+    layer: str
+    variant: str
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    iou: float
+    degenerate: bool
+
+
+def box_of(
+    grid: np.ndarray, cell: Cell, sample: Sample, pixels: np.ndarray, protocol: Protocol
+) -> boxes.Box:
+    """The box of a ``(g,g) uint8`` map on the image ``pixels (H,W,3) uint8`` RGB."""
+    heatmap = heatmaps.on_image(grid, pixels.shape[1::-1], protocol.interpolation)
+    mask = heatmaps.foreground(heatmap, protocol.threshold)
+    if protocol.grabs(cell):
+        mask = heatmaps.grabcut(pixels[..., ::-1].copy(), mask, sample.image_id)
+    return boxes.box(mask, protocol.box)
+
+
+def grade(
+    picture: "Picture", grids: dict[Cell, np.ndarray], logits: np.ndarray, protocol: Protocol
+) -> list[Record]:
+    """One record per cell from its ``(g,g) uint8`` map and the image's logits ``(K,)``."""
+    sample, top = picture.sample, tuple(top5(logits))
+    records = []
+    for cell, grid in grids.items():
+        box = box_of(grid, cell, sample, picture.pixels, protocol)
+        iou = boxes.iou(box, sample.boxes, protocol.iou)
+        empty = heatmaps.degenerate(grid)
+        records.append(Record(sample.image_id, sample.label, top, *cell.key, *box, iou, empty))
+    return records
+
+
+def top5(logits: np.ndarray) -> list[int]:
+    """The five likeliest classes of ``logits (K,)``, best first; -1 where there are fewer."""
+    best = np.argsort(-logits, kind="stable")[:5].tolist()
+    return best + [-1] * (5 - len(best))
+
+
+def hits(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns loc1, loc5 and gtknown, bool (docs/protocol.md, section 1, "IoU")."""
+    labels = frame["label"].to_numpy()
+    top = np.concatenate(frame["top5"].to_numpy()).reshape(len(frame), -1)
+    hit = frame["iou"].to_numpy() >= HIT
+    first, among = top[:, 0] == labels, (top == labels[:, None]).any(1)
+    columns = {"loc1": hit & first, "loc5": hit & among, "gtknown": hit}
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def outcomes(run: Path) -> list[pd.DataFrame]:
+    """Per image and cell: the three hits, the IoU in percent, and whether the map is degenerate."""
+    frame = records.read(run)
+    if frame.empty:
+        return []
+    rest = {"mean IoU": 100 * frame["iou"], "degenerate": frame["degenerate"]}
+    return [frame[records.KEY].join(hits(frame)).assign(**rest)]
+
+
+def finish(job: "Measurement[Protocol, Any]", _progress: Any) -> list[str]:
+    """The classifier, to be checked first (docs/protocol.md, section 1, "Gate")."""
+    top1, top5, n = classification(job.out)
+    empty = 100 * records.read(job.out, [*records.KEY, "degenerate"])["degenerate"].mean()
+    blank = f"empty or constant maps {empty:.2f} %"
+    return [f"\n{n} images, top-1 {top1:.2f} %, top-5 {top5:.2f} %; {blank}"]
+
+
+def classification(run: Path) -> tuple[float, float, int]:
+    """Top-1 and top-5 accuracy in percent, each image counted once, and how many there are."""
+    frame = records.read(run, [*records.KEY, "label", "top5", "iou"]).drop_duplicates("image_id")
+    right = hits(frame.assign(iou=1.0))
+    return 100 * float(right["loc1"].mean()), 100 * float(right["loc5"].mean()), len(frame)

@@ -1,0 +1,162 @@
+"""The loop of pseudo labels: scenes -> maps of their classes -> masks on disk -> records."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camx.camcore import fusion, maps, views
+from camx.evaluators import voc_masks
+from camx.evaluators.grids import Missing, cell_name, combine, layer_names, pairs
+from camx.evaluators.loop import Measurement, Picture, Tick, ahead, batches, decode, stacked
+from camx.evaluators.records import Writer
+from camx.evaluators.tasks.pseudo import (
+    Options,
+    Protocol,
+    Record,
+    labels,
+    score,
+    seeds,
+    superpixels,
+)
+from camx.evaluators.types import Cell, Scene
+
+
+def sides(job: Measurement[Protocol, Options]) -> list[int]:
+    """The sides that a picture is squashed to, one a scale of the protocol."""
+    return [round(job.plan.view.grid * scale) for scale in job.protocol.scales]
+
+
+def class_maps(
+    job: Measurement[Protocol, Options],
+    pictures: Sequence[Picture],
+    cells: Sequence[Cell],
+    real: int,
+) -> dict[Cell, np.ndarray]:
+    """Each cell's maps ``(N,g,g) uint8``, a row for each class of the first `real` pictures.
+
+    One forward pass a scale (and mirrored), and as many backward passes as the richest picture has
+    classes; the maps of all scales are averaged on the grid before they are normalised.
+    """
+    plan, protocol = job.plan, job.protocol
+    network, grid = plan.network, plan.view.grid
+    rows = [(i, label) for i, p in enumerate(pictures[:real]) for label in p.sample.labels]
+    if not rows:
+        return {cell: np.zeros((0, grid, grid), np.uint8) for cell in cells}
+    targets = torch.tensor(rows, device=plan.device)
+    layers = [network.layer(name) for name in layer_names(cells)]
+    total: dict[tuple[str, str], Tensor] = {}
+    mirrorings = (False, True) if protocol.flip else (False,)
+    for scale, mirrored in itertools.product(range(len(protocol.scales)), mirrorings):
+        inputs = network.prepare(stacked(pictures, scale).to(plan.device))
+        inputs = inputs.flip(3) if mirrored else inputs
+        raw, _ = maps.compute(
+            network.module, inputs, targets, layers, plan.cams, protocol.gradient, pairs(cells)
+        )
+        for key, part in raw.items():
+            merged = views.merge(part, views.View("resize", grid, grid))
+            merged = merged.flip(2) if mirrored else merged
+            total[key] = total[key] + merged if key in total else merged
+    combined = torch.stack([fusion.to_bytes(m) for m in combine(plan, cells, total)])
+    return dict(zip(cells, combined.cpu().numpy()))
+
+
+def label_folder(out: Path, cell: Cell) -> Path:
+    """Where a cell's pseudo labels are written: ``labels/<method>_<layer>``; see `cell_name`."""
+    return out / "labels" / cell_name(cell)
+
+
+def describe(job: Measurement[Protocol, Options], cell: Cell) -> None:
+    """Say beside a cell's labels what makes them."""
+    about: dict[str, Any] = dict(zip(("method", "layer", "variant"), cell.key))
+    about |= {"run": str(job.out), "classes": list(job.dataset.classes)}
+    voc_masks.describe(label_folder(job.out, cell), about)
+
+
+def unsaved(job: Measurement[Protocol, Options]) -> Missing:
+    """The labels that the run's folder does not hold."""
+    folders = {cell: label_folder(job.out, cell) for cell in job.cells}
+    return {
+        scene.image_id: {
+            cell for cell in job.cells if not (folders[cell] / f"{scene.image_id}.png").is_file()
+        }
+        for scene in job.samples
+    }
+
+
+def measure(
+    job: Measurement[Protocol, Options],
+    samples: Sequence[Scene],
+    missing: Missing,
+    writer: Writer,
+    tick: Tick,
+) -> None:
+    """Write the pseudo labels of the `missing` cells of each scene, and their records.
+
+    So are labels that have a record but are not on disk. Nothing is kept of an image.
+    """
+    unlabelled = unsaved(job)
+    wanted = {s.image_id: missing[s.image_id] | unlabelled[s.image_id] for s in samples}
+    grade = partial(_grade, job)
+
+    def made() -> Iterator[tuple[Picture, dict[Cell, np.ndarray]]]:
+        for batch, padded in batches(job.plan, samples, sides(job)):
+            of_batch = set().union(*(wanted[p.sample.image_id] for p in batch))
+            cells = [cell for cell in job.cells if cell in of_batch]
+            grids, first = class_maps(job, padded, cells, len(batch)), 0
+            for picture in batch:
+                part = slice(first, first := first + len(picture.sample.labels))
+                lacking = [c for c in cells if c in wanted[picture.sample.image_id]]
+                yield picture, {cell: grids[cell][part] for cell in lacking}
+
+    with ThreadPoolExecutor(job.plan.workers) as graders:
+        for rows in ahead(graders, lambda shown: grade(*shown), made(), 2 * job.plan.batch):
+            writer.add([r for r in rows if _cell(r) in missing[r.image_id]])
+            tick()
+
+
+def _cell(record: Record) -> Cell:
+    return Cell.of(record.method, record.layer, record.variant)
+
+
+def _grade(
+    job: Measurement[Protocol, Options], picture: Picture, grids: dict[Cell, np.ndarray]
+) -> list[Record]:
+    """One scene's pseudo labels on disk, and its records."""
+    scene, protocol, classes = picture.sample, job.protocol, len(job.dataset.classes)
+    truth = voc_masks.read_mask(scene.mask, classes) if scene.mask else None
+    regions = superpixels.of_image(protocol, scene.image_id, picture.pixels)
+    on_image, pseudo = {}, {}
+    for cell, grid in grids.items():
+        on_image[cell] = labels.on_image(grid, picture.size, protocol.interpolation)
+        pseudo[cell] = labels.assign(on_image[cell], scene.labels, regions, protocol.threshold)
+        path = label_folder(job.out, cell) / f"{scene.image_id}.png"
+        voc_masks.write_mask(path, pseudo[cell])
+    return score(scene, on_image, pseudo, truth, classes, protocol)
+
+
+def export(job: Measurement[Protocol, Options]) -> str:
+    """Write the one cell's DGCN seeds of the images that its list names; a line about it."""
+    (cell,) = job.cells
+    assert job.options.input_list, "the command refuses to export without a list"
+    numbers = seeds.input_list(job.options.input_list)
+    path = job.out / f"{cell_name(cell)}.pickle"
+    cues = _cues(job, cell, [s for s in job.samples if s.image_id in numbers])
+    lacking = seeds.export_cues(path, numbers, cues)
+    return f"seeds: {path} ({len(numbers) - len(lacking)} of the list's {len(numbers)} images)"
+
+
+def _cues(
+    job: Measurement[Protocol, Options], cell: Cell, scenes: Sequence[Scene]
+) -> Iterator[tuple[str, Sequence[int], np.ndarray]]:
+    """Each scene's name, classes and `seeds.cues` from a cell's maps, one at a time."""
+    for scene in scenes:
+        picture = decode(scene, sides(job))
+        grids = class_maps(job, [picture] * job.plan.batch, [cell], 1)[cell]
+        yield scene.image_id, scene.labels, seeds.cues(grids, scene.labels)

@@ -1,0 +1,129 @@
+"""Superpixels of an image: SLIC, or label maps from a folder, such as another program's.
+
+Which ones the paper used is not established, so a table names what it was made with:
+docs/protocol.md, section 4, "Pseudo labels".
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+from camx.evaluators.files import digest
+
+if TYPE_CHECKING:
+    from camx.evaluators.tasks.pseudo import Protocol
+
+FORMATS = (".png", ".npy", ".mat")
+
+
+def of_image(protocol: "Protocol", image_id: str, image: np.ndarray) -> np.ndarray | None:
+    """The superpixels ``(H,W) int32`` of an RGB image that the protocol asks for, or None."""
+    if protocol.superpixels == "none":
+        return None
+    if protocol.superpixels == "slic":
+        return slic(image, protocol.segments, protocol.compactness)
+    return from_folder(Path(protocol.superpixels), image_id, image.shape[:2])
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the names and sizes of a folder's label maps."""
+    paths = sorted(p for p in folder.iterdir() if p.suffix in FORMATS)
+    return digest(f"{p.name} {p.stat().st_size}\n".encode() for p in paths)
+
+
+def slic(image: np.ndarray, segments: int = 300, compactness: float = 10.0) -> np.ndarray:
+    """SLIC (Achanta et al. 2012) of ``image (H,W,3) uint8`` RGB: ``(H,W) int32``.
+
+    scikit-image's, and its other defaults: in CIELAB, 10 iterations, no smoothing, every region
+    connected. 300 regions of a VOC image are about 25 pixels wide.
+    """
+    from skimage import segmentation  # takes a second to import
+
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"SLIC needs an image (H,W,3) of uint8, not {image.shape} of {image.dtype}"
+        )
+    return compact(segmentation.slic(image, segments, compactness, start_label=0))
+
+
+def from_folder(folder: Path, image_id: str, shape: tuple[int, int]) -> np.ndarray:
+    """The label map of an image of `shape` (height, width): ``(H,W) int32``, compacted to 0, 1, ...
+
+    ``<image_id>.png`` (grey, palette or RGB, a colour being one label), ``.npy`` or ``.mat``.
+    Raises `FileNotFoundError` if there is none, `ValueError` naming the file if it is no label map
+    of the image.
+    """
+    if not folder.is_dir():
+        accepted = "superpixels accepts slic, none or a folder of label maps"
+        raise FileNotFoundError(f"{folder}: no such folder; {accepted}")
+    names = [image_id + ending for ending in FORMATS]
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
+        raise FileNotFoundError(
+            f"{folder}: no superpixels of {image_id}; expected {' or '.join(names)}"
+        )
+    labels = READERS[path.suffix](path)
+    if labels.shape != shape:
+        size = " x ".join(map(str, labels.shape[::-1]))
+        raise ValueError(
+            f"{path}: the label map is {size}, but the image is {shape[1]} x {shape[0]}"
+        )
+    whole = labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels))
+    if labels.dtype.kind not in "iub" and not whole:
+        what = f"labels must be whole numbers, but it holds others, of {labels.dtype}"
+        raise ValueError(f"{path}: {what}")
+    return compact(labels)
+
+
+def compact(labels: np.ndarray) -> np.ndarray:
+    """``(H,W) int32``: the labels in their order, numbered 0, 1, ... without gaps."""
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int32)
+
+
+def _png(path: Path) -> np.ndarray:
+    """``(H,W)``: a grey picture's values, a palette's indices, or red + 256 green + 65536 blue."""
+    try:
+        with Image.open(path) as image:
+            pixels: np.ndarray = np.asarray(image)
+            alpha = image.mode in ("LA", "RGBA", "PA")
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{path}: not a readable picture: {error}") from None
+    if pixels.ndim == 2:
+        return pixels
+    channels = pixels[..., :-1] if alpha else pixels
+    return channels.astype(np.int64) @ (256 ** np.arange(channels.shape[2]))
+
+
+def _npy(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path}: not a readable NumPy array: {error}") from None
+
+
+def _mat(path: Path) -> np.ndarray:
+    """The file's one matrix, whatever its name; scalars and texts beside it do not matter."""
+    try:
+        content = scipy.io.loadmat(path)
+    except NotImplementedError:
+        raise ValueError(f"{path}: a MATLAB 7.3 file; save it with -v7") from None
+    except Exception as error:  # a file that is not MATLAB's may fail anywhere in the reader
+        raise ValueError(f"{path}: not a readable MATLAB file: {error}") from None
+    matrices = {
+        key: value
+        for key, value in content.items()
+        if isinstance(value, np.ndarray)
+        and value.dtype.kind in "iubf"
+        and value.ndim == 2
+        and min(value.shape) > 1
+    }
+    if len(matrices) != 1:
+        held = ", ".join(sorted(matrices)) or "none"
+        raise ValueError(f"{path}: expected one matrix, the label map, but it holds {held}")
+    return next(iter(matrices.values()))
+
+
+READERS = dict(zip(FORMATS, (_png, _npy, _mat)))

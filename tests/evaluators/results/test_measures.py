@@ -1,0 +1,84 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from camx.evaluators import stats
+from camx.evaluators.results import measures
+from camx.evaluators.tasks import Metric
+from camx.evaluators.types import Cell
+
+CELL = Cell.of("layercam", "S5")
+TASK = SimpleNamespace(metrics={name: Metric(name) for name in ("hit", "share", "area")})
+
+
+def frame(**columns):
+    n = len(next(iter(columns.values())))
+    return pd.DataFrame(columns, index=[str(i) for i in range(n)])
+
+
+def test_numbers_are_shares_and_means():
+    frames = [
+        frame(hit=[True, False, True, True], share=[10.0, 20.0, np.nan, 60.0]),
+        frame(area=[np.nan] * 2),
+    ]
+    numbers = measures.numbers({CELL: frames}, TASK)
+    assert numbers.loc[(*CELL.key, "hit")].to_dict() == {
+        "value": 75,
+        "low": 25,
+        "high": 100,
+        "n": 4,
+    }
+    assert (numbers.loc[(*CELL.key, "share"), "value"], numbers.loc[(*CELL.key, "share"), "n"]) == (
+        30,
+        3,
+    )
+    assert (*CELL.key, "area") not in numbers.index
+    assert measures.numbers({}, TASK).empty
+
+
+def test_missing_hits_do_not_count():
+    numbers = measures.numbers(
+        {CELL: [frame(hit=pd.array([True, False, None], dtype="boolean"))]}, TASK
+    )
+    assert (numbers.loc[(*CELL.key, "hit"), "value"], numbers.loc[(*CELL.key, "hit"), "n"]) == (
+        50,
+        2,
+    )
+
+
+def test_a_mean_s_interval_is_scipy_s_bootstrap():
+    values = np.random.default_rng(0).exponential(10, 300)
+    mean, low, high, n = stats.describe(values)
+    found = scipy_stats.bootstrap(
+        (values,), np.mean, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (mean, n) == (values.mean(), 300)
+    assert low == pytest.approx(found.low, abs=0.15)
+    assert high == pytest.approx(found.high, abs=0.15)
+    many = np.random.default_rng(0).exponential(10, 2500)
+    _, low, high, _ = stats.describe(many)
+    found = scipy_stats.bootstrap(
+        (many,), np.mean, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (low, high) == (pytest.approx(found.low, abs=0.05), pytest.approx(found.high, abs=0.05))
+
+
+def test_two_cells_hits_by_mcnemar_on_shared_images():
+    rng = np.random.default_rng(0)
+    a = pd.Series(rng.random(40) < 0.7, index=[str(i) for i in range(40)])
+    b = pd.Series(rng.random(30) < 0.4, index=[str(i) for i in range(10, 40)])
+    assert measures.contrast([a], [b]) == stats.mcnemar(a.to_numpy()[10:], b.to_numpy())
+    assert measures.contrast([a], [b[:0]]) is None
+
+
+def test_a_lead_against_a_lead():
+    """(a + d) - (b + c) is (a - b) - (c - d): sign flips of each image's difference, in percent."""
+    rng = np.random.default_rng(0)
+    a, b, c, d = (pd.Series(rng.random(50) < p) for p in (0.9, 0.3, 0.6, 0.5))
+    found = measures.contrast([a, d], [b, c])
+    lead = 100 * ((a.astype(float) - b.astype(float)) - (c.astype(float) - d.astype(float)))
+    assert found.difference == pytest.approx(lead.mean())
+    assert found == stats.sign_flip(100 * (a.astype(float) + d), 100 * (b.astype(float) + c))

@@ -1,0 +1,199 @@
+import re
+
+import pandas as pd
+import pytest
+
+from camx.evaluators import records
+from camx.evaluators.results import filling, tables
+from camx.evaluators.tasks.localize import Record
+from camx.evaluators.types import Cell
+
+
+def write_run(
+    folder, images, hit, protocol="single", data="d", start="2026-01-01", methods=("layercam",)
+):
+    identity = records.Identity("localize", data, 0, protocol={"name": protocol})
+    place = {"name": data, "root": data}
+    records.begin(folder, identity, records.Invocation({}, place, "cpu", start=start))
+    with records.Writer(folder / "records") as writer:
+        for i in range(images):
+            iou = 1.0 if i < hit else 0.0
+            writer.add(
+                [
+                    Record(str(i), 1, (1, 2, 3, 4, 5), m, "S5", "", 0, 0, 1, 1, iou, False)
+                    for m in methods
+                ]
+            )
+
+
+def cell(filled, row="LayerCAM", column="S5", metric="loc1"):
+    return filled[
+        (filled["row"] == row) & (filled["column"] == column) & (filled["metric"] == metric)
+    ].iloc[0]
+
+
+def test_a_cell_stands_beside_the_paper_s_value(tmp_path):
+    write_run(tmp_path / "run", 10, 4)
+    table = tables.load("I")
+    filled = filling.cells([table], tmp_path)
+    assert list(filled.columns) == filling.COLUMNS
+    # loc1, loc5, and gtknown and degenerate, which the paper does not print
+    assert len(filled) == 100
+    found = cell(filled)
+    assert (found["measured"], found["paper"], found["n"]) == (40, 46.62, 10)
+    assert found["delta"] == pytest.approx(40 - 46.62)
+    assert found["ci_low"] < 40 < found["ci_high"]
+    assert pd.isna(cell(filled, "ScoreCAM")["measured"])
+    paths = filling.write([table], filled, tmp_path / "out")
+    assert [p.name for p in paths] == ["cells.csv", "table_01.csv"]
+    printed = pd.read_csv(paths[1])
+    assert printed.columns[:7].tolist() == ["row", "metric", "S5", "S4", "S3", "S2", "S1"]
+    assert (
+        printed[(printed["row"] == "LayerCAM") & (printed["metric"] == "loc1")]["S5"].item() == 40
+    )
+
+
+def test_the_preferred_run_fills_a_cell(tmp_path):
+    write_run(tmp_path / "a", 10, 1, start="2026-01-03")
+    write_run(tmp_path / "b", 5, 5, protocol="paper", start="2026-01-01")
+    assert cell(filling.cells([tables.load("I")], tmp_path))["measured"] == 100
+    write_run(tmp_path / "c", 20, 5, start="2026-01-02", methods=("layercam", "gradcam"))
+    filled = filling.cells([tables.load("I")], tmp_path)
+    assert cell(filled)["run"].endswith("b")
+    assert cell(filled, "Grad-CAM")["measured"] == 25
+
+
+def test_most_images_counts_the_cell_s_own(tmp_path):
+    write_run(tmp_path / "a", 10, 1)
+    write_run(tmp_path / "a", 3, 3, methods=("gradcam",))
+    write_run(tmp_path / "b", 6, 3, methods=("gradcam",))
+    filled = filling.cells([tables.load("I")], tmp_path)
+    assert cell(filled, "Grad-CAM")["run"].endswith("b")
+    assert cell(filled)["run"].endswith("a")
+
+
+def test_an_overridden_protocol_is_not_the_paper_s(tmp_path):
+    write_run(tmp_path / "a", 5, 5, protocol="paper")
+    write_run(tmp_path / "b", 20, 1, protocol="paper, threshold=0.9")
+    assert cell(filling.cells([tables.load("I")], tmp_path))["measured"] == 100
+
+
+def test_cells_have_one_name_each(tmp_path):
+    text = "{title: x, source: y, command: localize, metrics: [loc1], "
+    text += "rows: [{row: a, cell: {method: layercam}}], columns: {c: {layer: S5+S3%s}}}"
+    (tmp_path / "t.yaml").write_text(text % "")
+    assert tables.load(str(tmp_path / "t.yaml")).entries[0].cell == Cell.of(
+        "layercam", "S5+S3", "gamma=2"
+    )
+    (tmp_path / "t.yaml").write_text(text % ", variant: gamma=2.0")
+    assert tables.load(str(tmp_path / "t.yaml")).entries[0].cell == Cell.of(
+        "layercam", "S5+S3", "gamma=2"
+    )
+    (tmp_path / "t.yaml").write_text(text % ", variant: wide")
+    with pytest.raises(ValueError, match=r"t\.yaml: row 'a': unknown variant 'wide'"):
+        tables.load(str(tmp_path / "t.yaml"))
+    for old, new, word in [
+        ("command: localize", "command: foo", "command is 'foo'; accepted: defects, localize"),
+        ("[loc1]", "[loc9]", "unknown metric 'loc9'; known: loc1"),
+        ("method: layercam", "methd: layercam", "row 'a': unknown 'methd'"),
+        ("{layer: S5+S3%s}", "4", "expected a mapping"),
+    ]:
+        (tmp_path / "t.yaml").write_text(text.replace(old, new).replace("%s", ""))
+        with pytest.raises(ValueError, match=word):
+            tables.load(str(tmp_path / "t.yaml"))
+    with pytest.raises(FileNotFoundError, match=r"nothing\.yaml: no such table file"):
+        tables.load("nothing.yaml")
+    (tmp_path / "t.yaml").write_text("{title: [")
+    with pytest.raises(ValueError, match=r"t\.yaml: not YAML"):
+        tables.load(str(tmp_path / "t.yaml"))
+
+
+def test_data_sets_are_never_mixed(tmp_path):
+    write_run(
+        tmp_path / "a", 10, 1, data="old", start="2026-01-01", methods=("layercam", "gradcam")
+    )
+    write_run(tmp_path / "b", 10, 9, data="new", start="2026-01-02")
+    filled = filling.cells([tables.load("I")], tmp_path)
+    assert cell(filled)["measured"] == 90
+    assert pd.isna(cell(filled, "Grad-CAM")["measured"])
+    assert cell(filling.cells([tables.load("I")], tmp_path, "old"))["measured"] == 10
+    with pytest.raises(ValueError, match="the runs are on: new, old"):
+        filling.cells([tables.load("I")], tmp_path, "other")
+
+
+def test_every_shipped_table_cites_its_source():
+    assert "I" in tables.names()
+    for name in tables.names():
+        table = tables.load(name)
+        assert f"Table {name}" in table.source
+        assert all(e.cell is None or isinstance(e.cell, Cell) for e in table.entries)
+
+
+def test_tables_three_and_four_share_a_cell():
+    three = {(e.row, e.column, e.metric): e.cell for e in tables.load("III").entries}
+    four = {(e.row, e.column, e.metric): e.cell for e in tables.load("IV").entries}
+    two = {(e.row, e.column, e.metric): e.cell for e in tables.load("II").entries}
+    assert (
+        four["S5+S4+S3", "tanh(x)", "loc1"]
+        == three["S5+S4+S3", "gamma=1", "loc1"]
+        == Cell.of("layercam", "S5+S4+S3", "gamma=1")
+    )
+    assert two["LayerCAM", "S5+S4+S3", "loc1"] == three["S5+S4+S3", "gamma=2", "loc1"]
+    assert two["LayerCAM", "S5+S4", "loc1"] == Cell.of("layercam", "S5+S4", "")
+
+
+def test_quoted_rows_are_marked(tmp_path):
+    write_run(tmp_path / "run", 3, 1)
+    table = tables.load("V")
+    filled = filling.cells([table], tmp_path)
+    printed = filling.layout(table, filled).set_index(["row", "metric"])
+    assert printed.loc[("ACoL", "loc1"), "quoted"] == "quoted"
+    assert printed.loc[("LayerCAM", "loc1"), "quoted"] == ""
+    assert ("ADL", "loc5") not in printed.index  # the paper has no such value
+    assert pd.isna(cell(filled, "ACoL", "")["measured"])
+
+
+def test_bad_tables_say_what_is_wrong(tmp_path):
+    with pytest.raises(ValueError, match="known: I"):
+        tables.load("XX")
+    (tmp_path / "t.yaml").write_text("title: x\n")
+    with pytest.raises(ValueError, match="'source' is missing"):
+        tables.load(str(tmp_path / "t.yaml"))
+    (tmp_path / "t.yaml").write_text(
+        "{title: x, source: y, command: localize, metrics: [loc1], columns: {S5: {layer: S5}}, "
+        "rows: [{row: a, loc1: [1, 2]}]}"
+    )
+    with pytest.raises(ValueError, match="row 'a' has 2 values of loc1, not 1"):
+        tables.load(str(tmp_path / "t.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("metrics: [loc1]", "metrics:", "metrics is None; expected a list of metrics"),
+        ("metrics: [loc1]", "metrics: loc1", "metrics is 'loc1'; expected a list of metrics"),
+        ("metrics: [loc1]", "metrics: [[2]]", "metrics is "),
+        ("columns: {S5: {layer: S5}}", "columns: [S5]", "columns is "),
+        ("columns: {S5: {layer: S5}}", "columns:", "columns is None"),
+        ("rows:", "rows: [a]\nold:", "a row is 'a'"),
+        ("row: LayerCAM, ", "", "a row is "),
+        ("loc1: [1.0]", "loc1: 3", "loc1 is 3; expected a list of numbers or null"),
+        ("loc1: [1.0]", "loc1: [.nan]", "loc1 is "),
+        ("loc1: [1.0]", "loc2: [1.0]", "unknown 'loc2'; known: cell, loc1, quoted, row"),
+        ("title: T", "title:", "title is None"),
+        ("title: T", "title: T\nfrom: [x]", "from is "),
+        ("title: T", "title: T\nshown:", "shown is None"),
+    ],
+)
+def test_a_table_of_another_form_says_where(tmp_path, old, new, word):
+    text = (
+        "title: T\nsource: here\ncommand: localize\nmetrics: [loc1]\n"
+        "columns: {S5: {layer: S5}}\nrows:\n"
+        "  - {row: LayerCAM, cell: {method: layercam}, loc1: [1.0]}\n"
+    )
+    path = tmp_path / "t.yaml"
+    path.write_text(text)
+    assert tables.load(str(path)).entries[0].paper == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=rf"t\.yaml: .*{re.escape(word)}"):
+        tables.load(str(path))

@@ -1,0 +1,136 @@
+"""Maps of cells on the image's grid, against the authors' steps and the network itself."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from camx.camcore import networks, views
+from camx.evaluators import datasets, grids, loop, protocols
+from camx.evaluators.tasks import localize
+from camx.evaluators.types import Cell
+
+
+@pytest.fixture(scope="module")
+def network():
+    return networks.load("mini-vgg")
+
+
+def samples(count):
+    return datasets.load("mini").samples[:count]
+
+
+def planned(network, *cells, protocol="paper", **overrides):
+    loaded = protocols.load(protocol, "localize", localize.Protocol, overrides)
+    return grids.plan(network, loaded, cells, workers=2)
+
+
+def squashed(plan, chosen):
+    return loop.stacked([loop.decode(sample, (plan.view.grid,)) for sample in chosen])
+
+
+def test_maps_are_the_authors_protocol_step_by_step(network):
+    """LayerCAM at S4 of one image, each step written as layercam_loc does it, crop by crop."""
+    from PIL import Image
+    from torchvision.transforms.functional import ten_crop
+
+    sample = samples(1)[0]
+    image = Image.open(sample.path).convert("RGB").resize((128, 128), Image.Resampling.BILINEAR)
+    form = network.preprocessing
+    crops = torch.stack(
+        [
+            form(torch.from_numpy(np.array(c)).permute(2, 0, 1)[None])[0]
+            for c in ten_crop(image, [112, 112])
+        ]
+    )
+    features = network.module.features
+    target = features[:23](crops).detach().requires_grad_()
+    pool = features[23](target)
+    pool.retain_grad()
+    logits = network.module.classifier(features[24:](pool).flatten(1)).sum(0)
+    logits[sample.label].backward()
+    up = torch.nn.functional.interpolate
+    grad = up(pool.grad, (14, 14), mode="bilinear", align_corners=True)
+    cam = torch.relu(target.detach() * grad).sum(1, keepdim=True)
+    cam = up(cam, (112, 112), mode="bilinear", align_corners=True).detach()[:, 0]
+    total = torch.zeros(128, 128)
+    pads = [(0, 16, 0, 16), (16, 0, 0, 16), (0, 16, 16, 0), (16, 0, 16, 0), (8, 8, 8, 8)]
+    for i, pad in enumerate(pads * 2):
+        padded = torch.nn.functional.pad(cam[i], pad)
+        total += padded.flip(1) if i >= 5 else padded
+    expected = np.uint8((total / (total.max() + 1e-8)).numpy() * 255)
+
+    plan = planned(network, Cell.of("layercam", "S4"))
+    found, summed = grids.image_maps(
+        plan, squashed(plan, [sample]), torch.tensor([sample.label]), plan.cells
+    )
+    difference = np.abs(found[plan.cells[0]][0].astype(int) - expected.astype(int))
+    assert (difference <= 1).mean() >= 0.99
+    assert difference.max() <= 8
+    assert localize.top5(summed[0]) == logits.topk(5).indices.tolist()
+
+
+def test_ten_crops_share_one_decision(network):
+    """The crops' logits are summed, not their probabilities."""
+    plan = planned(network, Cell.of("gradcam", "S5"))
+    images = squashed(plan, samples(2))
+    _, summed = grids.image_maps(plan, images, torch.tensor([0, 0]))
+    with torch.no_grad():
+        cut = network.prepare(views.cut(images, plan.view))
+        logits = network.module(cut).reshape(2, 10, -1).sum(1)
+    assert [localize.top5(row) for row in summed] == logits.topk(5).indices.tolist()
+
+
+def test_the_normalisation_is_that_of_fused_cells_too(network):
+    one = Cell.of("layercam", "S4+S3", "gamma=2")
+    first, second = (
+        planned(network, one, protocol="single", normalisation=name) for name in ("minmax", "max")
+    )
+    images = squashed(first, samples(1))
+    found = [grids.image_maps(p, images, torch.tensor([0]))[0][one] for p in (first, second)]
+    assert not np.array_equal(*found)
+
+
+def test_fewer_than_five_classes(network):
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.features, self.classifier = network.module.features, network.module.classifier
+
+        def forward(self, images):
+            return self.classifier(self.features(images).flatten(1))[:, :2]
+
+    two = dataclasses.replace(network, module=Two())
+    plan = planned(two, Cell.of("layercam", "S4"), protocol="single")
+    _, summed = grids.image_maps(plan, squashed(plan, samples(1)), torch.tensor([0]))
+    assert sorted(localize.top5(summed[0])) == [-1, -1, -1, 0, 1]
+
+
+def test_the_softmax_of_large_logits():
+    found = grids.probabilities(np.array([1000.0, 1000.0, 0.0], np.float32))
+    assert found.dtype == np.float64
+    assert found.tolist() == [0.5, 0.5, 0]
+
+
+def test_a_plan_s_cells_are_maps_each_once(network):
+    hole = Cell.of("layercam", "S5", "area=0.1")
+    plan = planned(network, hole, hole.map, dataclasses.replace(hole, random=True))
+    assert plan.cells == (Cell.of("layercam", "S5"),)
+    assert (plan.batch, dataclasses.replace(plan, batch_size=4).batch) == (2, 1)  # of ten views
+    with pytest.raises(ValueError, match=r"unknown method 'wide'; known: cam, .*or --method FILE"):
+        planned(network, Cell.of("wide", "S5"))
+
+
+def test_files_are_named_by_what_the_layers_do_not_imply(tmp_path):
+    for cell, name in (
+        (Cell.of("a", "S5"), "a_S5"),
+        (Cell.of("a", "S5+S3", "gamma=2"), "a_S5+S3"),
+        (Cell.of("a", "S5+S3", "gamma=3"), "a_S5+S3_gamma=3"),
+        (Cell.of("a", "S3", "gamma=2"), "a_S3_gamma=2"),
+    ):
+        assert grids.cell_name(cell) == name
+        grids.save_maps(tmp_path, "i", {cell: np.full((3, 4), 7, np.uint8)})
+        found = cv2.imread(str(tmp_path / f"i_{name}.png"), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(found, np.full((3, 4), 7))
