@@ -27,10 +27,7 @@ class Link(NamedTuple):
 
 
 def record(network: nn.Module, images: Tensor) -> list[Link]:
-    """The chain of leaf modules that turns `images` into logits, which its replay must give too.
-
-    Raises `ValueError` for a network that is not such a chain.
-    """
+    """The chain of leaf modules that turns `images` into logits; `ValueError` if there is none."""
     links: list[Link] = []
 
     def hook(path: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
@@ -43,13 +40,10 @@ def record(network: nn.Module, images: Tensor) -> list[Link]:
     finally:
         for handle in handles:
             handle.remove()
-    x = images.clone()
+    x = images.clone()  # the replay, which must give the same logits
     for path, module, seen in links:
-        if (
-            not isinstance(module, LAYERS)
-            or x.numel() != seen.numel()
-            or getattr(module, "padding_mode", "zeros") != "zeros"
-        ):
+        padded = getattr(module, "padding_mode", "zeros") != "zeros"
+        if not isinstance(module, LAYERS) or x.numel() != seen.numel() or padded:
             raise ValueError(_refusal(path, module))
         x = module(x.reshape(seen.shape))
     if x.shape != logits.shape or not torch.allclose(x, logits, rtol=1e-4, atol=1e-5):
@@ -66,22 +60,20 @@ def _refusal(path: str, module: nn.Module) -> str:
 
 def step(link: Link, p: Tensor, sign: int = 1) -> Tensor:
     """``p' = x * f*(W+, p / (f(x, W+) + 1e-20))``, W of one sign, no bias; max-pools as are."""
-    module, x = link.module, link.input
-    if isinstance(module, PASSES):
+    m, x = link.module, link.input
+    if isinstance(m, PASSES):
         return p.reshape(x.shape)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        if isinstance(module, nn.Linear):
-            y = functional.linear(x, (sign * module.weight).clamp(min=0))
-        elif isinstance(module, nn.Conv2d):
-            weight = (sign * module.weight).clamp(min=0)
-            y = functional.conv2d(
-                x, weight, None, module.stride, module.padding, module.dilation, module.groups
-            )
+        if isinstance(m, nn.Linear):
+            y = functional.linear(x, (sign * m.weight).clamp(min=0))
+        elif isinstance(m, nn.Conv2d):
+            weight = (sign * m.weight).clamp(min=0)
+            y = functional.conv2d(x, weight, None, m.stride, m.padding, m.dilation, m.groups)
         else:
-            y = module(x)
+            y = m(x)
     p = p.reshape(y.shape)
-    if isinstance(module, nn.MaxPool2d):
+    if isinstance(m, nn.MaxPool2d):
         return torch.autograd.grad(y, x, p)[0]
     return (x * torch.autograd.grad(y, x, p / (y + EPSILON))[0]).detach()
 

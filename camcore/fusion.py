@@ -1,13 +1,15 @@
 """Normalisation, scaling, and fusion: several layers' maps into one (LayerCAM paper, eq. 9)."""
 
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 from torch import Tensor
 
+from camx.camcore.masked_passes import stretch
 from camx.camcore.variants import DEFAULT, parse, scalable
 
+OnMaps = Callable[[Tensor], Tensor]
 EPSILON = 1e-8  # the authors' own, in the division by the maximum
 
 
@@ -16,17 +18,8 @@ def _max(maps: Tensor) -> Tensor:
     return maps / (maps.flatten(-2).amax(-1)[..., None, None] + EPSILON)
 
 
-def _minmax(maps: Tensor) -> Tensor:
-    low = maps.amin((-2, -1), keepdim=True)
-    return (maps - low) / (maps.amax((-2, -1), keepdim=True) - low + EPSILON)
-
-
-NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {"max": _max, "minmax": _minmax}
-SCALES: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda x: x,
-    "sqrt": torch.sqrt,
-    "tan": torch.tan,
-}
+NORMALISATIONS: dict[str, OnMaps] = {"max": _max, "minmax": partial(stretch, epsilon=EPSILON)}
+SCALES: dict[str, OnMaps] = {"none": lambda x: x, "sqrt": torch.sqrt, "tan": torch.tan}
 
 
 def normalise(maps: Tensor, name: str = "max") -> Tensor:
@@ -36,7 +29,7 @@ def normalise(maps: Tensor, name: str = "max") -> Tensor:
     return NORMALISATIONS[name](maps)
 
 
-def scaling(variant: str) -> Callable[[Tensor], Tensor]:
+def scaling(variant: str) -> OnMaps:
     """What a variant does to a map: ``gamma=G`` is eq. 9, ``tanh(G x)``; ``scale=`` a name."""
     name, gamma = parse(variant)
     return SCALES.get(name, lambda x: torch.tanh(gamma * x))
@@ -47,9 +40,8 @@ def fuse(maps: Mapping[str, Tensor], variant: str = DEFAULT) -> Tensor:
     if not maps:
         raise ValueError("nothing to fuse")
     apply = scaling(variant) if variant else SCALES["none"]
-    return normalise(
-        reduce(torch.maximum, [apply(m) if scalable(layer) else m for layer, m in maps.items()])
-    )
+    parts = [apply(m) if scalable(layer) else m for layer, m in maps.items()]
+    return normalise(reduce(torch.maximum, parts))
 
 
 def to_bytes(maps: Tensor) -> Tensor:

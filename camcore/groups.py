@@ -19,9 +19,9 @@ def scaled(
     """
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     groups: list[Group] = []
-    for kind in product((False, True), repeat=2):
+    for is_new, bias in product((False, True), repeat=2):
+        kind = is_new, bias
         parameters = [p for name, p in named if (new(name), name.endswith("bias")) == kind]
-        is_new, bias = kind
         group = {"params": parameters, "lr": lr * (NEW if is_new else 1) * (BIAS if bias else 1)}
         if parameters:
             groups.append(group | ({"weight_decay": 0.0} if bias and not bias_decay else {}))

@@ -18,10 +18,9 @@ STEP = 4_000_000  # elements of a temporary on a CPU: 16 MB
 class Method:
     """A method ready to run: called with a tap, it gives raw maps ``(N,h,w)``.
 
-    One that only combines a tap's tensors runs a few rows at a time on a CPU: there the temporaries
-    of a whole batch of a shallow layer are too large for the allocator to keep, and each would come
-    from the operating system anew, page by page, and cost more than the arithmetic. A `costly` one,
-    which asks the network again, gets all rows.
+    One that only combines a tap's tensors runs a few rows at a time on a CPU, where the allocator
+    does not keep temporaries of a whole batch of a shallow layer: each would come from the system
+    anew and cost more than the arithmetic. A `costly` one asks the network again, and gets all.
     """
 
     name: str

@@ -23,30 +23,21 @@ def upsampled(acts: Tensor, size: torch.Size) -> Tensor:
     return stretch(interpolate(acts[:, None], size, mode="bilinear", align_corners=False))
 
 
-def masked_logits(
-    tap: Tap, acts: Tensor, image: Tensor, masks: Masks, keep_flat: bool
-) -> tuple[Tensor, Tensor]:
-    """``(kept (M,), logits (M,K))`` of ``image (3,H,W)`` seen through channels ``acts (C,h,w)``.
-
-    A flat channel has no mask; it is skipped, exactly. Masks are made a chunk at a time.
-    """
-    kept = torch.nonzero((acts.amax((1, 2)) > acts.amin((1, 2))) | keep_flat)[:, 0]
-    parts = [tap.score(image * masks(acts[chunk], image.shape[1:])) for chunk in kept.split(CHUNK)]
-    return kept, torch.cat(parts) if parts else tap.logits.new_zeros(0, tap.logits.shape[1])
-
-
 def combine(
     tap: Tap, weigh: Callable[[Tensor], Tensor], masks: Masks = upsampled, keep_flat: bool = False
 ) -> Tensor:
     """``M = ReLU(sum_k w_k A_k)``, ``(N,h,w)``; `weigh` turns masked logits into weights ``(M,K)``.
 
-    An image's classes share one masked pass.
+    A flat channel has no mask; it is skipped, exactly. Masks are made a chunk at a time.
     """
     maps = torch.zeros_like(tap.acts[:, 0])
-    for image in tap.origin.unique():
-        rows = torch.nonzero(tap.origin == image)[:, 0]
-        acts = tap.acts[rows[0]]
-        kept, logits = masked_logits(tap, acts, tap.images[image], masks, keep_flat)
+    for at in tap.origin.unique():  # an image's classes share one masked pass
+        rows = torch.nonzero(tap.origin == at)[:, 0]
+        acts, image = tap.acts[rows[0]], tap.images[at]
+        kept = torch.nonzero((acts.amax((1, 2)) > acts.amin((1, 2))) | keep_flat)[:, 0]
+        chunks = kept.split(CHUNK)
+        parts = [tap.score(image * masks(acts[chunk], image.shape[1:])) for chunk in chunks]
+        logits = torch.cat(parts) if parts else tap.logits.new_zeros(0, tap.logits.shape[1])
         weights = weigh(logits)[:, tap.targets[rows]]
         maps[rows] = torch.einsum("mr,mij->rij", weights, acts[kept]).relu()
     return maps

@@ -18,14 +18,12 @@ from camx.camcore.weights import locate, preprocessed, read_weights, sha256, shi
 MODELS = "camx.camcore.models"
 SEGMENTERS = "camx.camcore.segmenters"
 IMAGENET_CLASSES = 1000
+State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Network:
-    """A frozen network in evaluation mode.
-
-    `weights` names the weights, `sha256` is their file's; `class_names` may be empty.
-    """
+    """A frozen network in evaluation mode; `weights` is their name, `sha256` that of their file."""
 
     name: str
     module: nn.Module
@@ -40,9 +38,8 @@ class Network:
     def prepare(self, images: Tensor) -> Tensor:
         """``(N,3,H,W) uint8`` RGB on any device to what the module takes, on its device.
 
-        Channels stay first: channels last takes a sixth less time on a CPU, but its rounding flips
-        so many max-pool winners that a shallow map's pixels move by more than a grey level (1.2 %
-        of S1's).
+        Channels stay first: last, they take a sixth less time on a CPU, but rounding flips so many
+        max-pool winners that pixels of shallow maps move by over a grey level (1.2 % of S1's).
         """
         return self.preprocessing(images.to(next(self.module.parameters()).device))
 
@@ -59,10 +56,8 @@ class Network:
             return self.layers[name]
         block = re.fullmatch(r"(.+)\[(-?\d+)\]", name)
         if not block or block[1] not in self.layers:
-            raise ValueError(
-                f"unknown layer {name!r} of {self.name}; known: {', '.join(self.layers)} "
-                "(or a block such as layer3[-2])"
-            )
+            listed = f"{', '.join(self.layers)} (or a block such as layer3[-2])"
+            raise ValueError(f"unknown layer {name!r} of {self.name}; known: {listed}")
         path, index = self.layers[block[1]].activation, int(block[2])
         stage = self.module.get_submodule(path)
         count = len(stage) if isinstance(stage, nn.Sequential) else 0
@@ -90,7 +85,7 @@ class Start:
     classes: int
 
 
-def _count(axes: Mapping[str, int], state: Mapping[str, Tensor]) -> int:
+def _count(axes: Mapping[str, int], state: State) -> int:
     """The number of classes of weights by their head's tensors; 0 if they hold none of them."""
     held = (state[k].shape[a] for k, a in axes.items() if k in state and state[k].ndim > a)
     return next(held, 0)
@@ -102,7 +97,7 @@ def _outputs(module: nn.Module, input_size: int) -> int:
         return module(torch.zeros(1, 3, input_size, input_size)).shape[1]
 
 
-def _filled(module: nn.Module, state: Mapping[str, Tensor], path: Path, name: str) -> nn.Module:
+def _filled(module: nn.Module, state: State, path: Path, name: str) -> nn.Module:
     """The module with these weights in place of its own. `ValueError` if they do not fit."""
     expected = module.state_dict()
     counters = [k for k in expected if k.endswith("num_batches_tracked")]
@@ -110,11 +105,8 @@ def _filled(module: nn.Module, state: Mapping[str, Tensor], path: Path, name: st
     state = {**{k: torch.zeros((), dtype=torch.long) for k in counters}, **state}
     wrong = [f"{k} is missing" for k in expected if k not in state]
     wrong += [f"{k} is not part of {name}" for k in state if k not in expected]
-    wrong += [
-        f"{k} is {tuple(state[k].shape)}, expected {tuple(v.shape)}"
-        for k, v in expected.items()
-        if k in state and state[k].shape != v.shape
-    ]
+    shapes = [(k, tuple(state[k].shape), tuple(v.shape)) for k, v in expected.items() if k in state]
+    wrong += [f"{k} is {shape}, expected {right}" for k, shape, right in shapes if shape != right]
     infinite = [k for k, v in state.items() if not v.isfinite().all()]
     wrong += [f"{k} holds values that are not finite" for k in infinite]
     if wrong:
@@ -125,11 +117,7 @@ def _filled(module: nn.Module, state: Mapping[str, Tensor], path: Path, name: st
 
 
 def _beginning(
-    expected: Mapping[str, Tensor],
-    state: Mapping[str, Tensor],
-    axes: Mapping[str, int],
-    classes: int,
-    backbone: tuple[str, ...],
+    expected: State, state: State, axes: Mapping[str, int], classes: int, backbone: tuple[str, ...]
 ) -> dict[str, Tensor]:
     """The weights that training begins with, of a network built with `expected` ones.
 
@@ -148,8 +136,7 @@ def _beginning(
 
 def _exact() -> None:
     """Full float32 and repeatable kernels on CUDA: a record depends on image and cell alone."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
 
@@ -173,13 +160,6 @@ def spec(name: str, package: str = MODELS) -> Spec:
     return _plugin(name, package)[1]
 
 
-def _first(spec: Spec) -> str:
-    """The weights that training starts from by default: ImageNet's, a shipped file, or none."""
-    if spec.weights is not None:
-        return "IMAGENET1K_V1"
-    return str(shipped(spec.init)) if spec.init else "none"
-
-
 def start(
     name: str,
     init: str | None,
@@ -193,11 +173,11 @@ def start(
 
     The default is torchvision's first ImageNet weights, those of the papers; where it has none, the
     file's ``init`` or none. A head of another number of classes is new, and so is what the weights
-    lack outside of the file's ``backbone``. What is new is drawn with `seed`. `preprocessing` is as
-    in `load`.
+    lack outside of the file's ``backbone``, both drawn with `seed`. `preprocessing`: see `load`.
     """
     name, spec = _plugin(name, package)
-    init = label = init or _first(spec)
+    fallback = str(shipped(spec.init)) if spec.init else "none"
+    init = label = init or ("IMAGENET1K_V1" if spec.weights is not None else fallback)
     digest, form = "", spec.form("model")
     build: Build = partial(spec.build, **spec.untrained)
     if init != "none":
@@ -246,14 +226,6 @@ def load(
     form = spec.form(preprocessed(path) or ("model" if names else preprocessing))
     if spec.weights is not None and classes == IMAGENET_CLASSES:
         names = names or tuple(spec.weights.DEFAULT.meta["categories"])
-    return Network(
-        name=name,
-        module=module.to(device),
-        layers={layer: Layer(layer, *paths) for layer, paths in spec.layers.items()},
-        input_size=spec.input_size,
-        preprocessing=form,
-        classes=classes,
-        weights=label,
-        sha256=sha256(path),
-        class_names=names,
-    )
+    layers = {layer: Layer(layer, *paths) for layer, paths in spec.layers.items()}
+    module, digest = module.to(device), sha256(path)
+    return Network(name, module, layers, spec.input_size, form, classes, label, digest, names)

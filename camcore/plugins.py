@@ -67,9 +67,8 @@ def describe(package: str) -> list[tuple[str, str, str]]:
                 targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
                 constants |= dict.fromkeys(targets, node.value.value)
         rows.append((name, str(constants.get("TITLE", "")), str(constants.get("SOURCE", ""))))
-    return rows + [
-        (name, point.value, "entry point") for name, point in sorted(_entry_points(package).items())
-    ]
+    points = sorted(_entry_points(package).items())
+    return rows + [(name, point.value, "entry point") for name, point in points]
 
 
 @contextmanager
@@ -129,15 +128,11 @@ def load(package: str, hook: str | None, name: str) -> Plugin:
         name = where.rpartition(".")[2] if attribute in (hook, *ROLES) else attribute
         name = name.replace("_", "-")
     else:
-        raise ValueError(
-            f"unknown {kind} {name!r}; known: {', '.join(names(package))} "
-            "(or module:function, or FILE.py)"
-        )
+        accepted = f"{', '.join(names(package))} (or module:function, or FILE.py)"
+        raise ValueError(f"unknown {kind} {name!r}; known: {accepted}")
     if name in names(package) and not stem and not point:
-        raise ValueError(
-            f"{kind} {reference} would be recorded as {name!r}, which camx has already; "
-            "give it another name"
-        )
+        clash = f"would be recorded as {name!r}, which camx has already; give it another name"
+        raise ValueError(f"{kind} {reference} {clash}")
     attribute = attribute or hook or ""
     try:
         target = attrgetter(attribute)(module) if attribute else module

@@ -35,9 +35,8 @@ class Preprocessing:
 
     def __call__(self, images: Tensor) -> Tensor:
         """``(N,3,H,W) uint8`` RGB to the network's float input of the same shape."""
-        mean, std = (
-            torch.tensor(v, device=images.device).view(3, 1, 1) for v in (self.mean, self.std)
-        )
+        device = images.device
+        mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (self.mean, self.std))
         images = images.flip(1) if self.bgr else images
         return (images.float() * self.scale - mean) / std
 
@@ -84,8 +83,7 @@ class Spec:
     def of(cls, plugin: Plugin) -> "Spec":
         """The plug-in's `Spec`, or one of its module's constants.
 
-        A plug-in ``module:function`` builds with that function. Raises `ValueError` naming the file
-        and what it lacks.
+        That of ``module:function`` builds with it. `ValueError` names the file and what it lacks.
         """
         if isinstance(plugin.object, Spec):
             return plugin.object
@@ -99,10 +97,8 @@ class Spec:
             if hasattr(module, constant):
                 values[name] = getattr(module, constant)
             elif name in NEEDED:
-                raise ValueError(
-                    f"{module.__file__}: has no {constant}; expected {NEEDED[name]}, "
-                    "or SPEC = camx.camcore.spec.Spec(...)"
-                )
+                wanted = f"{NEEDED[name]}, or SPEC = camx.camcore.spec.Spec(...)"
+                raise ValueError(f"{module.__file__}: has no {constant}; expected {wanted}")
         return cls(**values)
 
     def form(self, preprocessing: str) -> Preprocessing:

@@ -1,6 +1,6 @@
 """Taps: one forward and one backward pass show all layers' activations and gradients."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -53,10 +53,8 @@ class Tap:
     network: nn.Module
 
     def __getitem__(self, rows: slice) -> "Tap":
-        return replace(
-            self,
-            **{f: getattr(self, f)[rows] for f in ("acts", "grads", "logits", "targets", "origin")},
-        )
+        cut = ("acts", "grads", "logits", "targets", "origin")
+        return replace(self, **{name: getattr(self, name)[rows] for name in cut})
 
     def score(self, images: Tensor) -> Tensor:
         """Logits ``(M,K)`` of other ``images (M,3,H,W)``: no gradients, no hooks, nothing kept."""
@@ -116,9 +114,8 @@ def _watch(
         if not isinstance(output, Tensor) or output.ndim != 4:
             raise ValueError(f"module {path!r} must give one (N,C,h,w) tensor to be tapped")
         if path in seen:
-            raise ValueError(
-                f"module {path!r} runs more than once in a forward pass; tap one that runs once"
-            )
+            again = "runs more than once in a forward pass; tap one that runs once"
+            raise ValueError(f"module {path!r} {again}")
         seen[path] = output, output._version
         return output.clone() if clone else None
 
@@ -143,11 +140,10 @@ def _forward(
             # The first copy may be of an inference tensor; the second is no leaf, so a network may
             # begin in place.
             logits = network(images.detach().clone().requires_grad_().clone())
-        missing = [path for path in paths if path not in seen]
-        if missing:
-            raise ValueError(
-                f"module {missing[0]!r} did not run in the forward pass, so it cannot be tapped"
-            )
+        for path in paths:
+            if path not in seen:
+                idle = "did not run in the forward pass, so it cannot be tapped"
+                raise ValueError(f"module {path!r} {idle}")
         changed = {path for path, (tensor, version) in seen.items() if tensor._version != version}
         if not changed:
             return logits, {path: tensor for path, (tensor, _) in seen.items()}
@@ -165,10 +161,8 @@ def _pairs(targets: Tensor, count: int) -> tuple[Tensor, Tensor]:
             raise ValueError(f"targets name images {named}, but there are {count}")
         return origin, classes
     if targets.shape != (count,):
-        raise ValueError(
-            f"targets must be one class index per image, {count} of them, or (N,2) pairs; "
-            f"not {tuple(targets.shape)}"
-        )
+        needed = f"one class index per image, {count} of them, or (N,2) pairs"
+        raise ValueError(f"targets must be {needed}; not {tuple(targets.shape)}")
     return torch.arange(count, device=targets.device), targets
 
 
@@ -191,15 +185,13 @@ def _gradients(
     if whole:
         score = logits.gather(1, classes[:, None]).sum()
         return list(torch.autograd.grad(score, sources, allow_unused=True))
-    turns: list[list[int]] = []  # the first row of every image, the second, ...
+    turns: defaultdict[int, list[int]] = defaultdict(list)  # every image's first row, second, ...
     seen: Counter[int] = Counter()
     for row, image in enumerate(origin.tolist()):
-        if seen[image] == len(turns):
-            turns.append([])
         turns[seen[image]].append(row)
         seen[image] += 1
     gradients: list[Tensor | None] = [s.new_empty(len(origin), *s.shape[1:]) for s in sources]
-    for now, members in enumerate(turns, 1):
+    for now, members in enumerate(turns.values(), 1):
         rows = torch.tensor(members, device=origin.device)
         score = logits[origin[rows], classes[rows]].sum()
         keep = now < len(turns)
@@ -233,9 +225,8 @@ def tap(
         raise ValueError("no layer to tap")
     origin, classes = _pairs(targets, len(images))
     whole = targets.ndim == 1
-    sources = {
-        y.name: y.follower if gradient == "next" and y.follower else y.activation for y in layers
-    }
+    following = gradient == "next"
+    sources = {y.name: (y.follower if following else None) or y.activation for y in layers}
     paths = [y.activation for y in layers] + list(sources.values())
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         logits, seen = _forward(network, images, paths)
@@ -251,7 +242,6 @@ def tap(
             raise ValueError(f"layer {layer.name!r} does not reach the logits")
         if grad.shape[-2:] != acts.shape[-2:]:
             grad = interpolate(grad, acts.shape[-2:], mode="bilinear", align_corners=True)
-        taps[layer.name] = Tap(
-            acts if whole else acts[origin], grad, logits, classes, origin, images, layer, network
-        )
+        acts = acts if whole else acts[origin]
+        taps[layer.name] = Tap(acts, grad, logits, classes, origin, images, layer, network)
     return taps

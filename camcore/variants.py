@@ -1,9 +1,7 @@
 """Variants by name: ``gamma=G`` (eq. 9) or ``scale=NAME`` (Table IV). Text only, no torch."""
 
-# The stages whose maps are scaled before the maximum; S5 and S4 are not.
-SCALED = ("S3", "S2", "S1")
-# A ResNet's are only when a variant says so (Table VIII).
-SCALABLE = (*SCALED, "layer3", "layer2", "layer1")
+SCALED = ("S3", "S2", "S1")  # the stages scaled before the maximum; S5 and S4 are not
+SCALABLE = (*SCALED, "layer3", "layer2", "layer1")  # a ResNet's if a variant says so (Table VIII)
 SCALES = ("none", "sqrt", "tan")  # Table IV's tanh(x) is gamma=1 of Table III
 DEFAULT = "gamma=2"  # eq. 9 with the paper's best, Table III
 
@@ -18,10 +16,8 @@ def parse(variant: str) -> tuple[str, float]:
     except ValueError:
         gamma = 0.0
     if not 0 < gamma < float("inf"):
-        raise ValueError(
-            f"unknown variant {variant!r}; known: gamma=NUMBER above 0, "
-            f"scale={', scale='.join(SCALES)}"
-        )
+        accepted = f"gamma=NUMBER above 0, scale={', scale='.join(SCALES)}"
+        raise ValueError(f"unknown variant {variant!r}; known: {accepted}")
     return "tanh", gamma
 
 

@@ -46,8 +46,7 @@ def view(name: str, input_size: int) -> View:
 def read_image(path: Path) -> Image.Image:
     """The picture as RGB of 8 bits, as stored: the annotations ignore EXIF's rotation too.
 
-    Sixteen bits of grey are scaled to eight, so that 65535 is white. Raises `ValueError` naming the
-    file when it cannot be decoded.
+    Sixteen bits of grey are scaled to eight, 65535 to white. `ValueError` names an unreadable file.
     """
     try:
         with Image.open(path) as image:

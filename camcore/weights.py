@@ -15,9 +15,9 @@ from torch import Tensor
 
 from camx.camcore.spec import Spec
 
-# Where training scripts keep the weights in a checkpoint.
-NESTED = ("state_dict", "model", "model_state_dict")
+NESTED = ("state_dict", "model", "model_state_dict")  # where checkpoints keep the weights
 SUFFIXES = (".pth", ".pt", ".safetensors")
+Located = tuple[Path, str, tuple[str, ...]]  # file, label, class names
 UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError)
 
 
@@ -53,22 +53,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         reason = "it is damaged, or no weights at all"
         if "WeightsUnpickler" in str(error) or "Unsupported" in str(error):
             reason = "it holds other objects than tensors (nothing was executed)"
-        raise ValueError(
-            f"{path}: not plain weights, a state dict of tensors in .pth or .safetensors: {reason}"
-        ) from error
+        plain = "plain weights, a state dict of tensors in .pth or .safetensors"
+        raise ValueError(f"{path}: not {plain}: {reason}") from error
     for key in NESTED:
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    if (
-        not isinstance(state, Mapping)
-        or not state
-        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())
-    ):
+    items = list(state.items()) if isinstance(state, Mapping) else []
+    if not items or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in items):
         raise ValueError(f"{path}: not plain weights: expected a state dict, names to tensors")
-    return {
-        k.removeprefix("module."): v.float() if v.is_floating_point() else v
-        for k, v in state.items()
-    }
+    return {k.removeprefix("module."): v.float() if v.is_floating_point() else v for k, v in items}
 
 
 def preprocessed(path: Path) -> str:
@@ -84,9 +77,7 @@ def shipped(name: str) -> Path:
     return Path(str(resources.files("camx.configs") / "weights" / name))
 
 
-def locate(
-    spec: Spec, network: str, weights: str | None, download: bool
-) -> tuple[Path, str, tuple[str, ...]]:
+def locate(spec: Spec, network: str, weights: str | None, download: bool) -> Located:
     """``(file, label, class names)`` of weights: shipped, a file, or torchvision's by name."""
     if weights is None and spec.shipped:
         path = shipped(spec.shipped)
@@ -96,9 +87,7 @@ def locate(
     return _cached(spec, network, (weights or "DEFAULT").rpartition(".")[2], download)
 
 
-def _cached(
-    spec: Spec, network: str, name: str, download: bool
-) -> tuple[Path, str, tuple[str, ...]]:
+def _cached(spec: Spec, network: str, name: str, download: bool) -> Located:
     """What `locate` says of torchvision's weights `name`, which lie in torch's cache."""
     members = [w.name for w in spec.weights or () if w.meta.get("categories")]
     if name == "DEFAULT" and members:

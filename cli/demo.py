@@ -32,13 +32,7 @@ class DemoOptions(Checked):
 
 @click.command("demo")
 @options.typed(DemoOptions)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the results.",
-)
+@options.out("")
 @options.debug
 @click.pass_context
 def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
@@ -83,10 +77,8 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     ctx.invoke(claims.command, runs=out, out=out / "claims", data=MINIATURE)
     step(9, "pictures")
     ctx.invoke(explain.command, out=out / "explain")
-    click.echo(
-        f"\ntables: {out / 'tables'}   claims: {out / 'claims'}   pictures: {out / 'explain'}   "
-        f"records: {out}/*/records"
-    )
+    places = {"tables": "tables", "claims": "claims", "pictures": "explain", "records": "*/records"}
+    click.echo("\n" + "   ".join(f"{what}: {out / where}" for what, where in places.items()))
 
 
 def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".") -> Path:
@@ -107,10 +99,9 @@ def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".
             continue
         made = records.load(held)
         same = (made.fingerprint, made.protocol["name"], made.identity["seed"])
-        weights = {str(i.get("weights") or "shipped ") for i in made.invocations}
-        shipped = all(name.startswith("shipped ") for name in weights)
-        of_demo = shipped and made.model in (mini.model, None)
-        if of_demo and same == (mini.fingerprint, protocol, 0):
+        weights = (str(i.get("weights") or "shipped ") for i in made.invocations)
+        ours = made.model in (mini.model, None) and all(w.startswith("shipped ") for w in weights)
+        if ours and same == (mini.fingerprint, protocol, 0):
             if {invocation["source"] for invocation in made.invocations} != {environment.source()}:
                 click.echo(f"camx changed since {free} was measured: starting afresh")
                 old = free.with_name(f".{free.name}-old")

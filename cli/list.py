@@ -4,6 +4,7 @@ import dataclasses
 
 import click
 
+from camx.camcore import plugins
 from camx.cli import options, printing
 
 KINDS = {
@@ -21,14 +22,11 @@ KINDS = {
 def command(kind: str) -> None:
     """List the methods, models, tasks, datasets, protocols or tables that options accept."""
     if kind in KINDS:
-        from camx.camcore import plugins
-
         printing.table(plugins.describe(KINDS[kind]), ("name", "title", "source"), numbers=False)
     elif kind == "tables":
         from camx.evaluators.results import tables
 
-        loaded = [tables.load(name) for name in tables.names()]
-        rows = [(table.name, table.task.name, table.title) for table in loaded]
+        rows = [(t.name, t.task.name, t.title) for t in map(tables.load, tables.names())]
         printing.table(rows, ("name", "command", "title"), numbers=False)
     else:
         protocols()

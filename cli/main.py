@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from camx.evaluators.environment import version
+
 SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 HEADLESS = (
@@ -42,25 +44,10 @@ def _sentence(name: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        from camx.evaluators.environment import version
-
-        click.echo(f"camx {version()}")
-        ctx.exit()
-
-
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_version,
-    help="Print the version.",
-)
+@click.version_option(version(), message="camx %(version)s", help="Print the version.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def group(debug: bool) -> None:
     """camx: which class activation map finds the object, by how much, and is the difference real?
@@ -106,9 +93,7 @@ def main() -> None:
 def _line(error: Exception) -> str:
     """An error as one line; those that camx did not foresee keep their type's name."""
     text = " ".join(str(error).split())
-    if isinstance(error, ImportError) and (
-        "cv2" in text or "libGL" in text or getattr(error, "name", "") == "cv2"
-    ):
+    if isinstance(error, ImportError) and ("libGL" in text or "cv2" in f"{text} {error.name}"):
         return HEADLESS.format(text)
     if type(error).__name__ == "OutOfMemoryError":
         return f"the device is out of memory; lower --batch-size ({text[:120]})"

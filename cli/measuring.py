@@ -11,15 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from camx.cli import options, printing
-from camx.cli.shared import (
-    MINIATURE,
-    CellOptions,
-    DataOptions,
-    MachineOptions,
-    NetworkOptions,
-    ProtocolOptions,
-)
+from camx.cli import options, printing, shared
+from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
 from camx.evaluators import datasets, protocols, records, tasks
 from camx.evaluators.fields import BadOption
 from camx.evaluators.records import Identity, Invocation, Run
@@ -47,19 +40,18 @@ class Request:
     network: NetworkOptions = NetworkOptions()
     protocol: ProtocolOptions = ProtocolOptions()
     cells: CellOptions = CellOptions()
-    machine: MachineOptions = MachineOptions()
+    machine: shared.MachineOptions = shared.MachineOptions()
 
 
 def command(reference: str, name: str = "") -> click.Command:
     """The measuring command of a task (a name or file), called `name` on the command line."""
     task = tasks.load(reference)
-    kinds = (DataOptions, NetworkOptions, ProtocolOptions, CellOptions, MachineOptions)
-    shared = kinds if task.network else kinds[:1]
+    kinds = (DataOptions, NetworkOptions, ProtocolOptions, CellOptions, shared.MachineOptions)
     of_maps = {field.name for field in dataclasses.fields(MapProtocol)}
     fields = [f.name for f in dataclasses.fields(task.protocol) if f.name not in of_maps]
 
     @click.command(name or task.name, help=inspect.cleandoc(task.help or ""))
-    @options.typed(task.options, *shared)
+    @options.typed(task.options, *(kinds if task.network else kinds[:1]))
     @options.overrides(task.protocol, fields)
     @options.config
     @options.debug
@@ -92,14 +84,13 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     """What is to be measured, and the tables that its cells come from."""
     from camx.evaluators.loop import Measurement
 
-    named = [*request.protocol.fields, *request.given]
-    options.checked(task.check, request.further, named)
+    options.checked(task.check, request.further, list(request.given))
     protocol = options.checked(
         protocols.load, request.protocol.name, task.command, task.protocol,
         options.settled(request.given, request.protocol.fields),
     )  # fmt: skip
     data = request.data
-    if task.trainer and data.data != MINIATURE and not request.network.weights:
+    if task.trainer and data.data != shared.MINIATURE and not request.network.weights:
         trainer = f"`camx {task.trainer} --data {data.data}` makes a network for it"
         raise click.UsageError(f"--weights is needed: {trainer}")
     device = options.pick_device(request.network.device) if task.network else "cpu"
@@ -107,12 +98,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
         dataset = task.read(data.data, request.further, data.seed)
     if data.blacklist:
         dataset = datasets.without(dataset, data.blacklist)
-    plan: Plan | None = None
-    cells: list[Cell] = []
-    tables: list[Table] = []
-    if task.network:
-        network = load(request.network, dataset, protocol.preprocessing, device)
-        plan, cells, tables = _planned(task, request, protocol, network, device)
+    plan, cells, tables = _planned(task, request, dataset, protocol, device)
     cells = options.checked(task.cells, cells, request.further, protocol)
     if plan:
         maps = tuple(dict.fromkeys(cell.map for cell in cells))
@@ -125,30 +111,30 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     ), tables  # fmt: skip
 
 
-def load(
-    request: NetworkOptions, dataset: Dataset[Any], preprocessing: str, device: str
-) -> "Network":
+def load(asked: NetworkOptions, data: Dataset[Any], preprocessing: str, device: str) -> "Network":
     """The network named, or what the weights' run trained, or the data set's."""
     from camx.camcore import networks
 
-    run = records.beside(request.weights)
+    run = records.beside(asked.weights)
     trained = run.model if run and run.command.startswith("train ") else None
-    model = request.model or trained or dataset.model
-    network = networks.load(model, request.weights, preprocessing, device, request.download)
-    if len(dataset.classes) != network.classes:
-        raise ValueError(
-            f"{network.name} with {network.weights} tells {network.classes} classes apart, but "
-            f"{dataset.root} has {len(dataset.classes)}; choose a matching --model or --weights"
-        )
+    model = asked.model or trained or data.model
+    network = networks.load(model, asked.weights, preprocessing, device, asked.download)
+    if len(data.classes) != network.classes:
+        told = f"{network.name} with {network.weights} tells {network.classes} classes apart"
+        needed = f"{data.root} has {len(data.classes)}; choose a matching --model or --weights"
+        raise ValueError(f"{told}, but {needed}")
     return network
 
 
 def _planned(
-    task: Task, request: Request, protocol: Any, network: "Network", device: str
-) -> "tuple[Plan, list[Cell], list[Table]]":
-    """How maps are made, the cells asked for, and the tables that hold them."""
+    task: Task, request: Request, dataset: Dataset[Any], protocol: Any, device: str
+) -> "tuple[Plan | None, list[Cell], list[Table]]":
+    """How maps are made, the cells asked for, the tables that hold them; of a task with maps."""
+    if not task.network:
+        return None, [], []
     from camx.evaluators import grids, plan
 
+    network = load(request.network, dataset, protocol.preprocessing, device)
     asked, machine = request.cells, request.machine
     selection = plan.Selection(asked.methods, asked.layers, asked.variants, asked.tables)
     cells, tables = options.checked(plan.asked, task, network, protocol.style, selection)
@@ -191,21 +177,18 @@ def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
     asked = (request.data, request.network, request.protocol, request.cells, request.machine)
     said = [records.plain(part) for part in (*asked, request.further)]
     said.append(records.plain(dict(request.given)))
+    options = {k: v for part in said for k, v in part.items()} | {"out": str(request.out)}
     plugins = dict(task.versions(job))
+    call = Invocation(options, records.place(job.dataset), "cpu", plugins=plugins)
     if job.maps:
         plugins |= maps.versions(request.cells.methods)
-    if not task.plugin.shipped and task.records_own:
-        plugins[task.name] = task.plugin.sha256()
-    return Invocation(
-        options={k: v for part in said for k, v in part.items()} | {"out": str(request.out)},
-        dataset=records.place(job.dataset),
-        device=job.maps.device if job.maps else "cpu",
-        weights=job.maps.network.weights if job.maps else None,
-        plugins=plugins,
-        task=None if task.plugin.shipped else task.reference,
-        batch_size=job.maps.batch_size if job.maps else None,
-        workers=job.maps.workers if job.maps else None,
-    )
+        call.device, call.weights = job.maps.device, job.maps.network.weights
+        call.batch_size, call.workers = job.maps.batch_size, job.maps.workers
+    if not task.plugin.shipped:
+        call.task = task.reference
+        if task.records_own:
+            plugins[task.name] = task.plugin.sha256()
+    return call
 
 
 def announce(job: "Measurement") -> None:
@@ -227,9 +210,8 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
 
     kind = task.folder(job.options)
     held = records.done(job.out, kind)
-    missing = {
-        s.image_id: {c for c in job.cells if s.image_id not in held.get(c, ())} for s in job.samples
-    }
+    images = [s.image_id for s in job.samples]
+    missing = {i: {c for c in job.cells if i not in held.get(c, ())} for i in images}
     unsaved = {**loop.unsaved_maps(job), **task.unsaved(job)}
     todo = [s for s in job.samples if missing[s.image_id] or unsaved.get(s.image_id)]
     count, done = len(job.samples), len(job.samples) - len(todo)

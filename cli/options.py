@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,8 @@ class Value(click.ParamType):
     """A word of the command line as a field accepts it."""
 
     def __init__(self, accepts: Accepts) -> None:
-        self.accepts, self.name = (
-            accepts,
-            {int: "integer", float: "number"}.get(accepts.type, "text"),
-        )
+        self.accepts = accepts
+        self.name = {int: "integer", float: "number"}.get(accepts.type, "text")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
@@ -157,10 +156,13 @@ def _config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) 
         if str(key).replace("_", "-") not in options:
             accepted = ", ".join(sorted(options))
             raise click.BadParameter(f"{path}: unknown option {key!r}; known: {accepted}")
-    values = {options[str(key).replace("_", "-")]: value for key, value in content.items()}
-    for parameter, value in values.items():
+    ctx.default_map = {}
+    for key, value in content.items():
+        parameter = options[str(key).replace("_", "-")]
         _typed(parameter, value, str(path))
-    ctx.default_map = {str(p.name): _listed(p, value) for p, value in values.items()}
+        if parameter.multiple and not isinstance(value, list):
+            value = [] if value is None else [value]
+        ctx.default_map[str(parameter.name)] = value
 
 
 def _typed(parameter: click.Parameter, value: Any, origin: str) -> None:
@@ -173,23 +175,12 @@ def _typed(parameter: click.Parameter, value: Any, origin: str) -> None:
     else:
         return
     if not isinstance(value, accepted) and not (value is None and parameter.default is None):
-        option = parameter.opts[0]
-        raise click.BadParameter(
-            f"{origin}: {option} is {value!r}, which is not accepted; accepted: {words}"
-        )
-
-
-def _listed(parameter: click.Parameter, value: Any) -> Any:
-    """A value of an option that repeats as a list."""
-    if not parameter.multiple or isinstance(value, list):
-        return value
-    return [] if value is None else [value]
+        said = f"{origin}: {parameter.opts[0]} is {value!r}"
+        raise click.BadParameter(f"{said}, which is not accepted; accepted: {words}")
 
 
 def _debug(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        import os
-
         os.environ["CAMX_DEBUG"] = "1"
 
 
@@ -206,12 +197,10 @@ config = click.option(
 
 def out(command: str) -> Callable[[Command], Command]:
     """The folder of a command's results."""
+    folder = click.Path(file_okay=False, path_type=Path)
+    default = Path("results") / command
     return click.option(
-        "--out",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("results") / command,
-        show_default=True,
-        help="Folder of the results.",
+        "--out", type=folder, default=default, show_default=True, help="Folder of the results."
     )
 
 

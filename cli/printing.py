@@ -1,6 +1,5 @@
 """What commands print: aligned tables, numbers with their intervals, and progress on a terminal."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,8 @@ def table(rows: Iterable[Iterable[object]], headers: Iterable[str], numbers: boo
 
     cells = [["" if c is None else str(c) for c in row] for row in rows]
     headers = list(headers)
-    aligned = ["left"] + ["right" if numbers else "left"] * (len(headers) - 1)
-    align = aligned if cells else None
+    side = "right" if numbers else "left"
+    align = ["left", *[side] * (len(headers) - 1)] if cells else None
     click.echo(tabulate(cells, headers, tablefmt="simple", disable_numparse=True, colalign=align))
 
 
@@ -30,14 +29,12 @@ def progress(total: int, done: int, unit: str = "image") -> Any:
     """tqdm's bar with an estimate on a terminal; silent in a pipe."""
     from tqdm import tqdm
 
-    silent = not sys.stderr.isatty()
-    return tqdm(total=total, initial=done, unit=unit, disable=silent, dynamic_ncols=True)
+    return tqdm(total=total, initial=done, unit=unit, disable=None, dynamic_ncols=True)
 
 
 def counted(n: Any) -> str:
     """How many images a column of counts says: ``n=400``, or ``n=2 to 400``."""
-    same = n.min() == n.max()
-    return f"n={n.min():.0f}" if same else f"n={n.min():.0f} to {n.max():.0f}"
+    return f"n={n.min():.0f}" + (f" to {n.max():.0f}" if n.min() != n.max() else "")
 
 
 def number(
@@ -108,9 +105,8 @@ def paper_table(table_: "Table", filled: "pd.DataFrame") -> None:
     names = {row: f"{row} (quoted)" if row in quoted else row for row in rows["row"]}
     words = {(r.row, r.metric, r.column): _filled(r, marks) for r in rows.itertuples()}
     metrics, columns = (list(dict.fromkeys(rows[key])) for key in ("metric", "column"))
-    further = "; FPS and throughput in images a second" if "FPS" in metrics else ""
-    heading = f"Percent{further}: ours [95 % interval] (paper)"
-    click.echo(f"\nTable {table_.name}. {table_.title}. {heading}")
+    fps = "; FPS and throughput in images a second" if "FPS" in metrics else ""
+    click.echo(f"\nTable {table_.name}. {table_.title}. Percent{fps}: ours [95 % interval] (paper)")
     if columns == [""]:  # the metrics stand beside each other
         lines = [(name, *(words.get((row, m, "")) for m in metrics)) for row, name in names.items()]
         table(lines, ("", *metrics))
@@ -125,11 +121,9 @@ def paper_table(table_: "Table", filled: "pd.DataFrame") -> None:
 def _filled(row: Any, marks: dict[str, str]) -> str:
     import pandas as pd
 
-    paper = None if pd.isna(row.paper) else row.paper
-    if pd.isna(row.measured):
-        return number(None, paper)
-    n = None if pd.isna(row.n) else row.n  # entered by hand: no images behind it
-    return number(row.measured, paper, (row.ci_low, row.ci_high), n, marks[row.run])
+    # What was entered by hand has no n: no images are behind it.
+    value, paper, n = (None if pd.isna(v) else v for v in (row.measured, row.paper, row.n))
+    return number(value, paper, (row.ci_low, row.ci_high), n, marks.get(row.run, ""))
 
 
 def _about(run: str, rows: "pd.DataFrame") -> str:

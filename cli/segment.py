@@ -60,9 +60,8 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators.tasks.segment import trainer
 
     miniature = asked.data == MINIATURE
-    recipe = options.checked(
-        segment_recipe.Recipe, **{**(MINIATURE_RECIPE if miniature else {}), **given}
-    )
+    defaults = MINIATURE_RECIPE if miniature else {}
+    recipe = options.checked(segment_recipe.Recipe, **{**defaults, **given})
     device = options.pick_device(asked.device)
     dataset = datasets.load(asked.data, "segmentation", asked.split)
     pairs = predicting.pairs(asked.labels, dataset)[: asked.limit]
@@ -71,11 +70,8 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
         asked.model or (MINIATURE_MODEL if miniature else PAPER_MODEL),
         asked.init, classes + 1, asked.seed, asked.download, networks.SEGMENTERS,
     )  # fmt: skip
-    recipe = replace(
-        recipe,
-        crop=given.get("crop", start.input_size),
-        log_every=given.get("log_every", max(1, recipe.iterations // 16)),
-    )
+    settled = {"crop": start.input_size, "log_every": max(1, recipe.iterations // 16), **given}
+    recipe = replace(recipe, **settled)
     read = partial(voc_masks.read_mask, classes=classes)
     job = trainer.job(start, pairs, read, recipe, **asked.machine(device))
     about = voc_masks.about(asked.labels)
@@ -86,9 +82,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     count = f"{len(pairs)} of {len(dataset.samples)} images"
     click.echo(f"{dataset.name}: pseudo labels of {count}, {asked.labels}")
     said = {**vars(asked), **given}
-    rows = training.train(
-        "segment train", out, said, dataset, start, recipe, job, {"labels": labels}
-    )
+    rows = training.train("segment train", out, said, dataset, start, recipe, job, labels=labels)
     first, last = (row["train_loss"] for row in (rows[0], rows[-1]))
     weights = out / "last.safetensors"
     click.echo(f"loss {first:.3f} at first, {last:.3f} at last; weights: {weights}")
@@ -148,20 +142,10 @@ def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     network, defaults = _segmenter(asked, trained.model if trained else None, dataset, device)
     shown = segment_recipe.Shown(**{**defaults, **given})
     scenes = dataset.samples[: asked.limit]
-    identity = records.Identity(
-        command="segment predict",
-        fingerprint=dataset.fingerprint,
-        seed=asked.seed,
-        model=network.name,
-        weights_sha256=network.sha256,
-        further={"shown": records.plain(shown)},
-    )
-    call = records.Invocation(
-        options=records.plain({**vars(asked), **given}),
-        dataset=records.place(dataset),
-        device=device,
-        weights=str(asked.weights),
-    )
+    key = (dataset.fingerprint, asked.seed, network.name, network.sha256)
+    identity = records.Identity("segment predict", *key, further={"shown": records.plain(shown)})
+    said, place = records.plain({**vars(asked), **given}), records.place(dataset)
+    call = records.Invocation(said, place, device, str(asked.weights))
     run = records.begin(out, identity, call, held="masks/*.png")
     folders = [out / "masks", out / "masks-crf"] if asked.crf else [out / "masks"]
     labels = trained.identity.get("labels", {}) if trained else {}

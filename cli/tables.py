@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from camx.cli import options, printing
 from camx.cli.shared import RunsOptions
 from camx.evaluators.fields import Checked, flag, text
+from camx.evaluators.files import write_text
 
 if TYPE_CHECKING:
     from camx.evaluators.results.tables import Table
@@ -95,7 +96,6 @@ def versus(runs: RunsOptions, out: Path, a: str, b: str) -> None:
     """Print and write each test between methods `a` and `b`, a task at a time."""
     import pandas as pd
 
-    from camx.evaluators.files import write_text
     from camx.evaluators.results import compare
     from camx.evaluators.results.runs import by_task
 
@@ -113,13 +113,11 @@ def versus(runs: RunsOptions, out: Path, a: str, b: str) -> None:
         what = f"no run below {runs.runs} holds both {a!r} and {b!r} at one layer"
         raise ValueError(f"{what}; methods recorded: {', '.join(sorted(methods)) or 'none'}")
     frame = pd.concat(frames, ignore_index=True)
+    two = "{:.2f}".format
     rows = [
-        (
-            r.command, r.layer, r.variant, r.metric, f"{r.a_value:.2f}", f"{r.b_value:.2f}",
-            *_test(r), f"{r.p_value:.2g}", r.n,
-        )
+        (r.command, r.layer, r.variant, r.metric, two(r.a_value), two(r.b_value), *_test(r), r.n)
         for r in frame.itertuples()
-    ]  # fmt: skip
+    ]
     heads = ("command", "layer", "variant", "metric", a, b, "difference", "95 % interval", "p", "n")
     printing.table(rows, heads)
     path = out / f"compare_{a}_{b}.csv"
@@ -141,16 +139,14 @@ def recorded_tasks(runs: Path) -> "list[Task]":
     return loaded
 
 
-def _test(row: object) -> tuple[str, str]:
-    """The difference and its interval, signed."""
-    values = [getattr(row, name) for name in ("difference", "ci_low", "ci_high")]
-    difference, low, high = (f"{value:+.2f}" for value in values)
-    return difference, f"[{low}, {high}]"
+def _test(row: Any) -> tuple[str, str, str]:
+    """The difference and its interval, signed, and the p-value."""
+    interval = f"[{row.ci_low:+.2f}, {row.ci_high:+.2f}]"
+    return f"{row.difference:+.2f}", interval, f"{row.p_value:.2g}"
 
 
 def every_pair(runs: RunsOptions, out: Path, loaded: "Sequence[Table]") -> None:
     """Write ``pairs_NN.csv`` for each table; say how many pairs differ; print a single table."""
-    from camx.evaluators.files import write_text
     from camx.evaluators.results import compare, tables
     from camx.evaluators.results.runs import by_task
 
@@ -165,9 +161,7 @@ def every_pair(runs: RunsOptions, out: Path, loaded: "Sequence[Table]") -> None:
         how = f"{TESTS}; Holm-corrected, p < 0.05"
         click.echo(f"Table {table.name}: {real} of {len(frame)} pairs differ ({how}). wrote {path}")
         if len(loaded) == 1:
-            rows = [
-                (r.metric, r.a, r.b, *_test(r), f"{r.p_value:.2g}", f"{r.p_holm:.2g}", r.n)
-                for r in frame.itertuples()
-            ]
+            tests = frame.itertuples()
+            rows = [(r.metric, r.a, r.b, *_test(r), f"{r.p_holm:.2g}", r.n) for r in tests]
             heads = ("metric", "a", "b", "a - b", "95 % interval", "p", "p (Holm)", "n")
             printing.table(rows, heads)

@@ -58,18 +58,16 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
 
     recipe = options.checked(defect_recipe.Recipe, **given)
     read = datasets.load(asked.data, "defects")
-    dataset = options.checked(splits.apply, read, asked.split, asked.seed)
+    data = options.checked(splits.apply, read, asked.split, asked.seed)
     device = options.pick_device(asked.device)
-    model = asked.model or dataset.model
+    model = asked.model or data.model
     start = networks.start(model, asked.init, 2, asked.seed, asked.download)
-    job = trainer.job(start, dataset.samples, recipe, **asked.machine(device))
-    counts = []
-    for split in ("train", "test"):
-        labels = [sample.label for sample in dataset.samples if sample.split == split]
-        counts.append(f"{len(labels)} {split} images, {sum(labels)} defective")
-    click.echo(f"{dataset.name}: {', '.join(counts)}")
+    job = trainer.job(start, data.samples, recipe, **asked.machine(device))
+    labels = {k: [s.label for s in data.samples if s.split == k] for k in ("train", "test")}
+    counts = [f"{len(of)} {split} images, {sum(of)} defective" for split, of in labels.items()]
+    click.echo(f"{data.name}: {', '.join(counts)}")
     said = {**vars(asked), **given}
-    rows = training.train("train defects", out, said, dataset, start, recipe, job)
+    rows = training.train("train defects", out, said, data, start, recipe, job)
     training.log(rows, out)
     words = ["camx defects --data", asked.data]
     if asked.split != "official":

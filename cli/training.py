@@ -58,34 +58,19 @@ def train(
     start: "Start",
     recipe: Any,
     job: "Job",
-    further: Mapping[str, Any] | None = None,
+    **further: Any,
 ) -> "list[Row]":
     """Train to the end, from where the run's folder stands; returns the log's rows.
 
     `asked` are the command's options, `further` what else determines the weights.
     """
-    identity = Identity(
-        command=command,
-        fingerprint=dataset.fingerprint,
-        seed=job.seed,
-        model=start.name,
-        further={
-            "init": {"sha256": start.sha256},
-            "recipe": records.plain(dataclasses.replace(recipe, precision=job.precision)),
-            **(further or {}),
-        },
-    )
-    click.echo(
-        f"{start.name} from {start.init}; {job.steps} steps of {recipe.batch}, "
-        f"{job.precision} on {job.device}"
-    )
-    call = Invocation(
-        options=records.plain(dict(asked)),
-        dataset=records.place(dataset),
-        device=job.device,
-        weights=start.init,
-        workers=job.workers,
-    )
+    settings = records.plain(dataclasses.replace(recipe, precision=job.precision))
+    further = {"init": {"sha256": start.sha256}, "recipe": settings, **further}
+    identity = Identity(command, dataset.fingerprint, job.seed, start.name, further=further)
+    how = f"{job.steps} steps of {recipe.batch}, {job.precision} on {job.device}"
+    click.echo(f"{start.name} from {start.init}; {how}")
+    said, place = records.plain(dict(asked)), records.place(dataset)
+    call = Invocation(said, place, job.device, start.init, workers=job.workers)
     return _fit(job, out, records.begin(out, identity, call))
 
 

@@ -15,18 +15,13 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
     that differ.
     """
     if truth.shape != predicted.shape:
-        sizes = f"{_size(predicted)}, but the true mask is {_size(truth)}"
-        raise ValueError(f"the prediction is {sizes}")
+        ours, true = (" x ".join(map(str, mask.shape[::-1])) for mask in (predicted, truth))
+        raise ValueError(f"the prediction is {ours}, but the true mask is {true}")
     counted = truth != IGNORED
     rows, columns = (mask[counted].astype(np.int64) for mask in (truth, predicted))
-    ignored = f", and {IGNORED} where a pixel does not count"
-    _check(rows, "the true mask", classes, ignored)
+    _check(rows, "the true mask", classes, f", and {IGNORED} where a pixel does not count")
     _check(columns, "the prediction", classes)
     return np.bincount(classes * rows + columns, minlength=classes**2).reshape(classes, classes)
-
-
-def _size(mask: np.ndarray) -> str:
-    return " x ".join(map(str, mask.shape[::-1]))
 
 
 def _check(indices: np.ndarray, what: str, classes: int, also: str = "") -> None:

@@ -4,6 +4,7 @@ import importlib.metadata
 import subprocess
 import sys
 from datetime import datetime, timezone
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -34,14 +35,10 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The commit of the checkout that camx runs from, or None for an installed wheel."""
-    here = Path(__file__).parent
+    run = partial(subprocess.run, cwd=Path(__file__).parent, capture_output=True, text=True)
     try:
-        tracked = subprocess.run(
-            ["git", "ls-files", "--error-unmatch", __file__], cwd=here, capture_output=True
-        )
-        head = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True
-        )
+        tracked = run(["git", "ls-files", "--error-unmatch", __file__])
+        head = run(["git", "rev-parse", "HEAD"])
     except FileNotFoundError:  # no git on this machine
         return None
     return head.stdout.strip() if tracked.returncode == head.returncode == 0 else None

@@ -32,9 +32,7 @@ class Accepts:
 
     def one(self, value: Any) -> Any:
         """A single value as the field holds it. `ValueError` saying what is accepted."""
-        kinds = (
-            (int, float) if self.type is float else (str, Path) if self.type is Path else self.type
-        )
+        kinds = {float: (int, float), Path: (str, Path)}.get(self.type, self.type)
         number = self.type in (int, float)
         strange = not isinstance(value, kinds) or (number and isinstance(value, bool))
         if strange or (number and not _finite(value)) or not self.test(value):
@@ -143,9 +141,8 @@ def accepts(field: "dataclasses.Field[Any]", annotation: Any) -> Accepts:
         return field.metadata["accepts"]
     if typing.get_origin(annotation) is tuple:
         inner = typing.get_args(annotation)[0]
-        return dataclasses.replace(
-            accepts(field, inner), words=f"a list of {inner.__name__}", many=True
-        )
+        words = f"a list of {inner.__name__}"
+        return dataclasses.replace(accepts(field, inner), words=words, many=True)
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
     plain = {int: "a whole number", float: "a number", bool: "true, false", Path: "a path"}
@@ -178,10 +175,9 @@ def unknown(names: Iterable[str], kind: type, origin: str, whose: str = "") -> N
 def built(kind: type, values: Mapping[str, Any], origin: str, whose: str = "") -> Any:
     """Dataclass `kind` of `values`. `ValueError` naming origin, field and what is accepted."""
     unknown(values, kind, origin, whose)
-    for field in dataclasses.fields(kind):
-        if field.default is MISSING and field.name not in values:
-            words = of(kind)[field.name].words
-            raise ValueError(f"{origin}: {field.name} is missing; accepted: {words}")
+    for name, accepted in of(kind).items():
+        if name not in values and name not in defaults(kind):
+            raise ValueError(f"{origin}: {name} is missing; accepted: {accepted.words}")
     try:
         return kind(**values)
     except ValueError as error:

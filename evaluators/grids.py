@@ -15,6 +15,7 @@ from camx.evaluators.files import write_bytes
 from camx.evaluators.types import Cell, MapProtocol
 
 Missing = Mapping[str, set[Cell]]  # by image_id
+Raw = Mapping[tuple[str, str], Tensor]  # by method and layer
 
 
 @dataclass(frozen=True)
@@ -76,17 +77,13 @@ def grids(
     inputs = network.prepare(views.cut(images.to(plan.device), view))
     classes = targets.to(plan.device).repeat_interleave(view.crops)
     layers = [network.layer(name) for name in layer_names(cells)]
+    how = (layers, plan.cams, plan.protocol.gradient, pairs(cells))
     rows = real * view.crops
     chunks = []
     for at in range(0, len(inputs), plan.batch_size):
         part = slice(at, at + plan.batch_size)
         left = min(max(rows - at, 0), plan.batch_size)
-        chunks.append(
-            maps.compute(
-                network.module, inputs[part], classes[part], layers, plan.cams,
-                plan.protocol.gradient, pairs(cells), left,
-            )
-        )  # fmt: skip
+        chunks.append(maps.compute(network.module, inputs[part], classes[part], *how, left))
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
     combined = _styled(plan, cells, raw) if plan.protocol.style else _merged(plan, cells, raw)
@@ -116,9 +113,8 @@ def image_maps(
     """
     cells = plan.cells if cells is None else cells
     maps_of, logits = grids(plan, images, targets, cells, len(images) if real is None else real)
-    together = torch.stack([fusion.to_bytes(m) for m in maps_of.values()])
-    one_transfer = together.cpu().numpy()
-    return dict(zip(cells, one_transfer)), logits.sum(1).cpu().numpy()
+    together = torch.stack([fusion.to_bytes(m) for m in maps_of.values()]).cpu()  # one transfer
+    return dict(zip(cells, together.numpy())), logits.sum(1).cpu().numpy()
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -126,25 +122,18 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).double().softmax(0).numpy()
 
 
-def _merged(
-    plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], Tensor]
-) -> Iterator[Tensor]:
-    """Each cell's map in [0, 1], ``(B,g,g)``: the crops merged on the grid, then as in `combine`.
-
-    Raw maps of one size are merged in one call.
-    """
+def _merged(plan: Plan, cells: Sequence[Cell], raw: Raw) -> Iterator[Tensor]:
+    """Each cell's map in [0, 1], ``(B,g,g)``: crops merged on the grid, then as in `combine`."""
     merged: dict[tuple[str, str], Tensor] = {}
-    for shape in {m.shape for m in raw.values()}:
+    for shape in {m.shape for m in raw.values()}:  # those of one size in one call
         keys = [key for key, m in raw.items() if m.shape == shape]
         together = views.merge(torch.cat([raw[key] for key in keys]), plan.view)
         merged |= zip(keys, together.unflatten(0, (len(keys), -1)))
     return combine(plan, cells, merged)
 
 
-def combine(
-    plan: Plan, cells: Sequence[Cell], merged: Mapping[tuple[str, str], Tensor]
-) -> Iterator[Tensor]:
-    """Each cell's map in [0, 1] from raw maps on the grid, ``(N,g,g)`` by method and layer.
+def combine(plan: Plan, cells: Sequence[Cell], merged: Raw) -> Iterator[Tensor]:
+    """Each cell's map in [0, 1] from raw maps on the grid, ``(N,g,g)``.
 
     Each raw map is normalised once for all the cells it is part of; several are then fused.
     """
@@ -155,9 +144,7 @@ def combine(
         yield parts[cell.layer] if alone else fusion.fuse(parts, cell.scaling)
 
 
-def _styled(
-    plan: Plan, cells: Sequence[Cell], raw: Mapping[tuple[str, str], Tensor]
-) -> Iterator[Tensor]:
+def _styled(plan: Plan, cells: Sequence[Cell], raw: Raw) -> Iterator[Tensor]:
     """Each cell's map in [0, 1], ``(B,g,g)``, as another package makes it of the raw maps."""
     combination = maps.combination(plan.protocol.style)
     for cell in cells:

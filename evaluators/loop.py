@@ -70,6 +70,7 @@ class Picture:
         return self.pixels.shape[1], self.pixels.shape[0]
 
 
+Job = Measurement[Any, Any]
 Grade = Callable[[Picture, dict[Cell, np.ndarray], np.ndarray, Any], Sequence[Any]]
 
 
@@ -78,14 +79,12 @@ def ahead(
 ) -> Iterator[R]:
     """Results in order, at most `depth` of them under way or waiting."""
     queue: deque[Future[R]] = deque()
-    source = iter(items)
+    submitted = (pool.submit(work, item) for item in items)
     try:
-        for item in itertools.islice(source, depth):
-            queue.append(pool.submit(work, item))
+        queue.extend(itertools.islice(submitted, depth))
         while queue:
             result = queue.popleft().result()
-            for item in itertools.islice(source, 1):
-                queue.append(pool.submit(work, item))
+            queue.extend(itertools.islice(submitted, 1))
             yield result
     finally:
         for future in queue:
@@ -126,30 +125,20 @@ def labels(pictures: Sequence[Picture]) -> Tensor:
 
 def lacking(cells: Sequence[Cell], batch: Sequence[Picture], *missing: Missing) -> list[Cell]:
     """The `cells` that any image of the batch lacks."""
-    of_batch = (m.get(picture.sample.image_id, set()) for picture in batch for m in missing)
-    wanted = set().union(*of_batch)
+    wanted = set().union(*(m.get(p.sample.image_id, set()) for p in batch for m in missing))
     return [cell for cell in cells if cell in wanted]
 
 
-def unsaved_maps(job: Measurement[Any, Any]) -> Missing:
+def unsaved_maps(job: Job) -> Missing:
     """The maps that were asked for as files and are not there yet."""
     if not job.save_maps:
         return {}
-    return {
-        s.image_id: {
-            c for c in job.cells if not map_file(job.out / "maps", s.image_id, c).is_file()
-        }
-        for s in job.samples
-    }
+    folder, ids = job.out / "maps", [sample.image_id for sample in job.samples]
+    return {i: {c for c in job.cells if not map_file(folder, i, c).is_file()} for i in ids}
 
 
 def measure(
-    job: Measurement[Any, Any],
-    grade: Grade,
-    samples: Sequence[Any],
-    missing: Missing,
-    writer: Writer,
-    tick: Tick,
+    job: Job, grade: Grade, samples: Sequence[Any], missing: Missing, writer: Writer, tick: Tick
 ) -> None:
     """Make the maps of the `missing` cells of each sample, and write what `grade` says of them.
 

@@ -10,8 +10,7 @@ from camx.evaluators.results.tables import Table
 from camx.evaluators.tasks import Task
 from camx.evaluators.types import Cell
 
-# One pass feeds them all.
-METHODS = ("gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal")
+METHODS = ("gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal")  # in one pass
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,7 @@ def of_tables(
     suiting = [c for c in wanted if all(map(network.has, c.layers))]
     cells = [c for c in suiting if names or not maps.costly(c.method)]
     if names and not cells:
-        layers = ", ".join(network.layers)
-        what = f"suits {network.name}, whose layers are {layers}"
+        what = f"suits {network.name}, whose layers are {', '.join(network.layers)}"
         raise ValueError(f"no cell of table {', '.join(names)} {what}")
     return cells, loaded
 
@@ -100,7 +98,5 @@ def asked(
         usual = task.layer if network.has(task.layer) else next(iter(network.layers))
         methods = replace(selection, methods=selection.methods or task.methods)
         cells += product(network, methods, style, (usual,) if task.layer else ())
-    measured = set(cells)
-    return list(dict.fromkeys(cells)), [
-        table for table in loaded if any(entry.cell in measured for entry in table.entries)
-    ]
+    holding = [table for table in loaded if any(entry.cell in cells for entry in table.entries)]
+    return list(dict.fromkeys(cells)), holding

@@ -16,14 +16,11 @@ from camx.evaluators.files import parse_yaml, read_text
 from camx.evaluators.types import MapProtocol, Protocol
 
 _FOLDER = resources.files("camx.configs") / "protocols"
-_TASKS = "camx.evaluators.tasks"
 
 
 def names() -> list[str]:
     """The shipped protocols."""
-    return sorted(
-        Path(entry.name).stem for entry in _FOLDER.iterdir() if entry.name.endswith(".yaml")
-    )
+    return sorted(Path(e.name).stem for e in _FOLDER.iterdir() if e.name.endswith(".yaml"))
 
 
 def load(
@@ -41,11 +38,8 @@ def load(
     else:
         raise ValueError(f"unknown protocol {name!r}; known: {', '.join(names())} (or FILE.yaml)")
     paper = yaml.safe_load((_FOLDER / "paper.yaml").read_text())
-    values = {
-        **fields.defaults(kind),
-        **_section(paper, task, kind, "protocol paper"),
-        **_section(parse_yaml(text, origin), task, kind, origin),
-    }
+    values = fields.defaults(kind) | _section(paper, task, kind, "protocol paper")
+    values |= _section(parse_yaml(text, origin), task, kind, origin)
     replaced = {
         field: parse_yaml(value, f"--set {field}={value}") if isinstance(value, str) else value
         for field, value in (overrides or {}).items()
@@ -59,14 +53,12 @@ def load(
 
 def _section(content: Any, task: str, kind: type[Protocol], origin: str) -> dict[str, Any]:
     """What a file says of a task: the map's fields at the top, and those in the task's section."""
-    tasks = {task, *plugins.names(_TASKS)}
+    tasks = {task, *plugins.names("camx.evaluators.tasks")}
     mapping: dict[str, Any] = content if isinstance(content, dict) else {"name": None}
     sections = {key: value for key, value in mapping.items() if key in tasks}
     if "name" in mapping or not all(isinstance(section, dict) for section in sections.values()):
-        raise ValueError(
-            f"{origin}: expected a mapping of protocol fields, with a section a command; "
-            "its name is the file's"
-        )
+        form = "a mapping of protocol fields, with a section a command; its name is the file's"
+        raise ValueError(f"{origin}: expected {form}")
     top = {key: value for key, value in mapping.items() if key not in tasks}
     if issubclass(kind, MapProtocol):
         values = {**top, **sections.get(task, {})}

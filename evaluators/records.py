@@ -1,9 +1,8 @@
 """A run's folder: ``run.json``, which says what determined the numbers, and ``records/*.parquet``.
 
-Another kind of row in the same run is in ``records-<kind>/``.
-
-Parts are written under a temporary name and renamed, so a run killed at any moment loses at most
-the records of the last 30 seconds and never holds half a part.
+Another kind of row in the same run is in ``records-<kind>/``. Parts are written under a temporary
+name and renamed, so a run killed at any moment loses at most the records of the last 30 seconds and
+never holds half a part.
 """
 
 import dataclasses
@@ -23,8 +22,7 @@ import pyarrow.parquet as pq
 
 from camx.evaluators import environment
 from camx.evaluators.files import read_text, write_json, write_whole
-from camx.evaluators.invocation import Identity as Identity
-from camx.evaluators.invocation import Invocation as Invocation
+from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
 from camx.evaluators.types import Cell
 
@@ -36,10 +34,7 @@ ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(
 
 
 def schema(kind: type) -> pa.Schema:
-    """The columns of a record's dataclass, by its annotations.
-
-    A part without a single list element must not guess them.
-    """
+    """A record's columns, by its annotations: a part of empty lists could not tell their types."""
     columns = {}
     for name, hint in typing.get_type_hints(kind).items():
         element = typing.get_args(hint)
@@ -76,30 +71,23 @@ class Writer:
         if self.rows:
             rows = [vars(row) for row in self.rows]
             table = pa.Table.from_pylist(rows, schema(type(self.rows[0])))
-            name = f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
-            write_whole(
-                self.folder / name, lambda path: pq.write_table(table, path, compression="zstd")
-            )
+            part = self.folder / f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
+            write_whole(part, lambda path: pq.write_table(table, path, compression="zstd"))
             self.total += len(rows)
         self.rows, self.images, self.last = [], 0, time.monotonic()
 
 
 def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> pd.DataFrame:
-    """All records of a run, in the order of image and cell; empty if there are none yet.
-
-    `kind` is their folder.
-    """
+    """All records in a run's folder `kind`, ordered by image and cell; empty without any yet."""
     parts = sorted((run / kind).glob("*.parquet"))
     if not parts:
         return pd.DataFrame(columns=columns)
     try:
         table = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns)
     except pa.ArrowException as error:
-        raise ValueError(
-            f"{run / kind}: a part is damaged; delete it and run again: {error}"
-        ) from None
-    # Two processes may have measured into one folder: what both measured is the same, and counts
-    # once.
+        what = f"a part is damaged; delete it and run again: {error}"
+        raise ValueError(f"{run / kind}: {what}") from None
+    # What two processes measured into one folder is the same, and counts once.
     return table.to_pandas().drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
 
 
@@ -154,15 +142,13 @@ class Run:
 
     def about(self) -> str:
         """Network, data and protocol in a line, for people."""
-        preprocessing = self.identity.get("preprocessing")
-        superpixels = self.protocol.get("superpixels")
-        words = [
-            f"{self.model or 'masks'} on {self.dataset['name']}",
-            f"protocol {self.protocol['name']}",
-            f"{preprocessing} preprocessing" if preprocessing else "",
-            f"superpixels {superpixels}" if superpixels else "",
-        ]
-        return ", ".join(filter(None, words))
+        words = f"{self.model or 'masks'} on {self.dataset['name']}"
+        words += f", protocol {self.protocol['name']}"
+        if preprocessing := self.identity.get("preprocessing"):
+            words += f", {preprocessing} preprocessing"
+        if superpixels := self.protocol.get("superpixels"):
+            words += f", superpixels {superpixels}"
+        return words
 
     def save(self) -> None:
         """Write ``run.json`` whole or not at all, the list of invocations last, for people."""
@@ -216,9 +202,8 @@ def begin(
     whose identity differs: it names the field and a free folder. Records of another protocol, data
     set or network must never mix.
     """
-    described = (folder / "run.json").is_file()
     recorded = any(folder.glob(held)) or (folder / "checkpoint.pt").is_file()
-    if recorded and not described:
+    if recorded and not (folder / "run.json").is_file():
         what = "records but no run.json to say what they are"
         raise ValueError(f"{folder} holds {what}; choose another folder: --out {free(folder)}")
     earlier: list[dict[str, Any]] = []
@@ -242,10 +227,8 @@ def _compare(folder: Path, key: str, old: Any, new: Any) -> None:
         for name in sorted({**old, **new}, key=lambda name: name == "name"):
             _compare(folder, f"{key}.{name}", old.get(name), new.get(name))
     elif old != new:
-        raise ValueError(
-            f"{folder} holds a run whose {key} is {old!r}, not {new!r}; "
-            f"choose another folder: --out {free(folder)}"
-        )
+        what = f"a run whose {key} is {old!r}, not {new!r}"
+        raise ValueError(f"{folder} holds {what}; choose another folder: --out {free(folder)}")
 
 
 def free(folder: Path) -> Path:

@@ -22,10 +22,7 @@ def shares(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def stratified(samples: Sequence[Sample], train: int, test: int, seed: int) -> tuple[Sample, ...]:
-    """`train` and `test` images drawn at random, each group and label in its proportion.
-
-    Raises `ValueError` when there are too few images.
-    """
+    """Drawn at random, each group and label in its proportion. `ValueError` for too few images."""
     if train + test > len(samples) or train < 1 or test < 1:
         needs = f"{train + test} images, each part at least one"
         raise ValueError(f"split {train}/{test} needs {needs}; there are {len(samples)}")
@@ -56,9 +53,8 @@ def by_lists(samples: Sequence[Sample], folder: Path) -> tuple[Sample, ...]:
             if name in splits:
                 raise ValueError(f"{path}: {line!r} is listed twice (in {splits[name]}.txt)")
             splits[name] = split
-    return tuple(
-        dataclasses.replace(s, split=splits[s.image_id]) for s in samples if s.image_id in splits
-    )
+    listed = [s for s in samples if s.image_id in splits]
+    return tuple(dataclasses.replace(s, split=splits[s.image_id]) for s in listed)
 
 
 def apply(dataset: Dataset[Sample], split: str, seed: int) -> Dataset[Sample]:
@@ -68,8 +64,7 @@ def apply(dataset: Dataset[Sample], split: str, seed: int) -> Dataset[Sample]:
     """
     if split == "official":
         return dataset
-    counts = re.fullmatch(r"(\d+)/(\d+)", split)
-    if counts:
+    if counts := re.fullmatch(r"(\d+)/(\d+)", split):
         samples = stratified(dataset.samples, int(counts[1]), int(counts[2]), seed)
     elif Path(split).is_dir():
         samples = by_lists(dataset.samples, Path(split))

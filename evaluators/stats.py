@@ -7,8 +7,10 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+TAIL = (1 - CONFIDENCE) / 2  # on either side of an interval
 DRAWS = 10_000
 Described = tuple[float, float, float, int]  # value, low, high, n
+Statistic = Callable[[np.ndarray], float]  # a set's number, of its images' summed counts
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,13 @@ class Paired:
     n: int
 
 
-def share_interval(percent: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def share_interval(percent: float, n: int) -> tuple[float, float]:
     """The bootstrap percentile interval of a share of hits among `n` images, in percent.
 
     Resampling n hits and misses with replacement makes the number of hits exactly binomial, so its
     quantiles are computed, not simulated (Efron and Tibshirani 1993, chapter 13).
     """
-    tail = (1 - confidence) / 2
-    low, high = stats.binom.ppf([tail, 1 - tail], n, np.clip(percent / 100, 0, 1))
+    low, high = stats.binom.ppf([TAIL, 1 - TAIL], n, np.clip(percent / 100, 0, 1))
     return 100 * float(low) / n, 100 * float(high) / n
 
 
@@ -54,7 +55,7 @@ def describe(values: np.ndarray, seed: int = 0, draws: int = 2000) -> Described:
 
 
 def describe_counts(
-    counts: np.ndarray, statistic: Callable[[np.ndarray], float], seed: int = 0, draws: int = 500
+    counts: np.ndarray, statistic: Statistic, seed: int = 0, draws: int = 500
 ) -> Described:
     """The same of a set metric from per-image counts ``(n, ...)``, by the bootstrap."""
     n = len(counts)
@@ -63,9 +64,8 @@ def describe_counts(
     return statistic(counts.sum(0)), *_quantiles(values), n
 
 
-def _quantiles(draws: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
+def _quantiles(draws: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(draws, [TAIL, 1 - TAIL])
     return float(low), float(high)
 
 
@@ -125,11 +125,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def paired_bootstrap(
-    a: np.ndarray,
-    b: np.ndarray,
-    statistic: Callable[[np.ndarray], float],
-    seed: int = 0,
-    draws: int = 2000,
+    a: np.ndarray, b: np.ndarray, statistic: Statistic, seed: int = 0, draws: int = 2000
 ) -> Paired:
     """A set metric of two methods from per-image counts ``(n, ...)``: bootstrap of the images.
 

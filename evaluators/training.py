@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
 
 from camx.camcore.networks import Start
 from camx.evaluators.files import write_text, write_whole
@@ -32,7 +33,7 @@ SEED_STRIDE = 1_000_003  # torch's seeds between the first step of one seed and 
 Batch = tuple[Tensor, Tensor]
 Row = dict[str, Any]
 Show = Callable[[range], Tensor]
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]  # network, inputs, targets -> a step's loss
 
 
 class Stream(IntEnum):
@@ -112,10 +113,7 @@ class Recipe(Protocol):
 
 
 def prepare(start: Start, recipe: Recipe, *, device: str, loss: Loss, **others: Any) -> Job:
-    """The job of training a network by a recipe; `others` are the fields that trainers differ in.
-
-    ``loss(network, inputs, targets)`` is a step's.
-    """
+    """A network's training by a recipe; `others` are the fields that trainers differ in."""
     module = start.module.to(device)
     return Job(
         module=module,
@@ -149,10 +147,7 @@ def poly(steps: int, power: float) -> Callable[[int], float]:
 def answers(
     module: nn.Module, show: Show, count: int, size: int, device: str, workers: int
 ) -> Tensor:
-    """The network's logits of `count` things, `size` at a time, on the CPU.
-
-    ``show(places)`` makes its inputs of some of them, in threads.
-    """
+    """CPU logits of `count` things, `size` at a time, which ``show(places)`` makes in threads."""
     places = [range(at, min(at + size, count)) for at in range(0, count, size)]
     with ThreadPoolExecutor(workers) as pool, torch.no_grad():
         batches = ahead(pool, show, places, 2 * workers)
@@ -184,11 +179,8 @@ class State:
     total: float = 0.0
 
 
-def resume(out: Path, job: Job, optimizer: torch.optim.Optimizer) -> State:
-    """The state in ``checkpoint.pt``, network and optimiser put back; a new one if there is none.
-
-    Raises `ValueError` for a damaged one.
-    """
+def resume(out: Path, job: Job, optimizer: Optimizer) -> State:
+    """Put back what ``checkpoint.pt`` holds; a new state without one, `ValueError` for damage."""
     path = out / "checkpoint.pt"
     if not path.is_file():
         return State()
@@ -204,23 +196,17 @@ def resume(out: Path, job: Job, optimizer: torch.optim.Optimizer) -> State:
     return state
 
 
-def _checkpoint(out: Path, job: Job, optimizer: torch.optim.Optimizer, state: State) -> None:
-    content = {
-        "module": job.module.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "state": dict(vars(state)),
-    }
+def _checkpoint(out: Path, job: Job, optimizer: Optimizer, state: State) -> None:
+    content = {"module": job.module.state_dict(), "optimizer": optimizer.state_dict()}
+    content["state"] = dict(vars(state))
     write_whole(out / "checkpoint.pt", lambda temporary: torch.save(content, temporary))
 
 
-def sgd(job: Job) -> torch.optim.SGD:
+def sgd(job: Job) -> SGD:
     """The optimiser; `fit` gives its groups their rates."""
-    return torch.optim.SGD(
-        [dict(group) for group in job.groups],
-        lr=0.0,
-        momentum=job.momentum,
-        weight_decay=job.weight_decay,
-        nesterov=job.nesterov,
+    groups = [dict(group) for group in job.groups]
+    return SGD(
+        groups, lr=0.0, momentum=job.momentum, weight_decay=job.weight_decay, nesterov=job.nesterov
     )
 
 
@@ -255,9 +241,7 @@ def fit(job: Job, out: Path, tick: Callable[[int, str], Any]) -> list[Row]:
     return state.rows
 
 
-def _step(
-    job: Job, optimizer: torch.optim.Optimizer, step: int, inputs: Tensor, targets: Tensor
-) -> float:
+def _step(job: Job, optimizer: Optimizer, step: int, inputs: Tensor, targets: Tensor) -> float:
     torch.manual_seed(job.seed * SEED_STRIDE + step)
     job.module.train()
     with torch.autocast(job.device.split(":")[0], torch.bfloat16, enabled=job.precision == "bf16"):

@@ -15,7 +15,6 @@ from camx.camcore.spec import Spec
 
 TITLE = "slim four-stage ResNet (input 112) of the miniature"
 SOURCE = "He et al. 2016, narrowed; trained by scripts/train_miniature.py"
-_WIDTHS = (16, 32, 48, 64)
 
 
 def _norm(width: int, batch_norm: bool) -> nn.Module:
@@ -39,10 +38,8 @@ class Block(nn.Module):
         return torch.relu(self.bn2(self.conv2(out)) + self.downsample(x))
 
 
-def _stage(width_in: int, width: int, stride: int, batch_norm: bool) -> nn.Sequential:
-    return nn.Sequential(
-        Block(width_in, width, stride, batch_norm), Block(width, width, 1, batch_norm)
-    )
+def _stage(width_in: int, width: int, stride: int, norm: bool) -> nn.Sequential:
+    return nn.Sequential(Block(width_in, width, stride, norm), Block(width, width, 1, norm))
 
 
 class MiniResNet(nn.Module):
@@ -50,15 +47,15 @@ class MiniResNet(nn.Module):
 
     def __init__(self, classes: int, batch_norm: bool) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, _WIDTHS[0], 3, 2, 1)
-        self.bn1 = _norm(_WIDTHS[0], batch_norm)
-        a, b, c, d = _WIDTHS
+        a, b, c, d = 16, 32, 48, 64
+        self.conv1 = nn.Conv2d(3, a, 3, 2, 1)
+        self.bn1 = _norm(a, batch_norm)
         self.layer1 = _stage(a, a, 1, batch_norm)
         self.layer2 = _stage(a, b, 2, batch_norm)
         self.layer3 = _stage(b, c, 2, batch_norm)
         self.layer4 = _stage(c, d, 2, batch_norm)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(_WIDTHS[-1], classes)
+        self.fc = nn.Linear(d, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         x = torch.relu(self.bn1(self.conv1(images)))

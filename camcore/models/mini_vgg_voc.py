@@ -1,15 +1,11 @@
-"""The miniature's VGG in CAM's form: VGG16's convolutions an eighth as wide, global average.
-
-Input 112x112, so its stages have 112, 56, 28, 14 and 7 pixels a side.
-"""
+"""The miniature's VGG in CAM's form: VGG16's convolutions an eighth as wide, global average."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.vgg import make_layers
 
 from camx.camcore.models import mini_vgg, vgg16_cam
@@ -37,7 +33,7 @@ def build(classes: int = 10, batch_norm: bool = False) -> nn.Module:
     return vgg16_cam.CAMForm(features(batch_norm), 64, classes)
 
 
-def arguments(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+def arguments(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """What `build` needs to know of weights besides their classes."""
     return {"batch_norm": "features.bn0.weight" in state}
 
@@ -45,7 +41,7 @@ def arguments(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 SPEC = replace(
     mini_vgg.SPEC,
     build=build,
-    layers=vgg16_cam.SPEC.layers,
+    layers=vgg16_cam.LAYERS,
     shipped="mini-vgg-voc.safetensors",
     head="fc",
     backbone=("features.",),

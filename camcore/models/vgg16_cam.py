@@ -9,6 +9,8 @@ from camx.camcore.models import vgg16
 
 TITLE = "VGG16 in CAM's form"
 SOURCE = "Zhou et al. 2016, VGG16-GAP; metalbubble/CAM"
+# No pool follows S5, so its gradient is its own. conv6 is what CAM's weights are of.
+LAYERS = {**vgg16.LAYERS, "S5": ("features.29", None), "conv6": ("relu6", None)}
 
 
 class CAMForm(nn.Module):
@@ -33,11 +35,4 @@ def build(classes: int = 20) -> nn.Module:
     return CAMForm(make_layers(cfgs["D"][:-1]), 512, classes)
 
 
-SPEC = replace(
-    vgg16.SPEC,
-    build=build,
-    # No pool follows S5, so its gradient is its own. conv6 is what CAM's weights are of.
-    layers={**vgg16.LAYERS, "S5": ("features.29", None), "conv6": ("relu6", None)},
-    head="fc",
-    backbone=("features.",),
-)
+SPEC = replace(vgg16.SPEC, build=build, layers=LAYERS, head="fc", backbone=("features.",))

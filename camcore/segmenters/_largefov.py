@@ -5,21 +5,19 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """``(N,width_in,h,w) -> (N,classes,h,w)``: fc6, its weights `dilation` apart, fc7, score."""
+    """``(N,width_in,h,w) -> (N,classes,h,w)``: fc6, its weights `dilation` apart, fc7, score.
+
+    A `plain` one has neither dropout nor biases but the score's.
+    """
 
     def __init__(
-        self,
-        width_in: int,
-        width: int,
-        dilation: int,
-        classes: int,
-        dropout: float = 0.5,
-        bias: bool = True,
+        self, width_in: int, width: int, dilation: int, classes: int, plain: bool = False
     ) -> None:
         super().__init__()
+        bias = not plain
         self.fc6 = nn.Conv2d(width_in, width, 3, padding=dilation, dilation=dilation, bias=bias)
         self.fc7 = nn.Conv2d(width, width, 1, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.0 if plain else 0.5)
         self.score = nn.Conv2d(width, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:

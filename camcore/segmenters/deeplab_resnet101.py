@@ -11,7 +11,6 @@ from camx.camcore.spec import Spec
 
 TITLE = "DeepLab-LargeFOV on ResNet101"
 SOURCE = "Chen et al. 2015 and He et al. 2016; as trained in PengtaoJiang/OAA, examples/seg/exp2"
-TEST = {"scales": (0.5, 0.75, 1.0, 1.25, 1.5), "pad_to": 401}
 _TRUNK = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
 
@@ -26,8 +25,7 @@ class DeepLabResNet(nn.Module):
             stage[0].conv2.dilation = stage[0].conv2.padding = (dilation, dilation)
         for name in _TRUNK:
             setattr(self, name, getattr(trunk, name))
-        # As OAA's: the head has neither dropout nor biases but the score's.
-        self.head = Head(2048, 1024, 12, classes, dropout=0.0, bias=False)
+        self.head = Head(2048, 1024, 12, classes, plain=True)  # as OAA's
         for norm in self.norms():
             norm.requires_grad_(False)
 
@@ -73,5 +71,5 @@ SPEC = Spec(
     head="head.score",
     backbone=("conv1.", "bn1.", "layer"),
     groups=groups,
-    test=TEST,
+    test={"scales": (0.5, 0.75, 1.0, 1.25, 1.5), "pad_to": 401},
 )

@@ -13,7 +13,6 @@ from camx.camcore.spec import Spec
 
 TITLE = "DeepLab-LargeFOV on VGG16"
 SOURCE = "Chen et al. 2015; as trained in PengtaoJiang/OAA, examples/seg/exp1"
-TEST = {"long_side": 401, "pad_to": 401}
 
 
 def build(classes: int = 21) -> nn.Module:
@@ -59,5 +58,5 @@ SPEC = Spec(
     caffe_mean_bgr=CAFFE_MEAN_BGR,
     adopt=adopt,
     groups=groups,
-    test=TEST,
+    test={"long_side": 401, "pad_to": 401},
 )

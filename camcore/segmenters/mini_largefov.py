@@ -13,7 +13,6 @@ from camx.camcore.spec import Spec
 
 TITLE = "slim DeepLab-LargeFOV (width 1/8, crop 129) of the miniature"
 SOURCE = "Chen et al. 2015, narrowed"
-TEST = {"long_side": 161, "pad_to": 161}
 
 
 def build(classes: int = 11, batch_norm: bool = False) -> nn.Module:
@@ -37,5 +36,5 @@ SPEC = Spec(
     arguments=arguments,
     groups=groups,
     init="mini-vgg.safetensors",
-    test=TEST,
+    test={"long_side": 161, "pad_to": 161},
 )

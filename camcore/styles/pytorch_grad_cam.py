@@ -30,15 +30,8 @@ def scorecam(tap: Tap) -> Tensor:
 METHODS = {"gradcampp": (gradcampp, False), "scorecam": (scorecam, True)}
 
 
-def _scale(maps: Tensor) -> Tensor:
-    maps = maps - maps.amin((1, 2), keepdim=True)
-    return maps / (1e-7 + maps.amax((1, 2), keepdim=True))
-
-
 def combine(method: str, maps: list[Tensor], size: int) -> Tensor:
     """Each layer's map is stretched, then resized; their mean is stretched again."""
-    parts = [
-        interpolate(_scale(m.relu())[:, None], (size, size), mode="bilinear", align_corners=False)
-        for m in maps
-    ]
-    return _scale(torch.cat(parts, 1).mean(1))
+    parts = [stretch(m.relu(), 1e-7)[:, None] for m in maps]
+    parts = [interpolate(p, (size, size), mode="bilinear", align_corners=False) for p in parts]
+    return stretch(torch.cat(parts, 1).mean(1), 1e-7)

@@ -28,14 +28,9 @@ def scorecam(tap: Tap) -> Tensor:
 METHODS = {"gradcampp": (gradcampp, False), "scorecam": (scorecam, True)}
 
 
-def _normalise(maps: Tensor) -> Tensor:
-    maps = maps - maps.amin((1, 2), keepdim=True)
-    return maps / (maps.amax((1, 2), keepdim=True) + 1e-8)
-
-
 def combine(method: str, maps: list[Tensor], size: int) -> Tensor:
     """Each layer's map is stretched; several are fused by maximum, LayerCAM's through tanh(2x)."""
-    parts = [_normalise(m.relu()) for m in maps]
+    parts = [stretch(m.relu(), 1e-8) for m in maps]
     if len(parts) > 1 and method == "layercam":
         parts = [torch.tanh(2 * part) for part in parts]
     parts = [interpolate(p[:, None], (size, size), mode="bilinear") for p in parts]

@@ -29,10 +29,8 @@ def load(data: str = "mini", task: str = "localization", split: str = "") -> Dat
     code = root.suffix == ".py"
     if not (code or root.exists()) and ("/" in data or root.suffix == ".csv"):
         raise FileNotFoundError(f"{data}: no such data folder or file")
-    if code or not root.exists() or data in plugins.names(PACKAGE):
-        dataset = _by_name(data, task, split)
-    else:
-        dataset = _by_folder(root, task, split)
+    named = code or not root.exists() or data in plugins.names(PACKAGE)
+    dataset = _by_name(data, task, split) if named else _by_folder(root, task, split)
     _check(dataset, task)
     return dataset
 
@@ -81,48 +79,31 @@ def _check(dataset: Any, task: str) -> None:
             what = f"another image has the same name, {paths[sample.image_id]}"
             raise ValueError(f"{sample.path}: {what}; names must differ")
         paths[sample.image_id] = sample.path
-        if isinstance(sample, Scene) != (task == "segmentation"):
-            what = f"the reader returned a {type(sample).__name__}, which is not for {task}"
-            raise ValueError(f"{sample.path}: {what}")
-        _check_labels(sample, len(dataset.classes))
-        _CHECKS[task](sample)
+        if fault := _fault(sample, task, len(dataset.classes)):
+            raise ValueError(f"{sample.path}: {fault}")
+        if isinstance(sample, Scene) and sample.mask and not sample.mask.is_file():
+            what = f"its mask {sample.mask} is missing; expected a file, or None"
+            raise FileNotFoundError(f"{sample.path}: {what}")
 
 
-def _check_labels(sample: Sample | Scene, classes: int) -> None:
-    for label in sample.labels if isinstance(sample, Scene) else (sample.label,):
-        if not 0 <= label < classes:
-            accepted = f"{classes} classes, 0..{classes - 1}"
-            raise ValueError(f"{sample.path}: label {label} is not one of the {accepted}")
-
-
-def _check_boxes(sample: Sample) -> None:
-    if not sample.boxes or any(len(box) != 4 for box in sample.boxes):
-        expected = "expected at least one (x0, y0, x1, y1)"
-        raise ValueError(f"{sample.path}: boxes are {sample.boxes}; {expected}")
-
-
-def _check_defect(sample: Sample) -> None:
-    if sample.split not in ("train", "test"):
-        raise ValueError(f"{sample.path}: split is {sample.split!r}; accepted: train, test")
-    if sample.mask and not sample.label:
-        what = f"a good image has the mask {sample.mask}"
-        raise ValueError(f"{sample.path}: {what}; either it is defective or it has no mask")
-
-
-def _check_scene(scene: Scene) -> None:
-    if list(scene.labels) != sorted(set(scene.labels)):
-        expected = "expected each class once, ascending"
-        raise ValueError(f"{scene.path}: labels are {scene.labels}; {expected}")
-    if scene.mask and not scene.mask.is_file():
-        what = f"its mask {scene.mask} is missing; expected a file, or None"
-        raise FileNotFoundError(f"{scene.path}: {what}")
-
-
-_CHECKS: dict[str, Callable[[Any], None]] = {
-    "localization": _check_boxes,
-    "defects": _check_defect,
-    "segmentation": _check_scene,
-}
+def _fault(sample: Sample | Scene, task: str, classes: int) -> str:
+    """What makes an image unfit for the task; empty if nothing does."""
+    if isinstance(sample, Scene) != (task == "segmentation"):
+        return f"the reader returned a {type(sample).__name__}, which is not for {task}"
+    labels = sample.labels if isinstance(sample, Scene) else (sample.label,)
+    if wrong := [label for label in labels if not 0 <= label < classes]:
+        return f"label {wrong[0]} is not one of the {classes} classes, 0..{classes - 1}"
+    if isinstance(sample, Scene):
+        if list(labels) != sorted(set(labels)):
+            return f"labels are {labels}; expected each class once, ascending"
+    elif task == "localization":
+        if not sample.boxes or any(len(box) != 4 for box in sample.boxes):
+            return f"boxes are {sample.boxes}; expected at least one (x0, y0, x1, y1)"
+    elif sample.split not in ("train", "test"):
+        return f"split is {sample.split!r}; accepted: train, test"
+    elif sample.mask and not sample.label:
+        return f"a good image has the mask {sample.mask}; either it is defective or it has no mask"
+    return ""
 
 
 def without(dataset: Dataset[Item], blacklist: Path) -> Dataset[Item]:
@@ -130,9 +111,8 @@ def without(dataset: Dataset[Item], blacklist: Path) -> Dataset[Item]:
 
     Raises `ValueError` for a line that names no image. The fingerprint is that of what is left.
     """
-    names = {sample.image_id: sample.image_id for sample in dataset.samples}
-    for number, sample in enumerate(dataset.samples, 1):
-        names.setdefault(str(number), sample.image_id)
+    names = {str(number): sample.image_id for number, sample in enumerate(dataset.samples, 1)}
+    names |= {sample.image_id: sample.image_id for sample in dataset.samples}
     dropped = set()
     for _, line in read_lines(blacklist, "blacklist"):
         name = line if line in names else Path(line).stem

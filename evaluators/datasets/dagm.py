@@ -79,8 +79,7 @@ def _official(folder: Path) -> Iterator[Sample]:
             expected = f"expected {folder / part / orphans[0]}.PNG"
             raise ValueError(f"{masks[orphans[0]]}: a mask without its image; {expected}")
         for stem, path in images.items():
-            mask = masks.get(stem)
-            yield Sample(stem, path, int(stem in masks), (), mask, split, folder.name)
+            yield Sample(stem, path, int(stem in masks), (), masks.get(stem), split, folder.name)
 
 
 def read_ellipses(path: Path) -> dict[str, Ellipse]:

@@ -51,16 +51,14 @@ def _pictures(root: Path) -> list[Path]:
 
 
 def accepts(root: Path) -> bool:
-    if any((root / folder).is_dir() for folder in PICTURE_FOLDERS[:3]):
-        return True
-    return (root / "val_box.mat").is_file() and bool(_pictures(root))
+    folders = any((root / folder).is_dir() for folder in PICTURE_FOLDERS[:3])
+    return folders or ((root / "val_box.mat").is_file() and bool(_pictures(root)))
 
 
 def read_classes(root: Path) -> dict[str, tuple[int, str]]:
     """``{wnid: (label, readable name)}``, labels in the order of sorted wnids.
 
-    From ``LOC_synset_mapping.txt`` or ``synset_words.txt``; without them, ILSVRC's thousand
-    classes.
+    From ``LOC_synset_mapping.txt`` or ``synset_words.txt``, or else ILSVRC's thousand classes.
     """
     shipped = Path(str(resources.files("camx.configs") / "ilsvrc_synsets.txt"))
     paths = (root / name for name in MAPPINGS)

@@ -34,15 +34,13 @@ def read(task: str = "localization", split: str = "train_aug") -> Dataset[Sample
 
     `split` is of the VOC part, which has no augmented set: ``train_aug`` is its ``train``.
     """
-    folder = cache() / f"miniature-v{VERSION}-seed{SEED}"
+    parts = {"defects": ("dagm", textures), "segmentation": ("voc", scenes)}
+    folder, part = parts.get(task, ("ilsvrc", objects))
+    root = cache() / f"miniature-v{VERSION}-seed{SEED}" / folder
+    if not root.is_dir():
+        part.write(root)
     if task == "defects":
-        if not (folder / "dagm").is_dir():
-            textures.write(folder / "dagm")
-        return dagm.read(folder / "dagm", name="mini", model="mini-defects")
+        return dagm.read(root, name="mini", model="mini-defects")
     if task == "segmentation":
-        if not (folder / "voc").is_dir():
-            scenes.write(folder / "voc")
-        return voc.read(folder / "voc", split, name="mini", model="mini-vgg-voc")
-    if not (folder / "ilsvrc").is_dir():
-        objects.write(folder / "ilsvrc")
-    return ilsvrc.read(folder / "ilsvrc", name="mini", model="mini-vgg")
+        return voc.read(root, split, name="mini", model="mini-vgg-voc")
+    return ilsvrc.read(root, name="mini", model="mini-vgg")

@@ -6,8 +6,7 @@ them; without XML, those of its mask. A mask of ``SegmentationClass`` comes befo
 
 ``train_aug``, 10,582 images, is the list ``train_aug.txt`` where there is one. Else it is SBD's
 train and val (its own lists, or else whatever ``SegmentationClassAug`` holds) and VOC's train, less
-VOC's val. Where there is none of these it is VOC's train, and each scene's `split` says so:
-``train``.
+VOC's val. Without any of these it is VOC's train, and each scene's `split` says so: ``train``.
 
 A file ``classes.txt`` beside ``JPEGImages``, one name a line in the masks' order, replaces VOC's
 twenty classes.
@@ -64,8 +63,7 @@ def read_classes(folder: Path) -> tuple[str, ...]:
 def read_list(path: Path) -> list[str]:
     """The ids of a list, one a line: ``2007_000032``, or ``/JPEGImages/2007_000032.jpg``.
 
-    Raises `FileNotFoundError` saying which lists are there, `ValueError` naming an id listed twice
-    or an empty list.
+    Raises `FileNotFoundError` saying which lists are there, `ValueError` for an id twice or none.
     """
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.txt"))) or "none"

@@ -8,13 +8,12 @@ import numpy as np
 from PIL import Image
 
 from camx.evaluators.miniature import SEED, rendering
-from camx.evaluators.miniature.drawing import smooth_noise
+from camx.evaluators.miniature.drawing import Rng, smooth_noise
 
 SIDE = 128
 TRAIN, TEST = 60, 20  # pictures a class, every second one defective
 STREAM = 7  # of random numbers, which no other part of the miniature draws from
 DEFECTS = ("scratch", "crack", "spot", "ring", "pits")
-Rng = np.random.Generator
 
 
 def _waves(rng: Rng, period: float, angle: float, bend: float) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+Rng = np.random.Generator
 ATTEMPTS = 30  # to find room for an object
 SUPERSAMPLE = 4  # shapes are rasterised this much larger, then averaged: smooth, exact edges
 
@@ -35,11 +36,8 @@ def _heart() -> np.ndarray:
 
 PATTERNS = ("stripes", "checks", "dots", "noise", "gradient")
 CLUTTER = ("line", "blob", "scrap")
-RADII = {
-    1: (0.22, 0.44),
-    2: (0.18, 0.28),
-    3: (0.16, 0.23),
-}  # of an image's side, by its objects, up to 3
+# Of an image's side, by its objects, up to 3.
+RADII = {1: (0.22, 0.44), 2: (0.18, 0.28), 3: (0.16, 0.23)}
 # One shape: polygons painted in order, +1 adds to the object and -1 cuts a hole into it.
 SHAPES: dict[str, list[tuple[int, np.ndarray]]] = {
     "arrow": [
@@ -86,18 +84,15 @@ class Drawing:
     labels: tuple[int, ...]
 
 
-def smooth_noise(rng: np.random.Generator, height: int, width: int, cell: int) -> np.ndarray:
+def smooth_noise(rng: Rng, height: int, width: int, cell: int) -> np.ndarray:
     """Smooth noise in [0, 1] whose features are about `cell` pixels wide, ``(H,W)``."""
     coarse = rng.random((height // cell + 3, width // cell + 3), dtype=np.float32)
     grown = cv2.resize(coarse, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
     return np.clip(grown[cell : cell + height, cell : cell + width], 0, 1)
 
 
-def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """One of `PATTERNS` in two colours, ``(H,W,3)``, at any angle.
-
-    It is drawn independently of the class, so that only the shape tells the class.
-    """
+def texture(rng: Rng, height: int, width: int) -> np.ndarray:
+    """One of `PATTERNS` in two colours, ``(H,W,3)``, at any angle; only a shape tells its class."""
     angle, period = rng.uniform(0, np.pi), rng.uniform(5, 12)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -118,7 +113,7 @@ def texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return (first + mix[..., None] * (second - first)).astype(np.float32)
 
 
-def background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+def background(rng: Rng, height: int, width: int) -> np.ndarray:
     """Coloured noise at three scales, overlaid with textured `CLUTTER`, ``(H,W,3)``."""
     canvas = np.zeros((height, width, 3), np.float32)
     for cell, weight in ((48, 0.5), (16, 0.3), (5, 0.2)):
@@ -145,12 +140,7 @@ def background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def coverage(
-    rng: np.random.Generator,
-    shape: str,
-    centre: tuple[float, float],
-    radius: float,
-    height: int,
-    width: int,
+    rng: Rng, shape: str, centre: tuple[float, float], radius: float, height: int, width: int
 ) -> np.ndarray:
     """How much of each pixel the turned, slightly sheared shape covers: ``(H,W) float32``, 0..1."""
     angle = rng.uniform(0, 2 * np.pi)
@@ -165,7 +155,7 @@ def coverage(
     return small.astype(np.float32) / 255
 
 
-def scene(rng: np.random.Generator, labels: list[int], height: int, width: int) -> Drawing:
+def scene(rng: Rng, labels: list[int], height: int, width: int) -> Drawing:
     """Draw one object per label, none touching another; an object that finds no room is left out.
 
     The first object always finds room. Labels index the sorted names of `SHAPES`.

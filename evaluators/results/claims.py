@@ -94,17 +94,12 @@ def _claim(entry: Any, origin: str, folder: Path | None) -> Claim:
     try:
         for metric in entry["metrics"]:
             task.metric(metric)
-        sides = [
-            tuple(_cells(pair, side, task) for side in ("more", "less"))
-            for pair in entry["comparisons"]
-        ]
+        sides = [(_cells(p, "more", task), _cells(p, "less", task)) for p in entry["comparisons"]]
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     comparisons = tuple(Comparison(metric, *pair) for metric in entry["metrics"] for pair in sides)
-    return Claim(
-        str(entry["id"]), entry["sentence"], entry["where"], task, comparisons,
-        entry.get("at_most"), entry.get("within"),
-    )  # fmt: skip
+    said = (str(entry["id"]), entry["sentence"], entry["where"])
+    return Claim(*said, task, comparisons, entry.get("at_most"), entry.get("within"))
 
 
 def _cells(pair: Any, side: str, task: Task) -> tuple[Cell, ...]:
@@ -131,17 +126,16 @@ def evaluate(
     outcomes: dict[tuple[Path, str], measures.Outcomes] = {}
     rows: list[dict[str, Any]] = []
     for claim in claims:
-        for comparison in claim.comparisons:
+        for pair in claim.comparisons:
             row: dict[str, Any] = dict.fromkeys(COLUMNS)
             row |= {"claim": claim.id, "sentence": claim.sentence, "where": claim.where}
-            row |= {"metric": comparison.metric}
-            row |= {"more": _name(comparison.more), "less": _name(comparison.less)}
-            measured = _preferred(comparison, candidates[claim.task.name])
+            row |= {"metric": pair.metric, "more": _name(pair.more), "less": _name(pair.less)}
+            measured = _preferred(pair, candidates[claim.task.name])
             if measured:
                 key = measured.folder, claim.task.name
                 if key not in outcomes:
                     outcomes[key] = measures.outcomes(measured.folder, claim.task)
-                test = _test(claim, comparison, outcomes[key], seed)
+                test = _test(claim, pair, outcomes[key], seed)
                 row |= {**vars(test), "run": str(measured.folder)} if test else {}
             rows.append(row)
     _correct(rows, claims)
@@ -178,10 +172,8 @@ def _test(
     claim: Claim, comparison: Comparison, outcomes: measures.Outcomes, seed: int
 ) -> stats.Paired | None:
     """The paired test; of equal hits with the interval that few images cannot narrow."""
-    more, less = (
-        [measures.of_cell(outcomes, cell, comparison.metric) for cell in side]
-        for side in (comparison.more, comparison.less)
-    )
+    more = [measures.of_cell(outcomes, cell, comparison.metric) for cell in comparison.more]
+    less = [measures.of_cell(outcomes, cell, comparison.metric) for cell in comparison.less]
     counts = claim.task.metric(comparison.metric).counts
     test = measures.contrast(more, less, seed, DRAWS, counts)
     single = len(more) == len(less) == 1
@@ -229,8 +221,5 @@ def weakest(rows: pd.DataFrame, claim: Claim) -> pd.Series:
 
 def together(verdicts: Sequence[str]) -> str:
     """A claim holds if all its comparisons do, and falls with one of them."""
-    if "contradicted" in verdicts:
-        return "contradicted"
-    if "not run" in verdicts:
-        return "not run"
-    return "undecided" if "undecided" in verdicts else "reproduced"
+    against = ("contradicted", "not run", "undecided")
+    return next((word for word in against if word in verdicts), "reproduced")

@@ -37,12 +37,10 @@ def compare(run: Path, a: str, b: str, task: Task, seed: int = 0) -> pd.DataFram
             test = measures.contrast([left], [right], seed, counts=metric.counts)
             if test:
                 shared = left.index.intersection(right.index)
-                values = {
-                    f"{side}_value": measures.value(series.loc[shared], metric)
-                    for side, series in (("a", left), ("b", right))
-                }
-                where = {"metric": name, "layer": layer, "variant": variant, "a": a, "b": b}
-                rows.append({**where, "run": str(run), **values, **vars(test)})
+                of_a, of_b = (measures.value(side.loc[shared], metric) for side in (left, right))
+                where = {"metric": name, "layer": layer, "variant": variant, "run": str(run)}
+                values = {"a": a, "b": b, "a_value": of_a, "b_value": of_b}
+                rows.append({**where, **values, **vars(test)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -69,7 +67,5 @@ def pairs(table: Table, candidates: Sequence[Measured], seed: int = 0) -> pd.Dat
             if test:
                 tests.append({"metric": metric, "a": names[a], "b": names[b], **vars(test)})
         corrected = stats.holm([test["p_value"] for test in tests])
-        rows += [
-            {**test, "p_holm": p, "run": str(best.folder)} for test, p in zip(tests, corrected)
-        ]
+        rows += [{**t, "p_holm": p, "run": str(best.folder)} for t, p in zip(tests, corrected)]
     return pd.DataFrame(rows)

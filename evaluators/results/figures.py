@@ -15,8 +15,7 @@ PANEL = 1.7  # inches a picture
 
 def _frame(axes: Axes, box: Box, colour: str) -> None:
     x0, y0, x1, y1 = box
-    frame = Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=colour)
-    frame.set_linewidth(1.2)
+    frame = Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=colour, lw=1.2)
     axes.add_patch(frame)
 
 
@@ -43,8 +42,7 @@ def overlay_grid(
     figure.suptitle(f"{title}\n{legend}", fontsize=10)
     grid = figure.subplots(len(methods), len(layers) + 1, squeeze=False)
     for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.set_frame_on(False)
+        axes.set(xticks=[], yticks=[], frame_on=False)
     for row, method in enumerate(methods):
         grid[row, 0].imshow(image)
         grid[row, 0].set_ylabel(method, fontsize=9)

@@ -1,7 +1,4 @@
-"""Tables filled from runs: each measured cell beside the paper's value.
-
-A cell that was not run stays empty.
-"""
+"""Tables filled from runs: each cell beside the paper's value, empty where it was not run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

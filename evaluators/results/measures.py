@@ -6,7 +6,7 @@ number is not a mean over images, the column holds each image's counts, and the 
 their sum means.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,12 @@ import pandas as pd
 
 from camx.evaluators import stats
 from camx.evaluators.records import CELL
+from camx.evaluators.stats import Statistic
 from camx.evaluators.tasks import Metric, Task
 from camx.evaluators.types import Cell
 
 Outcomes = dict[Cell, list[pd.DataFrame]]
+Side = Sequence[pd.Series]  # of a comparison: each cell's outcomes by image
 INDEX = [*CELL, "metric"]
 
 
@@ -40,10 +42,9 @@ def numbers(outcomes: Outcomes, task: Task) -> pd.DataFrame:
                 values = frame[metric].dropna()
                 if len(values):
                     rows[(*cell.key, metric)] = _describe(values, task.metrics[metric])
+    lines = [(*key, *row) for key, row in rows.items()]
     columns = [*INDEX, "value", "low", "high", "n"]
-    return pd.DataFrame([(*key, *row) for key, row in rows.items()], columns=columns).set_index(
-        INDEX
-    )
+    return pd.DataFrame(lines, columns=columns).set_index(INDEX)
 
 
 def value(outcomes: pd.Series, metric: Metric) -> float:
@@ -70,11 +71,7 @@ def of_cell(outcomes: Outcomes, cell: Cell, metric: str) -> pd.Series:
 
 
 def contrast(
-    more: Sequence[pd.Series],
-    less: Sequence[pd.Series],
-    seed: int = 0,
-    draws: int = 2000,
-    counts: Callable[[np.ndarray], float] | None = None,
+    more: Side, less: Side, seed: int = 0, draws: int = 2000, counts: Statistic | None = None
 ) -> stats.Paired | None:
     """Is the sum of `more` larger than the sum of `less`, on the images that all have?
 
@@ -87,16 +84,14 @@ def contrast(
         shared = shared.intersection(series.index)
     if shared.empty:
         return None
-    left, right = ([s.loc[shared] for s in side] for side in (more, less))
+    sides = left, right = [[s.loc[shared] for s in side] for side in (more, less)]
     single = len(left) == len(right) == 1
     if counts:
         if not single:
             raise ValueError("counts are compared one cell with one other")
-        a, b = (np.stack(side[0].to_list()) for side in (left, right))
+        a, b = (np.stack(side[0].to_list()) for side in sides)
         return stats.paired_bootstrap(a, b, counts, seed, draws)
     if single and _hits(left[0]) and _hits(right[0]):
         return stats.mcnemar(left[0].to_numpy(bool), right[0].to_numpy(bool), seed)
-    totals = [
-        sum(s.to_numpy(float) * (100 if _hits(s) else 1) for s in side) for side in (left, right)
-    ]
-    return stats.sign_flip(totals[0], totals[1], seed, draws)
+    a, b = (sum(s.to_numpy(float) * (100 if _hits(s) else 1) for s in side) for side in sides)
+    return stats.sign_flip(a, b, seed, draws)

@@ -66,7 +66,7 @@ def by_task(
             raise ValueError(f"two tasks are named {task.name!r}: {other} and {task.reference}")
     reduced = {name: measured(runs, task) for name, task in unique.items()}
     names = {m.run.dataset["name"] for group in reduced.values() for m in group}
-    selected = {}
+    kept = {}
     for name, group in reduced.items():
         kind = _kind(unique[name])
         alike = [m for other, ms in reduced.items() if _kind(unique[other]) == kind for m in ms]
@@ -74,12 +74,10 @@ def by_task(
         if data is None:
             newest = max(alike, key=lambda m: m.run.newest, default=None)
             accepted = {newest.run.fingerprint} if newest else set()
-        selected[name] = [
-            m for m in group if {m.run.fingerprint, *m.run.dataset.values()} & accepted
-        ]
-    if data is not None and names and not any(selected.values()):
+        kept[name] = [m for m in group if {m.run.fingerprint, *m.run.dataset.values()} & accepted]
+    if data is not None and names and not any(kept.values()):
         raise ValueError(f"no run on data {data!r}; the runs are on: {', '.join(sorted(names))}")
-    return selected
+    return kept
 
 
 def _kind(task: Task) -> tuple[str, str]:

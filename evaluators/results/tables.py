@@ -1,7 +1,4 @@
-"""Declarative tables: the cells of each, and the paper's values.
-
-A table is a YAML file, shipped or a user's own; the paper's are named I to XIII.
-"""
+"""Declarative tables, YAML files of cells and the paper's values; the paper's are I to XIII."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,6 +16,7 @@ _FOLDER = resources.files("camx.configs") / "tables"
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII")
 NEEDED = ("title", "source", "command", "metrics", "columns", "rows")
 CELL = ("method", "layer", "variant")
+Content = Mapping[str, Any]  # of a table's file, or of a row of it
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def load(name: str) -> Table:
     return Table(stem, content["title"], content["source"], task, entries, shown)
 
 
-def _check(content: Mapping[str, Any], origin: str) -> None:
+def _check(content: Content, origin: str) -> None:
     """Raise `ValueError` naming what of a table is of another kind, or a row's unknown key."""
     kinds = {"title": str, "source": str, "columns": dict, "rows": list, "from": dict}
     for key, kind in kinds.items():
@@ -120,16 +118,13 @@ def _number(value: Any) -> bool:
 
 def task_of(name: Any, folder: Path | None, origin: str) -> Task:
     """A task by the name of its command, or its file. `ValueError` naming those there are."""
-    if not isinstance(name, str) or not (
-        name in tasks.names() or name.endswith(".py") or ":" in name
-    ):
-        raise ValueError(f"{origin}: command is {name!r}; accepted: {', '.join(tasks.names())}")
+    names = tasks.names()
+    if not isinstance(name, str) or not (name in names or name.endswith(".py") or ":" in name):
+        raise ValueError(f"{origin}: command is {name!r}; accepted: {', '.join(names)}")
     return tasks.load(name, folder)
 
 
-def _tasks(
-    content: Mapping[str, Any], task: Task, folder: Path | None, origin: str
-) -> dict[str, Task]:
+def _tasks(content: Content, task: Task, folder: Path | None, origin: str) -> dict[str, Task]:
     """The task that measures each metric of the table: its own, unless ``from`` says another."""
     others = content.get("from", {})
     measured = {}
@@ -143,11 +138,7 @@ def _tasks(
 
 
 def _entries(
-    name: str,
-    content: Mapping[str, Any],
-    row: Mapping[str, Any],
-    of_metric: Mapping[str, Task],
-    origin: str,
+    name: str, content: Content, row: Content, of_metric: Mapping[str, Task], origin: str
 ) -> list[Entry]:
     """The numbers of a row; a column without anything, such as a test server's, has no cell."""
     entries = []
@@ -156,16 +147,13 @@ def _entries(
         values = row.get(metric, [None] * len(columns))
         if len(values) != len(columns):
             raise ValueError(f"{where} has {len(values)} values of {metric}, not {len(columns)}")
+        task, printed = of_metric[metric], metric in content["metrics"]
         for (column, part), paper in zip(columns.items(), values):
-            task = of_metric[metric]
+            place = (name, str(row["row"]), metric, str(column))
             cell = _cell(part, row.get("cell"), task, where, str(column))
             if cell or paper is not None:
-                entries.append(
-                    Entry(
-                        name, str(row["row"]), metric, str(column), paper, task, cell,
-                        str(row.get("quoted", "")), metric in content["metrics"],
-                    )
-                )  # fmt: skip
+                quoted = str(row.get("quoted", ""))
+                entries.append(Entry(*place, paper, task, cell, quoted, printed))
     return entries
 
 

@@ -27,12 +27,9 @@ DATA = ("localization", "defects", "segmentation")
 class Metric:
     """A number that a task measures, of a cell.
 
-    unit      % (a share of images, or a mean of percents) or a unit of its own
-    better    which way
-    counts    what a sum of per-image counts means, where the number is not a mean over images
-    shown     whether it is printed after a run
-    interval  whether its interval is printed there
-    meaning   in words, for people
+    `unit` is % (a share of images, or a mean of percents) or one of its own; `counts` what a sum of
+    per-image counts means, where the number is not a mean over images; `shown` whether it is
+    printed after a run, `interval` whether its interval is.
     """
 
     name: str
@@ -50,18 +47,6 @@ DEGENERATE = Metric("degenerate", "maps that are empty or constant", better="low
 @dataclass(frozen=True, kw_only=True)
 class NoOptions(Checked):
     """A task whose command has no options of its own."""
-
-
-def _folder(_options: Any) -> str:
-    return "records"
-
-
-def _parts(dataset: Dataset[Any], _options: Any) -> list[Sequence[Any]]:
-    return [dataset.samples]
-
-
-def _same(cells: Sequence[Cell], _options: Any, _protocol: Any) -> list[Cell]:
-    return list(cells)
 
 
 def _nothing(*_arguments: Any) -> dict[str, Any]:
@@ -98,11 +83,11 @@ class Task:
     outcomes: Callable[[Path], list[pd.DataFrame]]
     check: Callable[[Any, Sequence[str]], Any] = _nothing
     read: Callable[[str, Any, int], Dataset[Any]]
-    parts: Callable[[Dataset[Any], Any], Iterable[Sequence[Any]]] = _parts
-    cells: Callable[[Sequence[Cell], Any, Any], list[Cell]] = _same
+    parts: Callable[[Dataset[Any], Any], Iterable[Sequence[Any]]] = lambda data, _: [data.samples]
+    cells: Callable[[Sequence[Cell], Any, Any], list[Cell]] = lambda cells, *_: list(cells)
     identity: Callable[[Any], dict[str, Any]] = _nothing
     versions: Callable[[Any], dict[str, str]] = _nothing
-    folder: Callable[[Any], str] = _folder
+    folder: Callable[[Any], str] = lambda _: "records"
     unsaved: Callable[[Any], Mapping[str, set[Cell]]] = _nothing
     begin: Callable[[Any], Iterable[str]] = _nothing
     finish: Callable[[Any, Any], Iterable[str]] = _nothing
@@ -124,9 +109,8 @@ class Task:
         except Exception as error:
             raise ValueError(f"{where}: {type(error).__name__}: {error}") from error
         if not isinstance(rows, list | tuple) or not all(isinstance(r, self.record) for r in rows):
-            raise ValueError(
-                f"{where} is {str(rows)[:80]}; expected a list of {self.record.__name__}"
-            )
+            what = f"{str(rows)[:80]}; expected a list of {self.record.__name__}"
+            raise ValueError(f"{where} is {what}")
         cells = {(r.image_id, r.method, r.layer, r.variant) for r in rows}
         if cells != {(picture.sample.image_id, *cell.key) for cell in grids}:
             raise ValueError(f"{where}: expected one record for each of {len(grids)} cells")
@@ -174,10 +158,8 @@ def _load(reference: str, _version: int) -> Task:
     module = plugin.object
     base = load(module.BASE) if hasattr(module, "BASE") else None
     values = dict(vars(base)) if base else {}
-    values |= {
-        field: getattr(module, name) for field, name in DECLARED.items() if hasattr(module, name)
-    }
-    values |= {name: getattr(module, name) for name in CALLED if hasattr(module, name)}
+    fields = DECLARED | {name: name for name in CALLED}
+    values |= {field: getattr(module, n) for field, n in fields.items() if hasattr(module, n)}
     lacking = [DECLARED[field] for field in ("data", "record") if field not in values]
     if not {"grade", "loop"} & set(values):
         lacking.append("grade or loop")
@@ -198,7 +180,7 @@ def _load(reference: str, _version: int) -> Task:
             "reference": plugin.reference,
             "plugin": plugin,
             "metrics": {**(base.metrics if base else {}), **metrics},
-            "outcomes": _both(base, outcomes) if base else outcomes,
+            "outcomes": (lambda run: [*base.outcomes(run), *outcomes(run)]) if base else outcomes,
         }
     )
 
@@ -213,9 +195,8 @@ def _check(module: Any, values: Mapping[str, Any], origin: str) -> None:
     if not isinstance(record, type) or not dataclasses.is_dataclass(record):
         raise ValueError(f"{origin}: Record is no dataclass")
     names = [field.name for field in dataclasses.fields(record)]
-    for name in records.KEY:
-        if name not in names:
-            raise ValueError(f"{origin}: Record has no field {name!r}; it needs {records.KEY}")
+    for name in (n for n in records.KEY if n not in names):
+        raise ValueError(f"{origin}: Record has no field {name!r}; it needs {records.KEY}")
     try:
         records.schema(record)
     except (KeyError, NameError) as error:
@@ -223,10 +204,9 @@ def _check(module: Any, values: Mapping[str, Any], origin: str) -> None:
         raise ValueError(f"{origin}: {what}, not {error}") from None
     for name in (n for n in CALLED if values.get(n) is not None and not callable(values[n])):
         raise ValueError(f"{origin}: {name} is {values[name]!r}; expected a function")
-    for name in ("protocol", "options"):
+    for name, base in (("protocol", "MapProtocol"), ("options", "camx.evaluators.fields.Checked")):
         kind = values.get(name, NoOptions)
         if not (isinstance(kind, type) and issubclass(kind, Checked)):
-            base = "MapProtocol" if name == "protocol" else "camx.evaluators.fields.Checked"
             raise ValueError(f"{origin}: {DECLARED[name]} does not derive from {base}")
     if not hasattr(module, "outcomes"):
         for metric in (m.name for m in metrics if m.name not in names):
@@ -242,9 +222,3 @@ def _outcomes(record: type, metrics: tuple[str, ...]) -> Callable[[Path], list[p
         return [frame] if len(frame) else []
 
     return outcomes
-
-
-def _both(
-    base: Task, outcomes: Callable[[Path], list[pd.DataFrame]]
-) -> Callable[[Path], list[pd.DataFrame]]:
-    return lambda run: [*base.outcomes(run), *outcomes(run)]

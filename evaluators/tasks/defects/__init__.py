@@ -62,10 +62,7 @@ METRICS = (
         "threshold", "of the map's maximum, the best on these images",
         better="neither", interval=False,
     ),
-    Metric(
-        "threshold-train", "the best on the training images",
-        better="neither", interval=False,
-    ),
+    Metric("threshold-train", "the best on the training images", better="neither", interval=False),
     Metric("recognised", "defective images that the network calls so", interval=False),
     DEGENERATE,
     Metric("FPS", "one image at a time", "images/s", counts=_rate, interval=False),
@@ -181,14 +178,10 @@ def score(
     thresholds, rows = masks.grid(protocol.thresholds), []
     for cell, grid in grids.items():
         heatmap = heatmaps.on_image(grid, (width, height), protocol.interpolation)
-        inside, outside = masks.levels(heatmap, defect)
-        rows.append(
-            Record(
-                sample.image_id, sample.label, *cell.key, sample.split, probability, height, width,
-                tuple(inside.tolist()), tuple(outside.tolist()), masks.encode(heatmap, thresholds),
-                heatmaps.degenerate(grid),
-            )
-        )  # fmt: skip
+        inside, outside = (tuple(counts.tolist()) for counts in masks.levels(heatmap, defect))
+        encoded, empty = masks.encode(heatmap, thresholds), heatmaps.degenerate(grid)
+        key = (sample.image_id, sample.label, *cell.key, sample.split, probability)
+        rows.append(Record(*key, height, width, inside, outside, encoded, empty))
     return rows
 
 
@@ -216,10 +209,8 @@ def _cell(group: pd.DataFrame, thresholds: np.ndarray) -> pd.DataFrame:
     test, train = (group[group["split"] == split] for split in ("test", "train"))
     if test.empty:
         return test
-    counts, recognised = _counts(test), test["score"].to_numpy() > 0.5
-    frame = test[records.KEY].assign(
-        degenerate=test["degenerate"].to_numpy(), recognised=recognised
-    )
+    counts, empty = _counts(test), test["degenerate"].to_numpy()
+    frame = test[records.KEY].assign(degenerate=empty, recognised=test["score"].to_numpy() > 0.5)
     hit, union = masks.ious(*counts, thresholds)
     for suffix, part in (("", test), ("-train", train)):
         if len(part):
@@ -237,14 +228,12 @@ def _counts(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def _timings(frame: pd.DataFrame) -> list[pd.DataFrame]:
     """FPS of single images and throughput of batches: a row an iteration, images and seconds."""
-    frames = []
-    single = frame["images"] == 1
+    frames, single = [], frame["images"] == 1
     for metric, part in (("FPS", frame[single]), ("throughput", frame[~single])):
         if len(part):
-            counts = {metric: list(part[["images", "seconds"]].to_numpy(float))}
-            frames.append(
-                part[records.CELL].assign(image_id=part["iteration"].astype(str), **counts)
-            )
+            counts = list(part[["images", "seconds"]].to_numpy(float))
+            columns = {"image_id": part["iteration"].astype(str), metric: counts}
+            frames.append(part[records.CELL].assign(**columns))
     return frames
 
 

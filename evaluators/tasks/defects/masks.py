@@ -103,17 +103,14 @@ def best(inside: np.ndarray, outside: np.ndarray, thresholds: np.ndarray) -> int
     (docs/protocol.md, section 3, "Threshold").
     """
     hit, union = ious(inside, outside, thresholds)
-    means = (hit / union).mean(0)
     everything = (hit + marked(outside, thresholds)).sum(0) == inside.sum() + outside.sum()
-    means[everything] = -1
-    return int(means.argmax())
+    return int(np.where(everything, -1, (hit / union).mean(0)).argmax())
 
 
 def average_precision(counts: np.ndarray) -> float:
     """Pixel average precision of ``counts (2,256)``, on and off the defects: sum (R_n - R_n-1) P_n.
 
-    The definition of scikit-learn's ``average_precision_score``, pixels of one level being taken
-    together.
+    As scikit-learn's ``average_precision_score`` has it, pixels of one level taken together.
     """
     hit, wrong = np.cumsum(np.flip(np.asarray(counts, float), -1), -1)
     if not hit[-1]:

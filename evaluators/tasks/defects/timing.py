@@ -14,7 +14,7 @@ from torch import Tensor
 
 from camx.evaluators.files import write_whole
 from camx.evaluators.grids import Plan, grids
-from camx.evaluators.loop import Measurement, decode, stacked
+from camx.evaluators.loop import Measurement, Tick, decode, stacked
 from camx.evaluators.records import CELL
 from camx.evaluators.tasks.defects import TIMING, Options, Protocol
 from camx.evaluators.types import Cell
@@ -50,42 +50,30 @@ def clock(job: Measurement[Protocol, Options], progress: Callable[..., Any]) -> 
 
 
 def _once(plan: Plan, cell: Cell, images: Tensor, targets: Tensor) -> float:
-    """Seconds from the squashed images to the cell's maps.
-
-    The device's queue is empty before and after.
-    """
-    on_cuda = plan.device.startswith("cuda")
-    if on_cuda:
-        torch.cuda.synchronize(plan.device)
+    """Seconds from squashed images to a cell's maps, the device's queue empty at both ends."""
+    wait = torch.cuda.synchronize if plan.device.startswith("cuda") else lambda _device: None
+    wait(plan.device)
     start = time.perf_counter()
     grids(plan, images, targets, [cell], len(images))
-    if on_cuda:
-        torch.cuda.synchronize(plan.device)
+    wait(plan.device)
     return time.perf_counter() - start
 
 
 def measure(
-    plan: Plan,
-    cells: Sequence[Cell],
-    image: Tensor,
-    iterations: int,
-    tick: Callable[[], Any] = lambda: None,
+    plan: Plan, cells: Sequence[Cell], image: Tensor, iterations: int, tick: Tick = lambda: None
 ) -> list[Timing]:
     """`iterations` of one image a cell, then ten batches; cells take turns, so noise hits all.
 
-    ``image (3,g,g) uint8`` is shown, class 1 asked about. The first ten iterations warm up and are
-    not kept.
+    ``image (3,g,g) uint8`` is shown, class 1 asked about. The first iterations only warm up.
     """
     images = image[None].to(plan.device)
     one = dataclasses.replace(plan, batch_size=plan.view.crops)
     timings = []
-    turns = [(1, one, iterations)]
-    if plan.batch > 1:
-        turns.append((plan.batch, plan, BATCHES))
-    for count, turn, keep in turns:
+    turns = [(1, one, WARM_UP, iterations)]
+    turns += [(plan.batch, plan, 2, BATCHES)] if plan.batch > 1 else []
+    for count, turn, warm, keep in turns:
         shown = images.expand(count, -1, -1, -1).contiguous()
         targets = torch.ones(count, dtype=torch.long)
-        warm = WARM_UP if count == 1 else 2
         for iteration in range(-warm, keep):
             for cell in cells:
                 seconds = _once(turn, cell, shown, targets)
@@ -101,9 +89,7 @@ def timed(run: Path, device: str, iterations: int, batch: int) -> list[Cell]:
         return []
     frame = pq.read_table(run / TIMING).to_pandas()
     groups = frame[frame["device"] == device].groupby(CELL)["images"]
-    enough = [
-        key for key, images in groups if (images == 1).sum() >= iterations and batch in set(images)
-    ]
+    enough = [key for key, n in groups if (n == 1).sum() >= iterations and batch in set(n)]
     return [Cell.of(*map(str, key)) for key in enough]
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import numpy as np
 import torch
@@ -112,12 +111,6 @@ def _class_weights(labels: np.ndarray, device: str) -> Tensor:
     return torch.tensor(weights, dtype=torch.float32, device=device)
 
 
-def _loss(
-    module: nn.Module, images: Tensor, labels: Tensor, weight: Tensor | None = None
-) -> Tensor:
-    return cross_entropy(module(images).float(), labels, weight)
-
-
 def job(
     start: Start, samples: Sequence[Sample], recipe: Recipe, *, seed: int, device: str, workers: int
 ) -> training.Job:
@@ -141,6 +134,9 @@ def job(
         labels = torch.from_numpy(pictures.labels[places])
         return flipped(images, seed, step) if recipe.flip else images, labels
 
+    def loss(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(module(images).float(), labels, weight)
+
     def judge(network: nn.Module, loss: float) -> tuple[training.Row, float]:
         row = {}
         for name, album in albums.items():
@@ -153,5 +149,5 @@ def job(
         groups=[{"params": list(start.module.parameters()), "lr": recipe.lr}],
         rate=training.multistep(epoch, recipe.decay_at, recipe.decay),
         steps=recipe.epochs * epoch, epoch=epoch,
-        batch=batch, loss=partial(_loss, weight=weight), judge=judge,
+        batch=batch, loss=loss, judge=judge,
     )  # fmt: skip

@@ -60,9 +60,8 @@ def iou(box: Box, truths: Sequence[Box], convention: str = "inclusive") -> float
     best = 0.0
     for a0, b0, a1, b1 in truths:
         left, top, right, bottom = max(x0, a0), max(y0, b0), min(x1, a1), min(y1, b1)
-        if left >= right or top >= bottom:
-            continue
-        both = (right - left + extra) * (bottom - top + extra)
-        areas = (x1 - x0 + extra) * (y1 - y0 + extra) + (a1 - a0 + extra) * (b1 - b0 + extra)
-        best = max(best, both / (areas - both))
+        if left < right and top < bottom:
+            both = (right - left + extra) * (bottom - top + extra)
+            areas = (x1 - x0 + extra) * (y1 - y0 + extra) + (a1 - a0 + extra) * (b1 - b0 + extra)
+            best = max(best, both / (areas - both))
     return best

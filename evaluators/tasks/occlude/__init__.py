@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from camx.evaluators.grids import Missing
     from camx.evaluators.loop import Measurement, Tick
 
+    Job = Measurement["Protocol", "Options"]
+
 TITLE = "image occlusion: Table VI; deletion and insertion curves"
 SOURCE = "LayerCAM paper, section III-B; Petsiuk et al. 2018 (RISE)"
 TASK = "localization"
@@ -145,9 +147,8 @@ class Curve:
 
 def canonical(cell: Cell) -> Cell:
     """The map's cell as records name it, with its area and whether the mask was moved."""
-    return replace(
-        replace(cell, area=None, random=False).canonical(), area=cell.area, random=cell.random
-    )
+    plain = replace(cell, area=None, random=False).canonical()
+    return replace(plain, area=cell.area, random=cell.random)
 
 
 def cells(maps: Sequence[Cell], options: Options, protocol: Protocol) -> list[Cell]:
@@ -182,19 +183,12 @@ def shown(options: Options) -> list[str]:
     if options.metric != "occlusion":
         return [options.metric, f"{options.metric}-degenerate"]
     suffix = "" if options.denominator == "all" else "-correct"
-    return [
-        *(f"{metric}{suffix}" for metric in ("top1", "top5", "confidence")),
-        "occluded",
-        "degenerate",
-    ]
+    metrics = [f"{metric}{suffix}" for metric in ("top1", "top5", "confidence")]
+    return [*metrics, "occluded", "degenerate"]
 
 
 def loop(
-    job: "Measurement[Protocol, Options]",
-    samples: Sequence[Any],
-    missing: "Missing",
-    writer: records.Writer,
-    tick: "Tick",
+    job: "Job", samples: Sequence[Any], missing: "Missing", writer: records.Writer, tick: "Tick"
 ) -> None:
     """Occlude, or draw curves: `perturb`."""
     from camx.evaluators.tasks.occlude import perturb
@@ -231,13 +225,9 @@ def _occlusion(frame: pd.DataFrame) -> pd.DataFrame:
     wrong = frame["rank_before"].to_numpy() != 1
     top = {"top1": frame["rank_after"] == 1, "top5": frame["rank_after"] <= 5}
     confidence = 100 * frame["score_after"]
+    correct = {f"{name}-correct": hit.astype("boolean").mask(wrong) for name, hit in top.items()}
+    correct["confidence-correct"] = confidence.mask(wrong)
+    hidden = (100 * frame["occluded"]).mask(wrong)
     return frame[records.KEY].assign(
-        **top,
-        confidence=confidence,
-        degenerate=frame["degenerate"],
-        **{f"{metric}-correct": hit.astype("boolean").mask(wrong) for metric, hit in top.items()},
-        **{
-            "confidence-correct": confidence.mask(wrong),
-            "occluded": (100 * frame["occluded"]).mask(wrong),
-        },
+        **top, confidence=confidence, degenerate=frame["degenerate"], **correct, occluded=hidden
     )

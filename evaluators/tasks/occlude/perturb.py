@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from camx.evaluators.loop import Measurement, Picture, Tick
 from camx.evaluators.records import Writer
 from camx.evaluators.tasks.occlude import Curve, Options, Protocol, Record
 from camx.evaluators.types import Cell
+
+Job = Measurement[Protocol, Options]
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,7 @@ def answers(logits: Tensor, labels: Sequence[int], score: str) -> list[Answer]:
     ranks = 1 + ((totals > label) | ((totals == label) & lower)).sum(1)
     probabilities = totals.softmax(1) if score == "sum" else logits.softmax(2).mean(1)
     scores = probabilities.gather(1, classes)
-    return [
-        Answer(*row) for row in zip(ranks.tolist(), scores[:, 0].tolist(), label[:, 0].tolist())
-    ]
+    return list(map(Answer, ranks.tolist(), scores[:, 0].tolist(), label[:, 0].tolist()))
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,7 @@ class Batch:
         return self.images.shape[-1] * self.images.shape[-2]
 
 
-def batches(
-    job: Measurement[Protocol, Options], samples: Sequence[Any], missing: Missing, fill: str
-) -> Iterator[Batch]:
+def batches(job: Job, samples: Sequence[Any], missing: Missing, fill: str) -> Iterator[Batch]:
     """One forward and one backward pass give a batch's answers and its missing maps."""
     plan, network = job.plan, job.plan.network
     for pictures, padded in loop.batches(plan, samples):
@@ -72,26 +71,15 @@ def batches(
         squashed, labels = loop.stacked(padded), loop.labels(padded)
         wanted = list(dict.fromkeys(cell.map for cell in cells))
         maps, logits = grids.grids(plan, squashed, labels, wanted, real)
+        told = answers(logits[:real], labels[:real].tolist(), job.protocol.score)
+        maps = {cell: m.nan_to_num(0, 0, 0)[:real] for cell, m in maps.items()}
         images = network.prepare(squashed.to(plan.device))
-        yield Batch(
-            pictures,
-            cells,
-            answers(logits[:real], labels[:real].tolist(), job.protocol.score),
-            {cell: m.nan_to_num(0, 0, 0)[:real] for cell, m in maps.items()},
-            images,
-            occlusion.substitute(images, fill, network.prepare, network.input_size),
-        )
+        hidden = occlusion.substitute(images, fill, network.prepare, network.input_size)
+        yield Batch(pictures, cells, told, maps, images, hidden)
 
 
-def ask(
-    job: Measurement[Protocol, Options],
-    images: Sequence[Callable[[], Tensor]],
-    labels: Sequence[int],
-) -> list[Answer]:
-    """The answers of grid images ``(3,g,g)``, made when their turn comes.
-
-    Padded, so that every pass has one shape.
-    """
+def ask(job: Job, images: Sequence[Callable[[], Tensor]], labels: Sequence[int]) -> list[Answer]:
+    """The answers of grid images ``(3,g,g)``, made in turn, padded so that all passes are alike."""
     plan, told = job.plan, []
     for at in range(0, len(images), plan.batch):
         made = [make() for make in images[at : at + plan.batch]]
@@ -139,13 +127,7 @@ def _degenerate(maps: Tensor) -> list[bool]:
     return (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
 
 
-def occlude(
-    job: Measurement[Protocol, Options],
-    samples: Sequence[Any],
-    missing: Missing,
-    writer: Writer,
-    tick: Tick,
-) -> None:
+def occlude(job: Job, samples: Sequence[Any], missing: Missing, writer: Writer, tick: Tick) -> None:
     """Hide what each cell's map points at and ask again; a record per image and cell.
 
     An image that the network does not recognise, and one whose mask is empty, passes unchanged and
@@ -156,28 +138,21 @@ def occlude(
         masks = holes(batch, job.seed, protocol.threshold)
         shares = {cell: mask.flatten(1).double().mean(1).tolist() for cell, mask in masks.items()}
         blank = {cell: _degenerate(batch.maps[cell.map]) for cell in masks}
-        lacking = [
-            (i, cell)
-            for i, picture in enumerate(batch.pictures)
-            for cell in batch.cells
-            if cell in missing[picture.sample.image_id]
-        ]
-        asked = [(i, c) for i, c in lacking if batch.answers[i].rank == 1 and shares[c][i]]
+        names = [picture.sample.image_id for picture in batch.pictures]
+        lacking = [[cell for cell in batch.cells if cell in missing[name]] for name in names]
+        recognised = [i for i, answer in enumerate(batch.answers) if answer.rank == 1]
+        asked = [(i, cell) for i in recognised for cell in lacking[i] if shares[cell][i]]
         images = [_hidden(batch, masks[cell], i) for i, cell in asked]
         labels = [batch.pictures[i].sample.label for i, _ in asked]
         after = dict(zip(asked, ask(job, images, labels)))
         for i, picture in enumerate(batch.pictures):
-            records, before = [], batch.answers[i]
-            for cell in (c for at, c in lacking if at == i):
+            sample, before, records = picture.sample, batch.answers[i], []
+            for cell in lacking[i]:
                 now = after.get((i, cell), before)
                 share = shares[cell][i] if (i, cell) in after else 0.0
-                records.append(
-                    Record(
-                        picture.sample.image_id, picture.sample.label, *cell.key, before.rank,
-                        now.rank, before.score, now.score, before.logit, now.logit, share,
-                        blank[cell][i],
-                    )
-                )  # fmt: skip
+                key = (sample.image_id, sample.label, *cell.key, before.rank, now.rank)
+                row = (*key, before.score, now.score, before.logit, now.logit, share)
+                records.append(Record(*row, blank[cell][i]))
             writer.add(records)
             tick()
 
@@ -187,12 +162,7 @@ def _hidden(batch: Batch, mask: Tensor, i: int) -> Callable[[], Tensor]:
 
 
 def curves(
-    job: Measurement[Protocol, Options],
-    metric: str,
-    samples: Sequence[Any],
-    missing: Missing,
-    writer: Writer,
-    tick: Tick,
+    job: Job, metric: str, samples: Sequence[Any], missing: Missing, writer: Writer, tick: Tick
 ) -> None:
     """Deletion or insertion curves (RISE): pixels go, or come, from the highest to the lowest.
 
@@ -233,7 +203,7 @@ def _stepped(
     image, hidden = batch.images[i], batch.hidden[i]
     best, rest = (hidden, image) if metric == "deletion" else (image, hidden)
 
-    def stepped(count: int) -> Callable[[], Tensor]:
-        return lambda: torch.where(places < count, best, rest)
+    def stepped(count: int) -> Tensor:
+        return torch.where(places < count, best, rest)
 
-    return [stepped(count) for count in counts]
+    return [partial(stepped, count) for count in counts]

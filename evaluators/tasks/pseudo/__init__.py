@@ -13,7 +13,7 @@ camx pseudo --data VOCdevkit --weights results/train-voc/last.safetensors --supe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from camx.evaluators.grids import Missing
     from camx.evaluators.loop import Measurement, Tick
 
+    Job: TypeAlias = "Measurement[Protocol, Options]"
+
 TITLE = "segmentation labels from maps: Table XIII, seeds for DGCN"
 SOURCE = "LayerCAM paper, sections III-D (eq. 10) and III-E"
 TASK = "segmentation"
@@ -41,6 +43,7 @@ METRICS = (
     Metric("mIoU-pseudo", "the pseudo labels (eq. 10)", counts=confusion.mean),
     DEGENERATE,
 )
+Counts = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +130,7 @@ def cells(maps: Sequence[Cell], options: Options, protocol: Protocol) -> list[Ce
     return list(maps)
 
 
-def identity(job: "Measurement[Protocol, Options]") -> dict[str, Any]:
+def identity(job: "Job") -> dict[str, Any]:
     """A folder's superpixels determine the labels."""
     folder = Path(job.protocol.superpixels)
     if not folder.is_dir():
@@ -149,40 +152,26 @@ def score(
     is the true mask, or None; without it a record says only that the image was done. Raises
     `ValueError` naming the image.
     """
+    where, threshold = scene.mask or scene.path, protocol.hard_threshold
+    for label in scene.labels:
+        if not 0 <= label < classes:
+            accepted = f"accepted: 0 to {classes - 1}"
+            raise ValueError(f"{where}: class {label} is none of the data set's; {accepted}")
     rows = []
     for cell, stack in maps.items():
-        try:
-            counts = _counts(scene, stack, pseudo[cell], truth, classes, protocol.hard_threshold)
-        except ValueError as error:
-            raise ValueError(f"{scene.mask or scene.path}: {error}") from None
+        counts: tuple[Counts, Counts, Counts, Counts] = (), (), (), ()
+        if truth is not None:
+            given = stack, scene.labels, truth, classes, threshold
+            try:
+                matrix = confusion.confusion(truth, pseudo[cell], classes + 1)
+                constant, hard = labels.argmax_confusion(*given), labels.hard_counts(*given)
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from None
+            both, either = map(tuple, hard[:, list(scene.labels)].tolist())
+            counts = confusion.sparse(matrix), confusion.sparse(constant), both, either
         empty = any(heatmaps.degenerate(m) for m in stack)
         rows.append(Record(scene.image_id, *cell.key, tuple(scene.labels), classes, *counts, empty))
     return rows
-
-
-Counts = tuple[int, ...]
-
-
-def _counts(
-    scene: Scene,
-    maps: np.ndarray,
-    pseudo: np.ndarray,
-    truth: np.ndarray | None,
-    classes: int,
-    threshold: float,
-) -> tuple[Counts, Counts, Counts, Counts]:
-    """A record's `confusion`, `argmax`, `intersections` and `unions`."""
-    for label in scene.labels:
-        if not 0 <= label < classes:
-            what = f"class {label} is none of the data set's"
-            raise ValueError(f"{what}; accepted: 0 to {classes - 1}")
-    if truth is None:
-        return (), (), (), ()
-    labelled = confusion.confusion(truth, pseudo, classes + 1)
-    constant = labels.argmax_confusion(maps, scene.labels, truth, classes, threshold)
-    hard = labels.hard_counts(maps, scene.labels, truth, classes, threshold)
-    both, either = hard[:, list(scene.labels)].tolist()
-    return confusion.sparse(labelled), confusion.sparse(constant), tuple(both), tuple(either)
 
 
 def outcomes(run: Path) -> list[pd.DataFrame]:
@@ -201,10 +190,7 @@ def outcomes(run: Path) -> list[pd.DataFrame]:
         "mIoU-20": _class_overlaps(measured, classes),
         "mIoU-pseudo": confusion.sparse_overlaps(measured["confusion"].to_list(), classes + 1),
     }
-    columns = {
-        metric: pd.Series(list(values), index=measured.index, dtype=object)
-        for metric, values in overlaps.items()
-    }
+    columns = {m: pd.Series(list(v), measured.index, object) for m, v in overlaps.items()}
     return [frame[[*records.KEY, "degenerate"]].assign(**columns)]
 
 
@@ -218,11 +204,7 @@ def _class_overlaps(frame: pd.DataFrame, classes: int) -> np.ndarray:
 
 
 def loop(
-    job: "Measurement[Protocol, Options]",
-    samples: Sequence[Any],
-    missing: "Missing",
-    writer: records.Writer,
-    tick: "Tick",
+    job: "Job", samples: Sequence[Any], missing: "Missing", writer: records.Writer, tick: "Tick"
 ) -> None:
     """Maps of each image's classes, labels on disk, records: `labelling`."""
     from camx.evaluators.tasks.pseudo import labelling
@@ -230,14 +212,14 @@ def loop(
     labelling.measure(job, samples, missing, writer, tick)
 
 
-def unsaved(job: "Measurement[Protocol, Options]") -> "Missing":
+def unsaved(job: "Job") -> "Missing":
     """The labels that the run's folder does not hold."""
     from camx.evaluators.tasks.pseudo import labelling
 
     return labelling.unsaved(job)
 
 
-def begin(job: "Measurement[Protocol, Options]") -> list[str]:
+def begin(job: "Job") -> list[str]:
     """Say beside the labels what makes them."""
     from camx.evaluators.tasks.pseudo import labelling
 
@@ -246,7 +228,7 @@ def begin(job: "Measurement[Protocol, Options]") -> list[str]:
     return []
 
 
-def finish(job: "Measurement[Protocol, Options]", _progress: Any) -> list[str]:
+def finish(job: "Job", _progress: Any) -> list[str]:
     """Write the seeds for DGCN, if they are asked for."""
     from camx.evaluators.tasks.pseudo import labelling
 

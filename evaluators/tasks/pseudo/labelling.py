@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,16 @@ from camx.evaluators.tasks.pseudo import (
 )
 from camx.evaluators.types import Cell, Scene
 
+Job = Measurement[Protocol, Options]
 
-def sides(job: Measurement[Protocol, Options]) -> list[int]:
+
+def sides(job: Job) -> list[int]:
     """The sides that a picture is squashed to, one a scale of the protocol."""
     return [round(job.plan.view.grid * scale) for scale in job.protocol.scales]
 
 
 def class_maps(
-    job: Measurement[Protocol, Options],
-    pictures: Sequence[Picture],
-    cells: Sequence[Cell],
-    real: int,
+    job: Job, pictures: Sequence[Picture], cells: Sequence[Cell], real: int
 ) -> dict[Cell, np.ndarray]:
     """Each cell's maps ``(N,g,g) uint8``, a row for each class of the first `real` pictures.
 
@@ -72,30 +70,24 @@ def label_folder(out: Path, cell: Cell) -> Path:
     return out / "labels" / cell_name(cell)
 
 
-def describe(job: Measurement[Protocol, Options], cell: Cell) -> None:
+def describe(job: Job, cell: Cell) -> None:
     """Say beside a cell's labels what makes them."""
     about: dict[str, Any] = dict(zip(("method", "layer", "variant"), cell.key))
     about |= {"run": str(job.out), "classes": list(job.dataset.classes)}
     voc_masks.describe(label_folder(job.out, cell), about)
 
 
-def unsaved(job: Measurement[Protocol, Options]) -> Missing:
+def unsaved(job: Job) -> Missing:
     """The labels that the run's folder does not hold."""
     folders = {cell: label_folder(job.out, cell) for cell in job.cells}
     return {
-        scene.image_id: {
-            cell for cell in job.cells if not (folders[cell] / f"{scene.image_id}.png").is_file()
-        }
-        for scene in job.samples
+        s.image_id: {c for c, f in folders.items() if not (f / f"{s.image_id}.png").is_file()}
+        for s in job.samples
     }
 
 
 def measure(
-    job: Measurement[Protocol, Options],
-    samples: Sequence[Scene],
-    missing: Missing,
-    writer: Writer,
-    tick: Tick,
+    job: Job, samples: Sequence[Scene], missing: Missing, writer: Writer, tick: Tick
 ) -> None:
     """Write the pseudo labels of the `missing` cells of each scene, and their records.
 
@@ -103,7 +95,6 @@ def measure(
     """
     unlabelled = unsaved(job)
     wanted = {s.image_id: missing[s.image_id] | unlabelled[s.image_id] for s in samples}
-    grade = partial(_grade, job)
 
     def made() -> Iterator[tuple[Picture, dict[Cell, np.ndarray]]]:
         for batch, padded in batches(job.plan, samples, sides(job)):
@@ -116,18 +107,13 @@ def measure(
                 yield picture, {cell: grids[cell][part] for cell in lacking}
 
     with ThreadPoolExecutor(job.plan.workers) as graders:
-        for rows in ahead(graders, lambda shown: grade(*shown), made(), 2 * job.plan.batch):
-            writer.add([r for r in rows if _cell(r) in missing[r.image_id]])
+        for rows in ahead(graders, lambda shown: _grade(job, *shown), made(), 2 * job.plan.batch):
+            keys = ((r, Cell.of(r.method, r.layer, r.variant)) for r in rows)
+            writer.add([r for r, cell in keys if cell in missing[r.image_id]])
             tick()
 
 
-def _cell(record: Record) -> Cell:
-    return Cell.of(record.method, record.layer, record.variant)
-
-
-def _grade(
-    job: Measurement[Protocol, Options], picture: Picture, grids: dict[Cell, np.ndarray]
-) -> list[Record]:
+def _grade(job: Job, picture: Picture, grids: dict[Cell, np.ndarray]) -> list[Record]:
     """One scene's pseudo labels on disk, and its records."""
     scene, protocol, classes = picture.sample, job.protocol, len(job.dataset.classes)
     truth = voc_masks.read_mask(scene.mask, classes) if scene.mask else None
@@ -141,22 +127,18 @@ def _grade(
     return score(scene, on_image, pseudo, truth, classes, protocol)
 
 
-def export(job: Measurement[Protocol, Options]) -> str:
+def export(job: Job) -> str:
     """Write the one cell's DGCN seeds of the images that its list names; a line about it."""
     (cell,) = job.cells
     assert job.options.input_list, "the command refuses to export without a list"
     numbers = seeds.input_list(job.options.input_list)
     path = job.out / f"{cell_name(cell)}.pickle"
-    cues = _cues(job, cell, [s for s in job.samples if s.image_id in numbers])
-    lacking = seeds.export_cues(path, numbers, cues)
+
+    def cues() -> Iterator[tuple[str, Sequence[int], np.ndarray]]:
+        for scene in (s for s in job.samples if s.image_id in numbers):
+            picture = decode(scene, sides(job))
+            grids = class_maps(job, [picture] * job.plan.batch, [cell], 1)[cell]
+            yield scene.image_id, scene.labels, seeds.cues(grids, scene.labels)
+
+    lacking = seeds.export_cues(path, numbers, cues())
     return f"seeds: {path} ({len(numbers) - len(lacking)} of the list's {len(numbers)} images)"
-
-
-def _cues(
-    job: Measurement[Protocol, Options], cell: Cell, scenes: Sequence[Scene]
-) -> Iterator[tuple[str, Sequence[int], np.ndarray]]:
-    """Each scene's name, classes and `seeds.cues` from a cell's maps, one at a time."""
-    for scene in scenes:
-        picture = decode(scene, sides(job))
-        grids = class_maps(job, [picture] * job.plan.batch, [cell], 1)[cell]
-        yield scene.image_id, scene.labels, seeds.cues(grids, scene.labels)

@@ -13,10 +13,8 @@ from camx.evaluators import confusion, heatmaps
 
 def on_image(grids: np.ndarray, size: tuple[int, int], interpolation: str = "linear") -> np.ndarray:
     """The maps ``(K,g,g) uint8`` resized to `size` (width, height): ``(K,height,width)``."""
-    resized = np.empty((len(grids), *size[::-1]), np.uint8)
-    for at, grid in enumerate(grids):
-        resized[at] = heatmaps.on_image(grid, size, interpolation)
-    return resized
+    resized = [heatmaps.on_image(grid, size, interpolation) for grid in grids]
+    return np.array(resized, np.uint8).reshape(len(grids), *size[::-1])
 
 
 def assign(
@@ -30,25 +28,23 @@ def assign(
     image without classes is all background.
     """
     check(maps, labels)
-    height, width = maps.shape[1:]
     if not len(maps):
-        return np.zeros((height, width), np.uint8)
+        return np.zeros(maps.shape[1:], np.uint8)
     if superpixels is None:
         means = maps.reshape(len(maps), -1) / _peak(maps)
     else:
         means = _superpixel_means(maps, superpixels)
     indices = _indices(means.argmax(0), labels, means.max(0) >= threshold)
-    return indices.reshape(height, width) if superpixels is None else indices[superpixels]
+    return indices.reshape(maps.shape[1:]) if superpixels is None else indices[superpixels]
 
 
 def _superpixel_means(maps: np.ndarray, superpixels: np.ndarray) -> np.ndarray:
     """The mean of each of ``maps (K,H,W)`` in 0 to 1 over each superpixel: ``(K,S)``."""
     shape, whole = maps.shape[1:], superpixels.dtype.kind in "iu"
     if superpixels.shape != shape or not whole or superpixels.min() < 0:
-        what = f"not {superpixels.shape} of {superpixels.dtype}"
-        raise ValueError(
-            f"superpixels must be ({shape[0]},{shape[1]}) whole numbers from 0, {what}"
-        )
+        expected = f"({shape[0]},{shape[1]}) whole numbers from 0"
+        what = f"{superpixels.shape} of {superpixels.dtype}"
+        raise ValueError(f"superpixels must be {expected}, not {what}")
     places = superpixels.ravel()
     counts = np.maximum(np.bincount(places), 1)  # a number that no pixel has is never asked for
     sums = np.stack([np.bincount(places, m.ravel()) for m in maps])
@@ -73,9 +69,8 @@ def _level(maps: np.ndarray, threshold: float) -> float:
 def check(maps: np.ndarray, labels: Sequence[int]) -> None:
     """Raise `ValueError` unless there is a map ``(H,W)``, uint8 or 0 to 1, for each of `labels`."""
     if maps.ndim != 3 or len(maps) != len(labels):
-        raise ValueError(
-            f"{len(labels)} classes need maps ({len(labels)},H,W), one each, not {maps.shape}"
-        )
+        expected = f"maps ({len(labels)},H,W), one each"
+        raise ValueError(f"{len(labels)} classes need {expected}, not {maps.shape}")
     if maps.dtype != np.uint8 and maps.size and not (maps.min() >= 0 and maps.max() <= 1):
         raise ValueError(f"maps hold {maps.min():g} to {maps.max():g}; accepted: 0 to 1, or uint8")
 

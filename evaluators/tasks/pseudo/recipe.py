@@ -23,8 +23,7 @@ class Recipe(Checked):
     decay: float = number(0, above=True, default=0.1, help="Its factor then.", source=SOURCE)
     side: int = whole(
         0, default=0, source=SOURCE,
-        help="Pixels of the image's short side, and of the square cut from it at random; 0 takes "
-        "the network's input.",
+        help="Pixels of the short side and of the square cut at random; 0: the network's input.",
     )  # fmt: skip
     flip: bool = flag(default=True, help="Mirror images at random.", source=SOURCE)
     precision: str = choice("auto", "float32", "bf16", default="auto", help="auto: bf16 on CUDA.")

@@ -29,9 +29,8 @@ def cues(
     anywhere, so that there is no background then.
     """
     check(maps, labels)
-    small = [
-        cv2.resize(m.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) for m in maps
-    ]
+    maps = maps.astype(np.float32)
+    small = [cv2.resize(m, (size, size), interpolation=cv2.INTER_AREA) for m in maps]
     indices = np.zeros((size, size), int)
     for grid in small:
         indices[grid >= background * grid.max()] = -1

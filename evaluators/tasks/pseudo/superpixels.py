@@ -43,9 +43,8 @@ def slic(image: np.ndarray, segments: int = 300, compactness: float = 10.0) -> n
     from skimage import segmentation  # takes a second to import
 
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(
-            f"SLIC needs an image (H,W,3) of uint8, not {image.shape} of {image.dtype}"
-        )
+        what = f"{image.shape} of {image.dtype}"
+        raise ValueError(f"SLIC needs an image (H,W,3) of uint8, not {what}")
     return compact(segmentation.slic(image, segments, compactness, start_label=0))
 
 
@@ -53,8 +52,7 @@ def from_folder(folder: Path, image_id: str, shape: tuple[int, int]) -> np.ndarr
     """The label map of an image of `shape` (height, width): ``(H,W) int32``, compacted to 0, 1, ...
 
     ``<image_id>.png`` (grey, palette or RGB, a colour being one label), ``.npy`` or ``.mat``.
-    Raises `FileNotFoundError` if there is none, `ValueError` naming the file if it is no label map
-    of the image.
+    Raises `FileNotFoundError` if there is none, `ValueError` naming a file that is no label map.
     """
     if not folder.is_dir():
         accepted = "superpixels accepts slic, none or a folder of label maps"
@@ -62,15 +60,12 @@ def from_folder(folder: Path, image_id: str, shape: tuple[int, int]) -> np.ndarr
     names = [image_id + ending for ending in FORMATS]
     path = next((folder / name for name in names if (folder / name).is_file()), None)
     if path is None:
-        raise FileNotFoundError(
-            f"{folder}: no superpixels of {image_id}; expected {' or '.join(names)}"
-        )
+        expected = f"expected {' or '.join(names)}"
+        raise FileNotFoundError(f"{folder}: no superpixels of {image_id}; {expected}")
     labels = READERS[path.suffix](path)
     if labels.shape != shape:
-        size = " x ".join(map(str, labels.shape[::-1]))
-        raise ValueError(
-            f"{path}: the label map is {size}, but the image is {shape[1]} x {shape[0]}"
-        )
+        size, expected = (" x ".join(map(str, sides[::-1])) for sides in (labels.shape, shape))
+        raise ValueError(f"{path}: the label map is {size}, but the image is {expected}")
     whole = labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels))
     if labels.dtype.kind not in "iub" and not whole:
         what = f"labels must be whole numbers, but it holds others, of {labels.dtype}"
@@ -112,14 +107,8 @@ def _mat(path: Path) -> np.ndarray:
         raise ValueError(f"{path}: a MATLAB 7.3 file; save it with -v7") from None
     except Exception as error:  # a file that is not MATLAB's may fail anywhere in the reader
         raise ValueError(f"{path}: not a readable MATLAB file: {error}") from None
-    matrices = {
-        key: value
-        for key, value in content.items()
-        if isinstance(value, np.ndarray)
-        and value.dtype.kind in "iubf"
-        and value.ndim == 2
-        and min(value.shape) > 1
-    }
+    arrays = {k: v for k, v in content.items() if isinstance(v, np.ndarray) and v.ndim == 2}
+    matrices = {k: v for k, v in arrays.items() if v.dtype.kind in "iubf" and min(v.shape) > 1}
     if len(matrices) != 1:
         held = ", ".join(sorted(matrices)) or "none"
         raise ValueError(f"{path}: expected one matrix, the label map, but it holds {held}")

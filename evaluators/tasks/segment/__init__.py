@@ -10,7 +10,7 @@ camx segment evaluate --masks DIR --name DGCN-LayerCAM --data VOCdevkit    Table
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pandas as pd
 from tabulate import tabulate
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from camx.evaluators.grids import Missing
     from camx.evaluators.loop import Measurement, Tick
 
+    Job: TypeAlias = "Measurement[Protocol, Options]"
+
 TITLE = "segmentation networks trained on pseudo labels, measured: Tables IX to XI"
 SOURCE = "LayerCAM paper, section III-D"
 TASK = "segmentation"
 TABLES = ("IX", "X", "XI")
 NETWORK = False
 OUT = "segment-evaluate"
-TABLES = ("IX", "X", "XI")
 KINDS = {"mIoU": "records", "mIoU-crf": "records-crf"}
 PLAIN = ("deeplab-vgg16", "mini-largefov")  # the paper's network and its miniature
 METRICS = (
@@ -103,7 +104,7 @@ def cells(_maps: Sequence[Cell], options: Options, _protocol: Protocol) -> list[
     return [cell_of(options.masks, options.mask_name)]
 
 
-def versions(job: "Measurement[Protocol, Options]") -> dict[str, str]:
+def versions(job: "Job") -> dict[str, str]:
     """Several networks' masks may share a folder of records; each in one version."""
     (cell,) = job.cells
     masks = sorted(job.options.masks.glob("*.png"))
@@ -122,11 +123,7 @@ def shown(options: Options) -> list[str]:
 
 
 def loop(
-    job: "Measurement[Protocol, Options]",
-    samples: Sequence[Scene],
-    missing: "Missing",
-    writer: records.Writer,
-    tick: "Tick",
+    job: "Job", samples: Sequence[Scene], missing: "Missing", writer: records.Writer, tick: "Tick"
 ) -> None:
     """Compare each scene's mask in a folder with the true one.
 
@@ -160,12 +157,11 @@ def outcomes(run: Path) -> list[pd.DataFrame]:
     return frames
 
 
-def finish(job: "Measurement[Protocol, Options]", _progress: Any) -> list[str]:
+def finish(job: "Job", _progress: Any) -> list[str]:
     """Each class's IoU."""
     (cell,), metric = job.cells, job.options.metric
-    frames = {column: frame for frame in outcomes(job.out) for column in frame if column == metric}
-    frame = frames[metric].set_index(records.CELL).loc[[cell.key]]
+    frame = next(frame for frame in outcomes(job.out) if metric in frame)
     classes = ("background", *job.dataset.classes)
-    ious = confusion.ious(frame[metric].sum())
+    ious = confusion.ious(frame.set_index(records.CELL).loc[[cell.key], metric].sum())
     rows = [(name, f"{100 * iou:.2f}") for name, iou in zip(classes, ious)]
     return [tabulate(rows, ("class", "IoU"), disable_numparse=True, colalign=("left", "right"))]

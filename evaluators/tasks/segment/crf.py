@@ -2,8 +2,7 @@
 
 import numpy as np
 
-# DeepLab-LargeFOV's parameters on VOC (Chen et al. 2015): iterations, then weight, space and colour
-# of the two kernels.
+# DeepLab-LargeFOV's on VOC (Chen et al. 2015); weight, space and colour of the two kernels.
 ITERATIONS = 10
 SMOOTH = (3.0, 3.0)
 APPEARANCE = (4.0, 121.0, 5.0)

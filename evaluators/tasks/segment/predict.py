@@ -38,9 +38,8 @@ def pairs(labels: Path, dataset: Dataset[Scene]) -> list[tuple[Path, Path]]:
         path, mask = labels / f"{scene.image_id}.png", scene.mask
         if path.is_file():
             if mask and (path.samefile(mask) or path.read_bytes() == mask.read_bytes()):
-                raise ValueError(
-                    f"{path}: this is the true mask of {scene.image_id}, not a pseudo label"
-                )
+                what = f"the true mask of {scene.image_id}, not a pseudo label"
+                raise ValueError(f"{path}: this is {what}")
             labelled.append((scene.path, path))
     if not labelled:
         count = len(dataset.samples)
@@ -75,8 +74,7 @@ def write_masks(
 ) -> int:
     """Write each scene's mask as palette PNG, a refined one into the second folder, if not there.
 
-    `refine` is ``(image, probabilities (K,H,W)) -> probabilities``. Returns how many images were
-    segmented.
+    `refine` is ``(image, probabilities (K,H,W)) -> probabilities``. Returns how many it segmented.
     """
     segmented = 0
     for scene in scenes:
@@ -93,10 +91,7 @@ def write_masks(
 
 
 def archive(masks: Path, path: Path) -> int:
-    """Pack a folder's masks as the test server wants them; returns how many there are.
-
-    They are ``results/VOC2012/Segmentation/comp6_test_cls/*.png``.
-    """
+    """Pack a folder's masks as the test server wants them; returns how many there are."""
     pngs = sorted(masks.glob("*.png"))
 
     def write(temporary: Path) -> None:

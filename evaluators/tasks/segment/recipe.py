@@ -23,9 +23,7 @@ class Recipe(Checked):
         option="--scale", help="Sizes of the image, of which one is drawn; repeats.", source=SOURCE,
     )  # fmt: skip
     mirror: bool = flag(default=True, help="Mirror images at random.", source=SOURCE)
-    log_every: int = whole(
-        1, default=1000, help="Steps to a line of the log and to a saving of the weights."
-    )
+    log_every: int = whole(1, default=1000, help="Steps to a line of the log and saved weights.")
     precision: str = choice("auto", "float32", "bf16", default="auto", help="auto: bf16 on CUDA.")
 
 

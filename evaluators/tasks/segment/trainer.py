@@ -16,6 +16,7 @@ from camx.evaluators.tasks.segment.recipe import Recipe
 
 IGNORE = 255
 Pair = tuple[Path, Path]
+Pairs = Sequence[Pair]
 Read = Callable[[Path], np.ndarray]
 
 
@@ -51,8 +52,7 @@ def example(
 ) -> training.Batch:
     """One crop as the network takes it ``(3,crop,crop)`` and its labels ``(crop,crop) uint8``.
 
-    What an image is too small for is filled at its right and bottom with the mean (zero once it is
-    subtracted) and 255.
+    A small image is filled at its right and bottom with the mean (zero once subtracted) and 255.
     """
     image, labels, mirror = cut(*read_pair(pair, read, start.classes), recipe, rng)
     inputs = start.preprocessing(torch.tensor(image).permute(2, 0, 1)[None])[0]
@@ -77,14 +77,7 @@ def _loss(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def job(
-    start: Start,
-    pairs: Sequence[Pair],
-    read: Read,
-    recipe: Recipe,
-    *,
-    seed: int,
-    device: str,
-    workers: int,
+    start: Start, pairs: Pairs, read: Read, recipe: Recipe, *, seed: int, device: str, workers: int
 ) -> training.Job:
     """The training of `start` on pairs of image and label, read by ``read(path)`` ``(H,W) uint8``.
 
