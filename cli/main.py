@@ -9,8 +9,6 @@ from pathlib import Path
 
 import click
 
-from camx.evaluators.environment import version
-
 SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 HEADLESS = (
@@ -47,7 +45,7 @@ def _sentence(name: str) -> str:
 @click.group(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.version_option(version(), message="camx %(version)s", help="Print the version.")
+@click.version_option(package_name="camx", message="camx %(version)s", help="Print the version.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def group(debug: bool) -> None:
     """camx: which class activation map finds the object, by how much, and is the difference real?

@@ -73,7 +73,7 @@ def measure(task: Task, request: Request) -> None:
     lines = task.finish(job, printing.progress)
     if request.data.quiet:
         return
-    summary(task, job, tables)
+    summary(task, job, run, tables)
     for line in lines:
         click.echo(line)
     folder, described = job.out / task.folder(job.options), job.out / "run.json"
@@ -186,7 +186,7 @@ def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
         call.batch_size, call.workers = job.maps.batch_size, job.maps.workers
     if not task.plugin.shipped:
         call.task = task.reference
-        if task.records_own:
+        if task.writes_records:
             plugins[task.name] = task.plugin.sha256()
     return call
 
@@ -228,15 +228,16 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
             run.finish(images=count, records_written=writer.total)
 
 
-def summary(task: Task, job: "Measurement", tables: "Sequence[Table]") -> None:
-    """Print what the run's folder now holds of this call's tables, and of its other cells."""
+def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]") -> None:
+    """Print what the run now holds of this call's tables, and of its other cells."""
     from camx.evaluators.results import filling, measures
+    from camx.evaluators.results.runs import Measured
 
-    outcomes = measures.outcomes(job.out, task)
+    outcomes = measures.outcomes(run.folder, task)
     numbers = measures.numbers(outcomes, task)
     shown = task.shown(job.options) if task.shown else []
-    tables = [] if task.shown or not task.records_own else tables
-    filled = filling.cells(tables, job.out)
+    tables = [] if task.shown or not task.writes_records else tables
+    filled = filling.fill(tables, {task.name: [Measured(run, numbers)]})
     for table in tables:
         printing.paper_table(table, filled)
     tabulated = {entry.cell for table in tables for entry in table.entries}
@@ -245,7 +246,8 @@ def summary(task: Task, job: "Measurement", tables: "Sequence[Table]") -> None:
     if cells:
         # Those without a layer are what cells are compared with, such as the images as they are.
         references = [cell for cell in outcomes if not cell.layers and cell not in cells]
-        return printing.cells(task, [*references, *cells], numbers, metrics)
+        printing.cells(task, [*references, *cells], numbers, metrics)
+        return
     told = {entry.metric for table in tables for entry in table.entries if entry.printed}
     told |= {metric for table in tables for metric in table.shown}
     further = [metric for metric in metrics if metric not in told]

@@ -94,19 +94,21 @@ def cells(
             click.echo(f"{metric.name}: {metric.meaning}{which}")
 
 
-def paper_table(table_: "Table", filled: "pd.DataFrame") -> None:
+def paper_table(declared: "Table", filled: "pd.DataFrame") -> None:
     """One table on the terminal: ours, the 95 % interval, the paper's value; then its runs."""
     from camx.evaluators.results import filling
 
-    rows = filling.printed(table_, filled, table_.shown)
+    rows = filling.printed(declared, filled, declared.shown)
     runs = list(dict.fromkeys(rows["run"].dropna()))
     marks = {run: "*" * n for n, run in enumerate(runs)}
-    quoted = {entry.row for entry in table_.entries if entry.quoted}
+    quoted = {entry.row for entry in declared.entries if entry.quoted}
     names = {row: f"{row} (quoted)" if row in quoted else row for row in rows["row"]}
     words = {(r.row, r.metric, r.column): _filled(r, marks) for r in rows.itertuples()}
     metrics, columns = (list(dict.fromkeys(rows[key])) for key in ("metric", "column"))
     fps = "; FPS and throughput in images a second" if "FPS" in metrics else ""
-    click.echo(f"\nTable {table_.name}. {table_.title}. Percent{fps}: ours [95 % interval] (paper)")
+    click.echo(
+        f"\nTable {declared.name}. {declared.title}. Percent{fps}: ours [95 % interval] (paper)"
+    )
     if columns == [""]:  # the metrics stand beside each other
         lines = [(name, *(words.get((row, m, "")) for m in metrics)) for row, name in names.items()]
         table(lines, ("", *metrics))

@@ -34,8 +34,8 @@ class Accepts:
         """A single value as the field holds it. `ValueError` saying what is accepted."""
         kinds = {float: (int, float), Path: (str, Path)}.get(self.type, self.type)
         number = self.type in (int, float)
-        strange = not isinstance(value, kinds) or (number and isinstance(value, bool))
-        if strange or (number and not _finite(value)) or not self.test(value):
+        strange = not isinstance(value, kinds) or (number and not finite(value))
+        if strange or not self.test(value):
             raise ValueError(f"accepted: {self.words}")
         return self.type(value)
 
@@ -63,9 +63,10 @@ class About(TypedDict, total=False):
     metavar: str
 
 
-def _finite(value: float) -> bool:
+def finite(value: Any) -> bool:
+    """Whether a value of a file is a finite number; true and false are none."""
     try:
-        return math.isfinite(value)
+        return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
     except OverflowError:  # a whole number of hundreds of digits
         return False
 
@@ -195,12 +196,14 @@ class Checked:
     """
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+        kind: Any = type(self)  # a dataclass, as all that are checked
+        accepted = of(kind)
+        for field in dataclasses.fields(kind):
             value = getattr(self, field.name)
             if value is None and field.default is None:
                 continue
             try:
-                read = of(type(self))[field.name].read(value)
+                read = accepted[field.name].read(value)
             except ValueError as error:
                 raise ValueError(f"{field.name} is {value!r}; {error}") from None
             object.__setattr__(self, field.name, read)

@@ -1,6 +1,7 @@
 """Maps on the image: resize a uint8 grid map to the original image, and threshold it."""
 
 import zlib
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,9 +30,10 @@ def grabcut(image: np.ndarray, mask: np.ndarray, image_id: str) -> np.ndarray:
     if mask.all() or not mask.any():
         return mask
     cv2.setRNGSeed(zlib.crc32(image_id.encode()) & 0x7FFFFFFF)
-    labels = np.where(mask, cv2.GC_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    labels: Any = np.where(mask, cv2.GC_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     back, front = np.zeros((1, 65)), np.zeros((1, 65))  # the models, which it fills
-    labels, _, _ = cv2.grabCut(image, labels, None, back, front, 1, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]  # it takes no rectangle
+    rectangle: Any = None  # with a mask it takes none, though its types say otherwise
+    labels, _, _ = cv2.grabCut(image, labels, rectangle, back, front, 1, cv2.GC_INIT_WITH_MASK)
     return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
 
 

@@ -239,5 +239,6 @@ def free(folder: Path) -> Path:
 
 def plain(value: Any) -> Any:
     """A dataclass or mapping as JSON's own types."""
-    content = dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]  # no type itself
+    instance = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    content = dataclasses.asdict(value) if instance else value
     return json.loads(json.dumps(content, default=str))

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from camx.evaluators.confusion import IGNORED
 from camx.evaluators.files import read_text, write_json, write_whole
 
 ABOUT = "labels.json"
 CLASSES = 20  # of VOC 2012; label k is index k + 1
-IGNORED = 255
 VALUES = 256
 
 

@@ -40,3 +40,41 @@ def camx(tmp_path, monkeypatch, capsys):
         return SimpleNamespace(stdout=done.out, stderr=done.err)
 
     return run
+
+
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """Train `again()` whole, and once more stopped after `when` steps and gone on with: the log and
+    weights must be the same, bit for bit. Returns the log's rows; `tmp_path` holds both runs.
+    """
+    from safetensors.torch import load_file
+
+    from camx.evaluators import training
+
+    def train(again, when):
+        whole, broken = tmp_path / "whole", tmp_path / "broken"
+        whole.mkdir()
+        broken.mkdir()
+        rows = training.fit(again(), whole, lambda *_: None)
+        monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+        done = []
+
+        def stop(steps, _line):
+            done.append(steps)
+            if sum(done) == when:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(again(), broken, stop)
+        assert training.fit(again(), broken, lambda *_: None) == rows
+        assert (whole / "log.csv").read_text() == (broken / "log.csv").read_text()
+        weights = sorted(path.name for path in whole.glob("*.safetensors"))
+        assert weights == sorted(path.name for path in broken.glob("*.safetensors"))
+        assert "last.safetensors" in weights
+        for name in weights:
+            a, b = load_file(whole / name), load_file(broken / name)
+            assert set(a) == set(b)
+            assert all(a[key].equal(b[key]) for key in a)
+        return rows
+
+    return train

@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
-from camx.evaluators import voc_masks
+from camx.evaluators import confusion, voc_masks
 from camx.evaluators.files import read_lines
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Scene
@@ -54,7 +54,7 @@ def read_classes(folder: Path) -> tuple[str, ...]:
     if not path.is_file():
         return CLASSES
     names = tuple(line for _, line in read_lines(path))
-    if not 0 < len(set(names)) == len(names) < voc_masks.IGNORED:
+    if not 0 < len(set(names)) == len(names) < confusion.IGNORED:
         what = f"{len(names)} names, {len(set(names))} of them different"
         raise ValueError(f"{path}: {what}; expected 1 to 254, one a line, all different")
     return names

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from camx.evaluators import voc_masks
+from camx.evaluators import confusion, voc_masks
 from camx.evaluators.miniature import SEED, rendering, xml_box, xml_size
 from camx.evaluators.miniature.drawing import SHAPES, Drawing, box_of, scene
 
@@ -32,7 +32,7 @@ def mask_of(drawing: Drawing) -> np.ndarray:
     neighbours = np.ones((3, 3), np.uint8)
     for mask in drawing.masks:
         ring = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, neighbours)
-        indices[ring > 0] = voc_masks.IGNORED
+        indices[ring > 0] = confusion.IGNORED
     return indices
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from camx.evaluators import stats
+from camx.evaluators.fields import finite
 from camx.evaluators.files import parse_yaml, read_text
 from camx.evaluators.results import measures
 from camx.evaluators.results.runs import Measured, by_task
@@ -87,8 +88,13 @@ def _claim(entry: Any, origin: str, folder: Path | None) -> Claim:
     for key in ("metrics", "comparisons"):
         if not isinstance(entry[key], list) or not entry[key]:
             raise ValueError(f"{where}: {key} is {entry[key]!r}; expected a list of at least one")
+    for key in ("sentence", "where"):
+        if not isinstance(entry[key], str):
+            raise ValueError(f"{where}: {key} is {entry[key]!r}; expected a str")
+    if not all(isinstance(metric, str) for metric in entry["metrics"]):
+        raise ValueError(f"{where}: metrics is {entry['metrics']!r}; expected a list of metrics")
     for key in ("at_most", "within"):
-        if not isinstance(entry.get(key, 0), int | float):
+        if not finite(entry.get(key, 0)):
             raise ValueError(f"{where}: {key} is {entry[key]!r}; expected a number of points")
     task = task_of(entry["command"], folder, where)
     try:

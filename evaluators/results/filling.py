@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ def place(entry: Entry) -> Place:
     return entry.table, entry.row, entry.metric, entry.column
 
 
-def fill(entry: Entry, candidates: Sequence[Measured]) -> dict[str, Any]:
+def _row(entry: Entry, candidates: Sequence[Measured]) -> dict[str, Any]:
     """The entry as a row of ``cells.csv``, measured by one run of the candidates, newest first.
 
     Preferred is the unchanged ``paper`` protocol, then the run that has most images in this cell.
@@ -81,11 +82,22 @@ def _by_hand(row: dict[str, Any], entry: Entry, numbers: Mapping[Place, float]) 
 
 
 def cells(tables: Sequence[Table], runs: Path, data: str | None = None) -> pd.DataFrame:
-    """Every entry of `tables` as a row, columns `COLUMNS`, percent."""
+    """Every entry of `tables` as a row, from the runs below `runs` and what was entered by hand."""
+    wanted = (entry.task for table in tables for entry in table.entries)
+    return fill(tables, by_task(wanted, runs, data), entered(runs))
+
+
+def fill(
+    tables: Sequence[Table],
+    candidates: Mapping[str, Sequence[Measured]],
+    numbers: Mapping[Place, float] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Every entry of `tables` as a row, columns `COLUMNS`, percent.
+
+    `candidates` are runs by their task's name, newest first, and `numbers` were entered by hand.
+    """
     entries = [entry for table in tables for entry in table.entries]
-    candidates = by_task((entry.task for entry in entries), runs, data)
-    numbers = entered(runs)
-    rows = [_by_hand(fill(e, candidates[e.task.name]), e, numbers) for e in entries]
+    rows = [_by_hand(_row(e, candidates.get(e.task.name, ())), e, numbers) for e in entries]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
 
 

@@ -47,7 +47,7 @@ def measured(runs: Path, task: Task) -> list[Measured]:
 def _made(run: Run, task: Task) -> bool:
     """Whether the run holds the task's records: of its name, and of its file as it is."""
     digest = run.last.get("plugins", {}).get(task.name)
-    same = task.plugin.shipped or not task.records_own or digest == task.plugin.sha256()
+    same = task.plugin.shipped or not task.writes_records or digest == task.plugin.sha256()
     return run.command == task.command and same
 
 

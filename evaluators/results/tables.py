@@ -1,6 +1,5 @@
 """Declarative tables, YAML files of cells and the paper's values; the paper's are I to XIII."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from camx.evaluators import tasks
+from camx.evaluators.fields import finite
 from camx.evaluators.files import parse_yaml, read_text
 from camx.evaluators.tasks import Task
 from camx.evaluators.types import Cell
@@ -106,14 +106,9 @@ def _check(content: Content, origin: str) -> None:
             raise ValueError(f"{where}: unknown {min(map(str, strange))!r}; known: {names}")
         for metric in (metric for metric in measured if metric in row):
             values = row[metric]
-            if not isinstance(values, list) or not all(map(_number, values)):
+            if not isinstance(values, list) or not all(v is None or finite(v) for v in values):
                 what = f"{metric} is {values!r}"
                 raise ValueError(f"{where}: {what}; expected a list of numbers or null")
-
-
-def _number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value is None or (number and math.isfinite(value))
 
 
 def task_of(name: Any, folder: Path | None, origin: str) -> Task:

@@ -94,7 +94,7 @@ class Task:
     shown: Callable[[Any], Sequence[str]] | None = None
 
     @property
-    def records_own(self) -> bool:
+    def writes_records(self) -> bool:
         """Whether it writes the records that it measures, and is no further metric of another's."""
         return self.name == self.command
 

@@ -27,7 +27,10 @@ def ramp(height, width):
 
 def test_prediction_puts_pixels_back_in_place():
     image, module = ramp(60, 90), Eighth()
-    prepare = lambda x: x.float() / 40  # noqa: E731
+
+    def prepare(x):
+        return x.float() / 40
+
     expected = prepare(image[None])[0].softmax(0)
     for options in (
         {},
@@ -56,7 +59,10 @@ def test_mirroring_makes_prediction_symmetric():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 1, stride=8)).eval()
     image = torch.randint(0, 256, (3, 41, 57), dtype=torch.uint8)
-    prepare = lambda x: x.float() / 100  # noqa: E731
+
+    def prepare(x):
+        return x.float() / 100
+
     once, mirrored = (
         multiscale.predict(module, i, prepare, flip=True) for i in (image, image.flip(-1))
     )

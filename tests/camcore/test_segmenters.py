@@ -248,7 +248,9 @@ def test_preprocessing_follows_the_weights(tmp_path, monkeypatch):
     """Caffe's for VGG16's weights from a file, unless the file says what it was trained with."""
     from camx.camcore.models import vgg16_cam
 
-    slim = lambda classes=20: vgg16_cam.CAMForm(nn.Conv2d(3, 8, 3), 8, classes)  # noqa: E731
+    def slim(classes=20):
+        return vgg16_cam.CAMForm(nn.Conv2d(3, 8, 3), 8, classes)
+
     monkeypatch.setattr(vgg16_cam, "SPEC", replace(vgg16_cam.SPEC, build=slim))
     path, said = tmp_path / "w.pth", tmp_path / "w.safetensors"
     torch.save(

@@ -150,6 +150,12 @@ def test_the_shipped_claims():
         ({"comparisons": [{"more": ["a", "S5"]}]}, "claim X: less is None; expected"),
         ({"comparisons": [{"more": ["a"], "less": ["b", "S5"]}]}, "claim X: more is"),
         ({"atmost": 3}, "claim X: unknown 'atmost'"),
+        ({"metrics": [["loc1"]]}, "claim X: metrics is .*; expected a list of metrics"),
+        ({"sentence": None}, "claim X: sentence is None; expected a str"),
+        ({"where": 3}, "claim X: where is 3; expected a str"),
+        ({"at_most": float("nan")}, "claim X: at_most is nan; expected a number of points"),
+        ({"within": True}, "claim X: within is True; expected a number of points"),
+        ({"within": 10**400}, "claim X: within is 1000"),
     ],
 )
 def test_bad_files_say_what_is_wrong(tmp_path, change, word):

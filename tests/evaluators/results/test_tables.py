@@ -177,6 +177,8 @@ def test_bad_tables_say_what_is_wrong(tmp_path):
         ("columns: {S5: {layer: S5}}", "columns:", "columns is None"),
         ("rows:", "rows: [a]\nold:", "a row is 'a'"),
         ("row: LayerCAM, ", "", "a row is "),
+        ("loc1: [1.0]", "loc1: [1" + 400 * "0" + "]", "expected a list of numbers or null"),
+        ("loc1: [1.0]", "loc1: [true]", "expected a list of numbers or null"),
         ("loc1: [1.0]", "loc1: 3", "loc1 is 3; expected a list of numbers or null"),
         ("loc1: [1.0]", "loc1: [.nan]", "loc1 is "),
         ("loc1: [1.0]", "loc2: [1.0]", "unknown 'loc2'; known: cell, loc1, quoted, row"),

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 from torch import nn
 
@@ -42,7 +41,10 @@ def start(classes=3, side=24):
         nn.Linear(8, classes),
     )
     form = networks.Preprocessing("torchvision", (0.5,) * 3, (0.25,) * 3)
-    groups = lambda lr: [{"params": list(module.parameters()), "lr": lr}]  # noqa: E731
+
+    def groups(lr):
+        return [{"params": list(module.parameters()), "lr": lr}]
+
     return networks.Start(
         name="tiny", module=module, input_size=side, classes=classes, preprocessing=form,
         init="none", sha256="", groups=groups,
@@ -229,30 +231,13 @@ def test_measured_on_whole_images_in_order(scenes):
 
 
 @pytest.mark.parametrize("when", [2, 3, 5])
-def test_an_interrupted_run_ends_as_an_undisturbed_one(scenes, tmp_path, monkeypatch, when):
+def test_an_interrupted_run_ends_as_an_undisturbed_one(scenes, interrupted, tmp_path, when):
     def again():
         return job(start(), scenes, scenes, Recipe(epochs=2, batch=2), workers=2)
 
-    for name in ("whole", "broken"):
-        (tmp_path / name).mkdir()
-    rows = training.fit(again(), tmp_path / "whole", lambda *_: None)
+    rows = interrupted(again, when)
     assert {"train_loss", "val_loss", "val_map"} <= set(rows[0])
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
-    done = []
-
-    def stop(steps, _line):
-        done.append(steps)
-        if sum(done) == when:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        training.fit(again(), tmp_path / "broken", stop)
-    assert training.fit(again(), tmp_path / "broken", lambda *_: None) == rows
-    for name in ("best", "last"):
-        whole, broken = (
-            load_file(tmp_path / run / f"{name}.safetensors") for run in ("whole", "broken")
-        )
-        assert all(whole[k].equal(broken[k]) for k in whole)
+    assert (tmp_path / "whole/best.safetensors").is_file()
 
 
 def test_a_class_that_shows_is_learned(scenes, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import cross_entropy, interpolate
 
@@ -272,30 +271,13 @@ def test_rates_on_the_optimiser(pairs, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("when", [1, 2, 3])
-def test_an_interrupted_run_ends_as_an_undisturbed_one(pairs, tmp_path, monkeypatch, when):
+def test_an_interrupted_run_ends_as_an_undisturbed_one(pairs, interrupted, tmp_path, when):
     def again():
         begun = networks.start("mini-largefov", "none", 21, 0, package=networks.SEGMENTERS)
         return job(begun, pairs, SMALL, workers=2)
 
-    for name in ("whole", "broken"):
-        (tmp_path / name).mkdir()
-    rows = training.fit(again(), tmp_path / "whole", lambda *_: None)
+    rows = interrupted(again, when)
     assert [r["step"] for r in rows] == [2, 4]
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
-    done = []
-
-    def stop(steps, _line):
-        done.append(steps)
-        if sum(done) == when:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        training.fit(again(), tmp_path / "broken", stop)
-    assert training.fit(again(), tmp_path / "broken", lambda *_: None) == rows
-    whole, broken = (
-        load_file(tmp_path / name / "last.safetensors") for name in ("whole", "broken")
-    )
-    assert all(whole[k].equal(broken[k]) for k in whole)
     with safe_open(tmp_path / "whole/last.safetensors", "pt") as file:
         assert file.metadata() == {"preprocessing": "torchvision"}
 
