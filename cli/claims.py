@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from camx.camcore.suggestions import near
 from camx.cli import options, printing
 from camx.cli.shared import RunsOptions
 from camx.evaluators.fields import Checked, text
@@ -47,7 +48,8 @@ def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
 
     loaded = options.checked(claims.load, wanted.file)
     if strange := set(wanted.ids) - {claim.id for claim in loaded}:
-        accepted = ", ".join(claim.id for claim in loaded)
+        ids = [claim.id for claim in loaded]
+        accepted = f"{', '.join(ids)}{near(min(strange), ids)}"
         raise click.UsageError(f"unknown claim {min(strange)!r}; known: {accepted}")
     # All, whatever is shown: the correction is for all.
     frame = claims.evaluate(loaded, runs.runs, runs.data, runs.seed)

@@ -52,7 +52,8 @@ def command(
     A photograph is shown to torchvision's VGG16, whose weights must be in torchvision's cache (or
     give --download, or --weights FILE). The predicted box of each map is green, true boxes are red.
     """
-    from camx.camcore import networks, views
+    from camx.camcore import networks
+    from camx.camcore.image_files import read_image
     from camx.evaluators import datasets, grids, plan, protocols
     from camx.evaluators.tasks import localize
 
@@ -64,7 +65,7 @@ def command(
     if not images:
         samples = {s.path: s for s in datasets.load(MINIATURE).samples[:SHOWN]}
     for path in images:
-        views.read_image(path)
+        read_image(path)
     model = asked.model or ("vgg16" if images else "mini-vgg")
     network = networks.load(model, asked.weights, protocol.preprocessing, device, asked.download)
     selection = plan.Selection(drawn.methods, drawn.layers)

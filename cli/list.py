@@ -17,7 +17,7 @@ KINDS = {
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice([*KINDS, "protocols", "tables"]))
+@click.argument("kind", type=options.Choice([*KINDS, "protocols", "tables"]))
 @options.debug
 def command(kind: str) -> None:
     """List the methods, models, tasks, datasets, protocols or tables that options accept."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from camx.cli import options
+
 SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 HEADLESS = (
@@ -17,7 +19,7 @@ HEADLESS = (
 )
 
 
-class Commands(click.Group):
+class Commands(options.Group):
     """Looks a command up by its file's name; lists them without importing any."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -78,7 +80,8 @@ def main() -> None:
         hint = f" ({error.ctx.command_path} --help shows what is accepted)" if error.ctx else ""
         _fail(" ".join(error.format_message().split()) + hint, 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; what was measured is recorded; the same command goes on from there", 1)
+        what = "what was measured is recorded; the same command goes on from there"
+        _fail(f"interrupted; {what}", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

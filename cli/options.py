@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import click
 from click.core import ParameterSource
 
+from camx.camcore.suggestions import near
 from camx.evaluators import fields
 from camx.evaluators.fields import Accepts
 
@@ -30,6 +31,31 @@ class Value(click.ParamType):
         except ValueError as error:
             what = str(error) if isinstance(value, str) else f"{value!r} is not accepted; {error}"
             self.fail(what, param, ctx)
+
+
+class Choice(click.Choice):
+    """One of a few words; a mistyped one is guessed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(f"{error.message.rstrip('.')}{near(value, self.choices)}", param, ctx)
+
+
+class Group(click.Group):
+    """A group of commands; a mistyped one is guessed."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            names = self.list_commands(ctx)
+            said = error.message.partition(". ")[0].rstrip(".")
+            known = f"{', '.join(names)}{near(args[0], names)}"
+            raise click.UsageError(f"{said}; known: {known}", error.ctx) from None
 
 
 def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Callable[[Any], Any]:
@@ -57,7 +83,7 @@ def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Ca
         return click.option(f"{name}/--no-{name[2:]}", field.name, **settings)
     kind: Any = Value(accepts)
     if accepts.choices:
-        kind = click.Choice([word for word in accepts.choices if word])
+        kind = Choice([word for word in accepts.choices if word])
     elif accepts.type is Path:
         kind = click.Path(path_type=Path)
     if accepts.many:
@@ -154,7 +180,7 @@ def _config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) 
         raise click.BadParameter(f"{path}: expected option: value lines")
     for key in content:
         if str(key).replace("_", "-") not in options:
-            accepted = ", ".join(sorted(options))
+            accepted = f"{', '.join(sorted(options))}{near(key, options)}"
             raise click.BadParameter(f"{path}: unknown option {key!r}; known: {accepted}")
     ctx.default_map = {}
     for key, value in content.items():

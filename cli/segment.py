@@ -22,7 +22,7 @@ PAPER_MODEL, MINIATURE_MODEL = "deeplab-vgg16", "mini-largefov"
 MINIATURE_RECIPE = {"iterations": 150, "lr": 0.02}
 
 
-@click.group("segment")
+@click.group("segment", cls=options.Group)
 def command() -> None:
     """Train DeepLab-LargeFOV on pseudo labels, predict masks, and measure them: Tables IX to XI."""
 

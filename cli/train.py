@@ -15,7 +15,7 @@ from camx.evaluators.tasks.defects import recipe as defect_recipe
 from camx.evaluators.tasks.pseudo import recipe as scene_recipe
 
 
-@click.group("train")
+@click.group("train", cls=options.Group)
 def command() -> None:
     """Train the network whose maps are measured; `camx train WHAT --help` shows the recipe."""
 

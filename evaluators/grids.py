@@ -11,6 +11,7 @@ from torch import Tensor
 
 from camx.camcore import fusion, maps, plugins, views
 from camx.camcore.networks import Network
+from camx.camcore.suggestions import near
 from camx.evaluators.files import write_bytes
 from camx.evaluators.types import Cell, MapProtocol
 
@@ -58,7 +59,7 @@ def plan(
     shipped = plugins.names(maps.METHODS)
     for cell in cells:
         if cell.method not in given and cell.method not in shipped:
-            accepted = f"{', '.join(shipped)} (or --method FILE.py)"
+            accepted = f"{', '.join(shipped)} (or --method FILE.py){near(cell.method, shipped)}"
             raise ValueError(f"unknown method {cell.method!r}; known: {accepted}")
     cams = given | maps.methods([c.method for c in cells if c.method not in given], protocol.style)
     unique = tuple(dict.fromkeys(cell.map for cell in cells))

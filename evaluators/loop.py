@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from camx.camcore import views
+from camx.camcore.image_files import read_image
 from camx.evaluators.grids import Missing, Plan, image_maps, map_file, save_maps
 from camx.evaluators.records import Writer
 from camx.evaluators.types import Cell, Dataset
@@ -93,7 +94,7 @@ def ahead(
 
 def decode(sample: Any, sides: Sequence[int]) -> Picture:
     """A sample's picture, squashed to squares of `sides` pixels."""
-    image = views.read_image(sample.path)
+    image = read_image(sample.path)
     return Picture(sample, np.asarray(image), tuple(views.squash(image, side) for side in sides))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from camx.camcore.image_files import LOSSY
 from camx.evaluators.confusion import IGNORED
 from camx.evaluators.files import read_text, write_json, write_whole
 
@@ -47,11 +48,13 @@ def read_mask(path: Path, classes: int = CLASSES) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            pixels, mode = np.asarray(image), image.mode
+            pixels, mode, lossy = np.asarray(image), image.mode, image.format in LOSSY
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such mask") from None
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a readable mask: {error}") from None
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise ValueError(f"{path}: not a readable mask: {error}") from error
+    if lossy:
+        raise ValueError(f"{path}: a format that changes indices when it is saved; expected PNG")
     if mode == "RGB":
         return _from_colours(pixels, path, [*range(classes + 1), IGNORED])
     if mode not in ("P", "L"):

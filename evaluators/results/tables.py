@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from camx.camcore.suggestions import near
 from camx.evaluators import tasks
 from camx.evaluators.fields import finite
 from camx.evaluators.files import parse_yaml, read_text
@@ -70,7 +71,8 @@ def load(name: str) -> Table:
     elif name in names():
         text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"table {name}"
     else:
-        raise ValueError(f"unknown table {name!r}; known: {', '.join(names())} (or FILE.yaml)")
+        known = f"{', '.join(names())} (or FILE.yaml){near(name, names())}"
+        raise ValueError(f"unknown table {name!r}; known: {known}")
     content = parse_yaml(text, origin)
     for key in NEEDED:
         if not isinstance(content, dict) or key not in content:
@@ -101,9 +103,9 @@ def _check(content: Content, origin: str) -> None:
         if not isinstance(row, dict) or "row" not in row:
             raise ValueError(f"{origin}: a row is {row!r}; expected a mapping with its name as row")
         where = f"{origin}: row {row['row']!r}"
-        if strange := set(row) - accepted:
-            names = ", ".join(sorted(accepted))
-            raise ValueError(f"{where}: unknown {min(map(str, strange))!r}; known: {names}")
+        if strange := sorted(str(key) for key in row if key not in accepted):
+            names = f"{', '.join(sorted(accepted))}{near(strange[0], accepted)}"
+            raise ValueError(f"{where}: unknown {strange[0]!r}; known: {names}")
         for metric in (metric for metric in measured if metric in row):
             values = row[metric]
             if not isinstance(values, list) or not all(v is None or finite(v) for v in values):

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from camx.camcore import plugins
+from camx.camcore.suggestions import near
 from camx.evaluators import datasets, records
 from camx.evaluators.fields import Checked
 from camx.evaluators.types import Cell, Dataset, MapProtocol, Protocol
@@ -119,7 +120,8 @@ class Task:
     def metric(self, name: str) -> Metric:
         """A metric by name. `ValueError` naming those there are."""
         if name not in self.metrics:
-            raise ValueError(f"unknown metric {name!r}; known: {', '.join(self.metrics)}")
+            accepted = f"{', '.join(self.metrics)}{near(name, self.metrics)}"
+            raise ValueError(f"unknown metric {name!r}; known: {accepted}")
         return self.metrics[name]
 
 

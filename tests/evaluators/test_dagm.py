@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camx.camcore import views
 from camx.evaluators import datasets
 from camx.evaluators.tasks.defects import masks
 
@@ -169,10 +168,3 @@ def test_a_manifest_needs_its_columns(factory):
     word = "column 'mask' is missing; expected image,defective,mask,split"
     with pytest.raises(ValueError, match=word):
         manifest(factory, "image,defective,split\n")
-
-
-def test_sixteen_bits_of_grey(tmp_path):
-    """65535 is white and 32896 is middle grey; PIL alone would cut both to 255."""
-    Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16)).save(tmp_path / "deep.png")
-    pixels = np.asarray(views.read_image(tmp_path / "deep.png"))[0]
-    assert pixels.tolist() == [[value] * 3 for value in (0, 1, 128, 255)]

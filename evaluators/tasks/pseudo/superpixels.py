@@ -11,6 +11,7 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
+from camx.camcore.image_files import LOSSY
 from camx.evaluators.files import digest
 
 if TYPE_CHECKING:
@@ -83,9 +84,11 @@ def _png(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             pixels: np.ndarray = np.asarray(image)
-            alpha = image.mode in ("LA", "RGBA", "PA")
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a readable picture: {error}") from None
+            alpha, lossy = image.mode in ("LA", "RGBA", "PA"), image.format in LOSSY
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise ValueError(f"{path}: not a readable picture: {error}") from error
+    if lossy:
+        raise ValueError(f"{path}: a format that changes numbers when it is saved; expected PNG")
     if pixels.ndim == 2:
         return pixels
     channels = pixels[..., :-1] if alpha else pixels

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from camx.camcore import views
+from camx.camcore.image_files import read_image
 from camx.camcore.multiscale import predict
 from camx.camcore.networks import Network
 from camx.evaluators import voc_masks
@@ -54,7 +54,7 @@ def fingerprint(labels: Iterable[Path]) -> str:
 
 def probabilities(network: Network, shown: Shown, scene: Scene) -> tuple[np.ndarray, torch.Tensor]:
     """``(image (H,W,3) uint8, probabilities (K,H,W))``."""
-    image = np.asarray(views.read_image(scene.path))
+    image = np.asarray(read_image(scene.path))
     device = next(network.module.parameters()).device
     pixels = torch.from_numpy(image.transpose(2, 0, 1).copy()).to(device)
     scores = predict(

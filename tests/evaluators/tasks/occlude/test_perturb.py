@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from camx.camcore import networks, views
+from camx.camcore.image_files import read_image
 from camx.camcore.taps import Layer
 from camx.evaluators import datasets, grids, loop, protocols, records, tasks, types
 from camx.evaluators.records import KEY
@@ -205,7 +206,7 @@ def rise(image, places, first, second, network, label, step):
 def test_curves_are_rise_s(linear, tmp_path, metric, steps):
     sample = picture(tmp_path, "a", np.random.default_rng(0).integers(20, 255, (SIDE, SIDE)))
     row = curves(linear, [sample], tmp_path / "run", metric, batch_size=3, steps=steps).iloc[0]
-    squashed = torch.from_numpy(views.squash(views.read_image(sample.path), SIDE))[None]
+    squashed = torch.from_numpy(views.squash(read_image(sample.path), SIDE))[None]
     image = linear.prepare(squashed)
     plan = make(linear, [CELL], tmp_path, batch_size=3).plan
     maps, _ = grids.grids(plan, squashed, torch.tensor([1]), [CELL], 1)
