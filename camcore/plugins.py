@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from camx.camcore.suggestions import near
+
 ROLES = ("SPEC", "build")  # objects named so say nothing: the plug-in is named after its module
 
 
@@ -128,7 +130,8 @@ def load(package: str, hook: str | None, name: str) -> Plugin:
         name = where.rpartition(".")[2] if attribute in (hook, *ROLES) else attribute
         name = name.replace("_", "-")
     else:
-        accepted = f"{', '.join(names(package))} (or module:function, or FILE.py)"
+        known = names(package)
+        accepted = f"{', '.join(known)} (or module:function, or FILE.py){near(name, known)}"
         raise ValueError(f"unknown {kind} {name!r}; known: {accepted}")
     if name in names(package) and not stem and not point:
         clash = f"would be recorded as {name!r}, which camx has already; give it another name"

@@ -33,7 +33,7 @@ class ClaimOptions(Checked):
 @click.command("claims")
 @options.typed(RunsOptions, ClaimOptions)
 @options.out("claims")
-@options.debug
+@options.common
 def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
     """Say which of the paper's comparative sentences your runs reproduce, contradict or leave open.
 

@@ -43,7 +43,7 @@ class ExplainOptions(Checked):
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @options.typed(NetworkOptions, ExplainOptions)
 @options.out("explain")
-@options.debug
+@options.common
 def command(
     asked: NetworkOptions, drawn: ExplainOptions, images: tuple[Path, ...], out: Path
 ) -> None:

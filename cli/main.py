@@ -5,7 +5,11 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -68,10 +72,36 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+@contextmanager
+def _counted_warnings() -> Iterator[None]:
+    """Say each kind of camx's own warnings once, at the end: its docstring, how often, an example.
+
+    A data set of ten thousand black pictures is one line.
+    """
+    texts: dict[type[Warning], dict[str, None]] = {}
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def count(message: Any, category: type[Warning], *where: Any) -> None:
+            if category.__module__.startswith("camx."):
+                texts.setdefault(category, {})[str(message)] = None
+            else:
+                show(message, category, *where)
+
+        warnings.showwarning = count
+        try:
+            yield
+        finally:
+            for category, said in texts.items():
+                what = f"{category.__doc__}: {len(said)}, such as {next(iter(said))}"
+                click.echo(f"warning: {what}", err=True)
+
+
 def main() -> None:
     """Run the command line: one line for an error; code 1 for a failed run, 2 for wrong usage."""
     try:
-        group.main(prog_name="camx", standalone_mode=False)
+        with _counted_warnings():
+            group.main(prog_name="camx", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -54,7 +54,7 @@ def command(reference: str, name: str = "") -> click.Command:
     @options.typed(task.options, *(kinds if task.network else kinds[:1]))
     @options.overrides(task.protocol, fields)
     @options.config
-    @options.debug
+    @options.common
     @options.out(task.out)
     def measuring(further: Any, *common: Any, given: Mapping[str, Any], out: Path) -> None:
         measure(task, Request(out, further, given, *common))
@@ -71,7 +71,7 @@ def measure(task: Task, request: Request) -> None:
     announce(job)
     record(task, job, run)
     lines = task.finish(job, printing.progress)
-    if request.data.quiet:
+    if not request.data.summary:
         return
     summary(task, job, run, tables)
     for line in lines:

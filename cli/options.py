@@ -2,9 +2,10 @@
 
 import dataclasses
 import functools
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ from camx.camcore.suggestions import near
 from camx.evaluators import fields
 from camx.evaluators.fields import Accepts
 
+QUIET = "camx.quiet"  # in a context's meta: --quiet was said
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -210,7 +212,24 @@ def _debug(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> Non
         os.environ["CAMX_DEBUG"] = "1"
 
 
-debug = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, hidden=True)
+def _quiet(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[QUIET] = True
+        ctx.with_resource(redirect_stdout(io.StringIO()))
+
+
+def common(command: Command) -> Command:
+    """The options that every command has; none of them moves a number."""
+    quiet = "Print nothing but warnings and errors."
+    for name, callback, about in (
+        ("--debug", _debug, {"hidden": True}), ("--quiet", _quiet, {"help": quiet})
+    ):  # fmt: skip
+        command = click.option(name, is_flag=True, expose_value=False, callback=callback, **about)(
+            command
+        )
+    return command
+
+
 config = click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from camx.cli import options
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -26,10 +28,12 @@ def table(rows: Iterable[Iterable[object]], headers: Iterable[str], numbers: boo
 
 
 def progress(total: int, done: int, unit: str = "image") -> Any:
-    """tqdm's bar with an estimate on a terminal; silent in a pipe."""
+    """tqdm's bar with an estimate on a terminal; silent in a pipe and under ``--quiet``."""
     from tqdm import tqdm
 
-    return tqdm(total=total, initial=done, unit=unit, disable=None, dynamic_ncols=True)
+    ctx = click.get_current_context(silent=True)
+    hidden = True if ctx and ctx.meta.get(options.QUIET) else None
+    return tqdm(total=total, initial=done, unit=unit, disable=hidden, dynamic_ncols=True)
 
 
 def counted(n: Any) -> str:

@@ -45,7 +45,7 @@ class TrainOptions(TrainingOptions):
 @options.overrides(segment_recipe.Recipe)
 @options.config
 @options.out("segment")
-@options.debug
+@options.common
 def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a segmentation network on pseudo labels alone, never on true masks.
 
@@ -130,7 +130,7 @@ def _segmenter(
 @options.overrides(segment_recipe.Shown)
 @options.config
 @options.out("segment-predict")
-@options.debug
+@options.common
 def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     """Write each image's mask as a palette PNG, OUT/masks/<image>.png; --crf adds OUT/masks-crf."""
     from camx.evaluators import datasets, records, voc_masks

@@ -21,7 +21,7 @@ class DataOptions(Checked):
         default=None, help="File of images to leave out: names, or numbers in validation order."
     )
     seed: int = whole(0, default=0, help="Seed of everything drawn at random.")
-    quiet: bool = flag(help="Print no table at the end.")
+    summary: bool = flag(default=True, help="Print tables at the end.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ class TableOptions(Checked):
     help="Keep a number that only a test server knows, such as IX 'LayerCAM VGG16' test 61.4.",
 )  # fmt: skip
 @options.out("tables")
-@options.debug
+@options.common
 def command(
     runs: RunsOptions,
     wanted: TableOptions,

@@ -69,7 +69,7 @@ def parse_yaml(text: str, origin: str) -> Any:
     """YAML, or a `ValueError` that says where it is broken, in one line."""
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except Exception as error:  # a date or a number of YAML's may fail in Python's own ways
         raise ValueError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
 
 
