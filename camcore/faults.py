@@ -14,7 +14,7 @@ LOGITS = ("", "")  # in place of a method and a layer
 class Fault:
     """What holds a `value` that is no number: of row `row`, a map of `method` at `layer`.
 
-    Without a method, or where `of` names them, it is logits: the network's of what `of` says.
+    Without a method, or with what they are `of`, it is the logits of `network`.
     """
 
     row: int
@@ -22,13 +22,14 @@ class Fault:
     method: str = ""
     layer: str = ""
     of: str = ""
+    network: str = "the network"
 
     def __str__(self) -> str:
         where = f"method {self.method} at layer {self.layer}: " if self.method else ""
         if self.method and not self.of:
             return f"{where}the map holds {self.value}"
-        of = f" of {self.of}" if self.of else ""
-        return f"{where}the network's logits{of} hold {self.value}"
+        of = f" for {self.of}" if self.of else ""
+        return f"{where}the logits of {self.network}{of} hold {self.value}"
 
 
 class NotFinite(ValueError):
@@ -37,6 +38,10 @@ class NotFinite(ValueError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__(f"{faults[0]} (row {faults[0].row} of the batch)")
         self.faults = tuple(faults)
+
+    @property
+    def rows(self) -> set[int]:
+        return {fault.row for fault in self.faults}
 
     def mapped(self, change: Callable[[Fault], Fault]) -> "NotFinite":
         """The same of other rows: one fault each, the first that `change` gives."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
+from camx.camcore.faults import Fault, NotFinite
+
 STRIDE = 8
 
 
@@ -23,7 +25,7 @@ def predict(
     Scale 1 is the image as it is, or resized so that its longer side has `long_side` pixels. What
     is shown is filled at its right and bottom with the mean, up to `pad_to` pixels a side and to a
     multiple of 8 and one. With `flip` the mirror image counts as much. Bicubic as in OAA's eval.py,
-    whose windows of 401 pixels are not copied: a larger image is shown whole. Raises `ValueError`
+    whose windows of 401 pixels are not copied: a larger image is shown whole. Raises `NotFinite`
     when logits hold NaN or Inf, whatever classes they are of.
     """
     height, width = image.shape[1:]
@@ -41,7 +43,7 @@ def predict(
         total = torch.stack(answers).mean(0).clamp(min=0)  # a cubic undershoots at edges
         total = total / total.sum(0)
         if not bool(torch.stack([*finite, total.isfinite().all()]).all()):  # asked once, at the end
-            raise ValueError("the network's logits hold NaN or Inf")
+            raise NotFinite([Fault(0, "NaN or Inf")])
         return total
 
 

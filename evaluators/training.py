@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from camx.camcore import faults
 from camx.camcore.networks import Start
 from camx.evaluators.files import write_text, write_whole
 from camx.evaluators.loop import ahead
@@ -145,13 +146,21 @@ def poly(steps: int, power: float) -> Callable[[int], float]:
 
 
 def answers(
-    module: nn.Module, show: Show, count: int, size: int, device: str, workers: int
+    module: nn.Module, show: Show, paths: Sequence[Path], size: int, device: str, workers: int
 ) -> Tensor:
-    """CPU logits of `count` things, `size` at a time, which ``show(places)`` makes in threads."""
-    places = [range(at, min(at + size, count)) for at in range(0, count, size)]
+    """CPU logits of the images `paths`, `size` at a time; ``show(places)`` makes them in threads.
+
+    Raises `ValueError` naming an image whose logits hold NaN or Inf: they would rank and be ranked.
+    """
+    places = [range(at, min(at + size, len(paths))) for at in range(0, len(paths), size)]
     with ThreadPoolExecutor(workers) as pool, torch.no_grad():
         batches = ahead(pool, show, places, 2 * workers)
-        return torch.cat([module(inputs.to(device)).float().cpu() for inputs in batches])
+        logits = torch.cat([module(inputs.to(device)).float().cpu() for inputs in batches])
+    try:
+        faults.check({faults.LOGITS: logits})
+    except faults.NotFinite as error:
+        raise ValueError(f"{paths[error.faults[0].row]}: {error.faults[0]}") from None
+    return logits
 
 
 def save_weights(path: Path, module: nn.Module, preprocessing: str = "") -> None:
@@ -193,10 +202,39 @@ def resume(out: Path, job: Job, optimizer: Optimizer) -> State:
             raise ValueError(f"{path}: {what}") from error
     job.module.load_state_dict(content["module"])
     optimizer.load_state_dict(content["optimizer"])
+    if name := _infinite(job, optimizer):
+        what = f"{name} holds NaN or Inf; delete it, and the same command trains from the start"
+        raise ValueError(f"{path}: {what}")
     return state
 
 
+def _infinite(job: Job, optimizer: Optimizer) -> str:
+    """What of the network, or of the optimiser's momentum, holds NaN or Inf; empty if nothing."""
+    tensors = dict(job.module.state_dict())
+    names = {parameter: name for name, parameter in job.module.named_parameters()}
+    for parameter, held in optimizer.state.items():
+        for kind, value in held.items():
+            if isinstance(value, Tensor):
+                tensors[f"{kind} of {names.get(parameter, 'a parameter')}"] = value
+    if not tensors:
+        return ""
+    finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist()
+    return next((name for name, sound in zip(tensors, finite) if not sound), "")
+
+
+def _check(job: Job, optimizer: Optimizer, step: int) -> None:
+    """Raise `ValueError` for weights that must not be saved; a step's loss is of those before."""
+    if name := _infinite(job, optimizer):
+        raise ValueError(f"{name} holds NaN or Inf after step {step}; {_advice(job)}")
+
+
+def _advice(job: Job) -> str:
+    """What a training that diverged is told; what is saved is from before."""
+    return f"lower --lr ({job.groups[0]['lr']:g})"
+
+
 def _checkpoint(out: Path, job: Job, optimizer: Optimizer, state: State) -> None:
+    _check(job, optimizer, state.step)
     content = {"module": job.module.state_dict(), "optimizer": optimizer.state_dict()}
     content["state"] = dict(vars(state))
     write_whole(out / "checkpoint.pt", lambda temporary: torch.save(content, temporary))
@@ -214,7 +252,8 @@ def fit(job: Job, out: Path, tick: Callable[[int, str], Any]) -> list[Row]:
     """Train to the end, from where `out` stands; returns the log. `tick` gets steps and a line.
 
     The result is that of an undisturbed run: data, dropout and schedule depend on the step alone.
-    Raises `ValueError` when the loss is no longer a number.
+    Raises `ValueError` when the loss, or a weight, is no longer a number, before it is saved: the
+    folder keeps what it held.
     """
     optimizer = sgd(job)
     rates = [group["lr"] for group in job.groups]
@@ -228,10 +267,10 @@ def fit(job: Job, out: Path, tick: Callable[[int, str], Any]) -> list[Row]:
                 group["lr"] = lr * job.rate(state.step)
             loss = _step(job, optimizer, state.step, inputs, targets)
             if not math.isfinite(loss):
-                what = f"the loss is {loss} at step {state.step + 1}"
-                raise ValueError(f"{what}; lower --lr ({rates[0]:g})")
+                raise ValueError(f"the loss is {loss} at step {state.step + 1}; {_advice(job)}")
             state.step, state.total = state.step + 1, state.total + loss
             if state.step % job.epoch == 0 or state.step == job.steps:
+                _check(job, optimizer, state.step)
                 _end_epoch(job, out, state, optimizer.param_groups[0]["lr"])
                 saved = -math.inf
             if time.monotonic() - saved >= CHECKPOINT_SECONDS:
@@ -258,6 +297,10 @@ def _end_epoch(job: Job, out: Path, state: State, lr: float) -> None:
     loss = state.total / (state.step - (number - 1) * job.epoch)
     job.module.eval()
     columns, score = job.judge(job.module, loss)
+    # A column may be NaN, where a split has nothing to judge by.
+    infinite = {k: v for k, v in columns.items() if isinstance(v, float) and math.isinf(v)}
+    for name, value in {**infinite, **({} if math.isfinite(score) else {"score": score})}.items():
+        raise ValueError(f"the {name} of epoch {number} is {value}; {_advice(job)}")
     row = {"epoch": number, "step": state.step, "lr": lr, "train_loss": loss, **columns}
     state.rows.append(row)
     state.total = 0.0
