@@ -72,5 +72,13 @@ def check(parts: Mapping[tuple[str, str], Tensor]) -> None:
         raise NotFinite([faults[row] for row in sorted(faults)])
 
 
+def infinite(tensors: Mapping[str, Tensor]) -> str:
+    """The name of the first tensor that holds NaN or Inf; empty if none does."""
+    if not tensors:
+        return ""
+    finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist()
+    return next((name for name, sound in zip(tensors, finite) if not sound), "")
+
+
 def _word(value: float) -> str:
     return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Inf"
