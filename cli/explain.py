@@ -111,6 +111,7 @@ def draw(
     import torch
 
     from camx.camcore import views
+    from camx.camcore.faults import NotFinite
     from camx.evaluators import grids, heatmaps
     from camx.evaluators.loop import decode, stacked
     from camx.evaluators.results import figures
@@ -125,7 +126,10 @@ def draw(
         scores = plan.network.module(inputs).sum(0).softmax(0)
     first = int(scores.argmax())
     asked = first if target is None else target
-    maps, _ = grids.image_maps(plan, squashed, torch.tensor([asked]))
+    try:
+        maps, _ = grids.image_maps(plan, squashed, torch.tensor([asked]))
+    except NotFinite as error:
+        raise ValueError(f"{path}: {error.faults[0]}") from None
     shown, predicted = {}, {}
     for cell, grid in maps.items():
         shown[cell] = heatmaps.on_image(grid[0], picture.size, protocol.interpolation)

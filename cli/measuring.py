@@ -83,6 +83,7 @@ def measure(task: Task, request: Request) -> None:
 def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     """What is to be measured, and the tables that its cells come from."""
     from camx.evaluators.loop import Measurement
+    from camx.evaluators.skips import Skips
 
     options.checked(task.check, request.further, list(request.given))
     protocol = options.checked(
@@ -107,7 +108,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     samples = tuple(s for part in parts for s in pick(part, data))
     return Measurement(
         request.out, dataset, samples, tuple(cells), protocol, request.further, data.seed, plan,
-        request.network.weights, request.machine.save_maps,
+        request.network.weights, request.machine.save_maps, Skips(data.on_error == "skip"),
     ), tables  # fmt: skip
 
 
@@ -206,12 +207,10 @@ def announce(job: "Measurement") -> None:
 
 def record(task: Task, job: "Measurement", run: Run) -> None:
     """Write the records that the run lacks, with progress; its ``run.json`` says what was done."""
-    from camx.evaluators import loop
+    from camx.evaluators import loop, skips
 
-    kind = task.folder(job.options)
-    held = records.done(job.out, kind)
-    images = [s.image_id for s in job.samples]
-    missing = {i: {c for c in job.cells if i not in held.get(c, ())} for i in images}
+    kind, before = task.folder(job.options), skips.read(job.out)
+    missing = lacking(job, kind)
     unsaved = {**loop.unsaved_maps(job), **task.unsaved(job)}
     todo = [s for s in job.samples if missing[s.image_id] or unsaved.get(s.image_id)]
     count, done = len(job.samples), len(job.samples) - len(todo)
@@ -225,7 +224,38 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
                 loop.measure(job, task.graded, todo, missing, writer, bar.update)
         finally:
             writer.flush()
-            run.finish(images=count, records_written=writer.total)
+            if before or job.skips.rows:
+                skips.write(job.out, still_skipped(before, job, lacking(job, kind)))
+            skipped = {"skipped": len(job.skips.rows)} if job.skips.rows else {}
+            run.finish(images=count, records_written=writer.total, **skipped)
+    tell_skipped(job)
+
+
+def lacking(job: "Measurement", kind: str) -> dict[str, set[Cell]]:
+    """The cells of the job that each of its images has no record of, of that kind."""
+    held = records.done(job.out, kind)
+    ids = [sample.image_id for sample in job.samples]
+    return {i: {c for c in job.cells if i not in held.get(c, ())} for i in ids}
+
+
+def still_skipped(
+    before: Mapping[str, Any], job: "Measurement", missing: Mapping[str, set[Cell]]
+) -> dict[str, Any]:
+    """The rows of ``skipped.csv`` now: an image leaves it with the last of its records."""
+    kept = {i: row for i, row in before.items() if missing.get(i, True)}
+    return {**kept, **job.skips.rows}
+
+
+def tell_skipped(job: "Measurement") -> None:
+    """Say how many images were skipped. `ValueError` if all were: nothing is measured then."""
+    if not (rows := job.skips.rows):
+        return
+    count, first = len(job.samples), next(iter(rows.values()))
+    if len(rows) == count:
+        what = f"none of {count} images could be measured; of {first['image_id']}: {first['error']}"
+        raise ValueError(f"{job.out / 'skipped.csv'}: {what}")
+    why = f"{job.out / 'skipped.csv'} says why, and the same command tries them again"
+    click.echo(f"skipped {len(rows)} of {count} images: {why}", err=True)
 
 
 def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]") -> None:

@@ -22,6 +22,11 @@ class DataOptions(Checked):
     )
     seed: int = whole(0, default=0, help="Seed of everything drawn at random.")
     summary: bool = flag(default=True, help="Print tables at the end.")
+    on_error: str = choice(
+        "stop", "skip", default="stop",
+        help="At an image that cannot be read, or whose logits or maps hold NaN or Inf: stop, or "
+        "skip it (OUT/skipped.csv).",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ FLOORS = [
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records"],
     ["fingerprints", "heatmaps", "voc_masks", "invocation"],
-    ["types", "confusion", "stats", "environment"],
+    ["types", "confusion", "stats", "environment", "skips"],
     ["fields", "files"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -422,10 +422,8 @@ def test_an_edited_plug_in_is_another_method(camx, small, tmp_path):
     method.write_text("def cam(tap):\n    return -tap.acts.sum(1)\n")
     assert "another version of 'brightness'" in camx(*run, code=1).stderr
     method.write_text("def cam(tap):\n    return tap.acts.sum()\n")
-    assert (
-        "method 'brightness' must return a tensor (N,h,w)"
-        in camx(*run, "--out", "shape", code=1).stderr
-    )
+    told = "method 'brightness' at layer S5 must return a floating-point tensor (N,h,w) with N=4"
+    assert told in camx(*run, "--out", "shape", code=1).stderr
     method.write_text("def cam(tap:\n")
     assert "brightness.py: cannot be loaded" in camx(*run, "--out", "syntax", code=2).stderr
 

@@ -199,7 +199,9 @@ def test_answers_are_in_order_and_without_gradients():
     module = nn.Linear(1, 2)
     inputs = torch.arange(7.0)[:, None]
     for size in (1, 3, 7, 10):
-        logits = training.answers(module, lambda places: inputs[list(places)], 7, size, "cpu", 2)
+        paths = [Path(f"{n}.png") for n in range(7)]
+        show = lambda places: inputs[list(places)]  # noqa: E731
+        logits = training.answers(module, show, paths, size, "cpu", 2)
         assert torch.allclose(logits, module(inputs))
         assert not logits.requires_grad
 

@@ -96,7 +96,9 @@ class Options(Checked):
         "test", "train", default="test",
         help="train: also find the best threshold on the training images, the honest variant.",
     )  # fmt: skip
-    iterations: int = whole(0, default=100, help="Timed iterations a cell; 0 times nothing.")
+    iterations: int = whole(
+        0, default=100, help="Timed iterations a cell, and at most so many batches; 0: none."
+    )
     sheet: Path | None = path(default=None, help="Also draw image, truth and maps: FILE.png.")
     sheet_images: int = whole(1, default=6, help="Images of the sheet.")
 

@@ -73,8 +73,8 @@ def measure(
     module: nn.Module, pictures: Pictures, batch: int, device: str, workers: int = 1
 ) -> dict[str, float]:
     """Loss, accuracy and ROC-AUC (shares of 1) of the network on every picture."""
-    count, labels = len(pictures.samples), torch.from_numpy(pictures.labels)
-    logits = training.answers(module, pictures.batch, count, batch, device, workers)
+    paths, labels = [s.path for s in pictures.samples], torch.from_numpy(pictures.labels)
+    logits = training.answers(module, pictures.batch, paths, batch, device, workers)
     return {
         "loss": float(cross_entropy(logits, labels)),
         "accuracy": float((logits.argmax(1) == labels).float().mean()),

@@ -69,7 +69,8 @@ def measure(
         return start.preprocessing(torch.from_numpy(pixels))
 
     truth = targets(scenes, start.classes)
-    logits = training.answers(module, show, len(scenes), batch, device, workers)
+    paths = [scene.path for scene in scenes]
+    logits = training.answers(module, show, paths, batch, device, workers)
     loss = multilabel_soft_margin_loss(logits, torch.from_numpy(truth).float())
     return {"loss": float(loss), "map": mean_average_precision(logits.numpy(), truth)}
 

@@ -9,6 +9,7 @@ camx segment evaluate --masks DIR --name DGCN-LayerCAM --data VOCdevkit    Table
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -125,24 +126,27 @@ def shown(options: Options) -> list[str]:
 def loop(
     job: "Job", samples: Sequence[Scene], missing: "Missing", writer: records.Writer, tick: "Tick"
 ) -> None:
-    """Compare each scene's mask in a folder with the true one.
-
-    Raises `FileNotFoundError` or `ValueError` naming the image.
-    """
-    (cell,), classes = job.cells, len(job.dataset.classes)
-    for scene in samples:
-        mask = job.options.masks / f"{scene.image_id}.png"
-        if not mask.is_file():
-            raise FileNotFoundError(f"{mask}: missing; every image needs a mask")
-        if scene.mask is None:
-            raise ValueError(f"{scene.path}: no true mask to compare with; choose another --split")
-        truth, predicted = (voc_masks.read_mask(p, classes) for p in (scene.mask, mask))
-        try:
-            counts = confusion.confusion(truth, predicted, classes + 1)
-        except ValueError as error:
-            raise ValueError(f"{scene.image_id}: {error}") from None
-        writer.add([Record(scene.image_id, *cell.key, classes, confusion.sparse(counts))])
+    """Compare each scene's mask in a folder with the true one; see `compared`."""
+    compare = job.skips.tried(partial(compared, job), lambda scene: scene)
+    for record in job.skips.sound(map(compare, samples), tick):
+        writer.add([record])
         tick()
+
+
+def compared(job: "Job", scene: Scene) -> Record:
+    """A scene's record. Raises `FileNotFoundError` or `ValueError` naming the image."""
+    (cell,), classes = job.cells, len(job.dataset.classes)
+    mask = job.options.masks / f"{scene.image_id}.png"
+    if not mask.is_file():
+        raise FileNotFoundError(f"{mask}: missing; every image needs a mask")
+    if scene.mask is None:
+        raise ValueError(f"{scene.path}: no true mask to compare with; choose another --split")
+    truth, predicted = (voc_masks.read_mask(p, classes) for p in (scene.mask, mask))
+    try:
+        counts = confusion.confusion(truth, predicted, classes + 1)
+    except ValueError as error:
+        raise ValueError(f"{scene.image_id}: {error}") from None
+    return Record(scene.image_id, *cell.key, classes, confusion.sparse(counts))
 
 
 def outcomes(run: Path) -> list[pd.DataFrame]:

@@ -2,12 +2,14 @@
 
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from camx.camcore.faults import NotFinite
 from camx.camcore.image_files import read_image
 from camx.camcore.multiscale import predict
 from camx.camcore.networks import Network
@@ -53,15 +55,16 @@ def fingerprint(labels: Iterable[Path]) -> str:
 
 
 def probabilities(network: Network, shown: Shown, scene: Scene) -> tuple[np.ndarray, torch.Tensor]:
-    """``(image (H,W,3) uint8, probabilities (K,H,W))``."""
+    """``(image (H,W,3) uint8, probabilities (K,H,W))``. `ValueError` naming the image for none."""
     image = np.asarray(read_image(scene.path))
     device = next(network.module.parameters()).device
     pixels = torch.from_numpy(image.transpose(2, 0, 1).copy()).to(device)
-    scores = predict(
-        network.module, pixels, network.prepare,
-        shown.scales, shown.long_side, shown.pad_to, shown.flip,
-    )  # fmt: skip
-    return image, scores
+    how = shown.scales, shown.long_side, shown.pad_to, shown.flip
+    try:
+        return image, predict(network.module, pixels, network.prepare, *how)
+    except NotFinite as error:
+        fault = replace(error.faults[0], network=network.name)
+        raise ValueError(f"image {scene.image_id} ({scene.path}): {fault}") from None
 
 
 def write_masks(

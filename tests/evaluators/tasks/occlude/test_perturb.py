@@ -163,7 +163,8 @@ def test_fills(linear, tmp_path):
     assert black["logit_after"] == pytest.approx(8 * 0.15 - 8 * 0.25)
     linear = dataclasses.replace(linear, input_size=SIDE * 8)  # a wider kernel
     job = make(linear, [CELL], tmp_path, batch_size=1, fill="blur")
-    batch = next(perturb.batches(job, [sample], {"a": {CELL}}, "blur"))
+    shown = [loop.decode(sample, (job.plan.view.grid,))]
+    batch = perturb.batch_of(job, {"a": {CELL}}, "blur", shown, shown)
     assert batch.hidden.equal(perturb.occlusion.blurred(batch.images, SIDE * 8))
 
 
