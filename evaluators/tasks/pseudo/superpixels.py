@@ -4,6 +4,7 @@ Which ones the paper used is not established, so a table names what it was made 
 docs/protocol.md, section 4, "Pseudo labels".
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from camx.evaluators import fingerprints
-from camx.evaluators.files import listing, read_mat
+from camx.evaluators.files import listing, read_mat, regular
 
 if TYPE_CHECKING:
     from camx.evaluators.tasks.pseudo import Protocol
@@ -57,10 +58,13 @@ def from_folder(folder: Path, image_id: str, shape: tuple[int, int]) -> np.ndarr
         accepted = "superpixels accepts slic, none or a folder of label maps"
         raise FileNotFoundError(f"{folder}: no such folder; {accepted}")
     names = [image_id + ending for ending in FORMATS]
-    path = next((folder / name for name in names if (folder / name).is_file()), None)
-    if path is None:
+    paths = [regular(folder / n, "label map") for n in names if os.path.lexists(folder / n)]
+    if not paths:
         expected = f"expected {' or '.join(names)}"
         raise FileNotFoundError(f"{folder}: no superpixels of {image_id}; {expected}")
+    path, *others = paths
+    if others:
+        raise ValueError(f"{path}: {others[0].name} stands beside it for the same image; keep one")
     labels = READERS[path.suffix](path)
     if labels.shape != shape:
         size, expected = (" x ".join(map(str, sides[::-1])) for sides in (labels.shape, shape))
