@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from camx.camcore import networks, plugins, weights
+from camx.camcore import networks, plugins
 from camx.camcore.models import mini_resnet, mini_vgg
 from camx.camcore.taps import tap
 
@@ -162,7 +162,7 @@ def test_named_weights_load_from_torchvision_s_cache(tmp_path, monkeypatch):
     )
     with pytest.raises(ValueError, match=rf"{name}: its sha256 begins with .*, not 0676ba61 as"):
         networks.load("resnet50", "IMAGENET1K_V1", "paper")
-    monkeypatch.setattr(weights, "sha256", lambda path: f"0676ba61{'0' * 56}")
+    monkeypatch.setattr("camx.camcore.weights.sha256", lambda path: f"0676ba61{'0' * 56}")
     network = networks.load("resnet50", "IMAGENET1K_V1", "paper")
     assert network.class_names[:1] == ("tench",)
     assert network.preprocessing.name == "torchvision"
