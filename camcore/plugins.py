@@ -64,7 +64,7 @@ def describe(package: str) -> list[tuple[str, str, str]]:
         spec = importlib.util.find_spec(f"{package}.{stem}")
         assert spec is not None  # it was just listed
         constants: dict[str, Any] = {}
-        for node in ast.parse(Path(str(spec.origin)).read_text()).body:
+        for node in ast.parse(Path(str(spec.origin)).read_text("utf-8")).body:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                 targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
                 constants |= dict.fromkeys(targets, node.value.value)

@@ -98,7 +98,9 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     with options.usage(BadOption):
         dataset = task.read(data.data, request.further, data.seed)
     if data.blacklist:
+        count = len(dataset.samples)
         dataset = datasets.without(dataset, data.blacklist)
+        click.echo(f"{data.blacklist}: {count - len(dataset.samples)} images left out")
     plan, cells, tables = _planned(task, request, dataset, protocol, device)
     cells = options.checked(task.cells, cells, request.further, protocol)
     if plan:

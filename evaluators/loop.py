@@ -24,7 +24,7 @@ from camx.camcore.image_files import read_image
 from camx.evaluators.grids import Missing, Plan, image_maps, map_file, save_maps
 from camx.evaluators.records import Writer
 from camx.evaluators.skips import Skips
-from camx.evaluators.types import Cell, Dataset
+from camx.evaluators.types import Cell, Dataset, Sample
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -98,8 +98,9 @@ def ahead(
 
 
 def decode(sample: Any, sides: Sequence[int]) -> Picture:
-    """A sample's picture, squashed to squares of `sides` pixels."""
+    """A sample's picture, squashed to squares of `sides` pixels; its boxes cut at the edges."""
     image = read_image(sample.path)
+    sample = sample.within(image.size) if isinstance(sample, Sample) else sample
     return Picture(sample, np.asarray(image), tuple(views.squash(image, side) for side in sides))
 
 

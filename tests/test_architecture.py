@@ -29,7 +29,7 @@ FLOORS = [
     ["grids", "splits", "miniature", "protocols", "records"],
     ["fingerprints", "heatmaps", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips"],
-    ["fields", "files"],
+    ["fields", "files", "values"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.

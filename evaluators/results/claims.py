@@ -66,7 +66,7 @@ def load(name: str = "") -> list[Claim]:
     """
     origin, folder = name or "claims.yaml", Path(name).parent if name else None
     shipped = resources.files("camx.configs") / "claims.yaml"
-    text = read_text(Path(name), "claims file") if name else shipped.read_text()
+    text = read_text(Path(name), "claims file") if name else shipped.read_text("utf-8")
     content = parse_yaml(text, origin)
     if not isinstance(content, list):
         raise ValueError(f"{origin}: expected a list of claims")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from camx.evaluators.files import write_text
+from camx.evaluators.files import read_csv, write_text
 from camx.evaluators.results.runs import Measured, by_task
 from camx.evaluators.results.tables import Entry, Table, file_name, load
 
@@ -50,10 +50,21 @@ def _delta(entry: Entry, value: float) -> float | None:
 def entered(runs: Path) -> dict[Place, float]:
     """The numbers entered by hand."""
     path = runs / ENTERED
+    numbers: dict[Place, float] = {}
     if not path.is_file():
-        return {}
-    frame = pd.read_csv(path, keep_default_na=False)
-    return {(r.table, r.row, r.metric, r.column): float(r.measured) for r in frame.itertuples()}
+        return numbers
+    columns = ("table", "row", "metric", "column", "measured")
+    for line, (*where, measured) in read_csv(path, columns, "list of numbers"):
+        try:
+            value = float(measured)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 100:
+            raise ValueError(
+                f"{path}, line {line}: {measured!r} is no percentage; accepted: 0 to 100"
+            )
+        numbers[where[0], where[1], where[2], where[3]] = value
+    return numbers
 
 
 def enter(runs: Path, name: str, row: str, column: str, value: float) -> None:

@@ -69,7 +69,7 @@ def load(name: str) -> Table:
     if name.endswith((".yaml", ".yml")):
         text, origin, folder = read_text(Path(name), "table file"), name, Path(name).parent
     elif name in names():
-        text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"table {name}"
+        text, origin = (_FOLDER / f"{name}.yaml").read_text("utf-8"), f"table {name}"
     else:
         known = f"{', '.join(names())} (or FILE.yaml){near(name, names())}"
         raise ValueError(f"unknown table {name!r}; known: {known}")

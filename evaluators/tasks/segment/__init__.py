@@ -17,9 +17,9 @@ import pandas as pd
 from tabulate import tabulate
 
 from camx.camcore import variants
-from camx.evaluators import confusion, datasets, records, voc_masks
+from camx.evaluators import confusion, datasets, fingerprints, records, voc_masks
 from camx.evaluators.fields import Checked, flag, path, text
-from camx.evaluators.files import digest
+from camx.evaluators.files import listing
 from camx.evaluators.tasks import Metric
 from camx.evaluators.types import Cell, Dataset, Protocol, Scene
 
@@ -108,9 +108,9 @@ def cells(_maps: Sequence[Cell], options: Options, _protocol: Protocol) -> list[
 def versions(job: "Job") -> dict[str, str]:
     """Several networks' masks may share a folder of records; each in one version."""
     (cell,) = job.cells
-    masks = sorted(job.options.masks.glob("*.png"))
+    masks = listing(job.options.masks, (".png",), "mask")
     name = f"CRF {cell}" if job.options.crf else str(cell)
-    return {name: digest(m.name.encode() + m.read_bytes() for m in masks)}
+    return {name: fingerprints.contents(masks)}
 
 
 def folder(options: Options) -> str:
@@ -136,9 +136,10 @@ def loop(
 def compared(job: "Job", scene: Scene) -> Record:
     """A scene's record. Raises `FileNotFoundError` or `ValueError` naming the image."""
     (cell,), classes = job.cells, len(job.dataset.classes)
-    mask = job.options.masks / f"{scene.image_id}.png"
-    if not mask.is_file():
-        raise FileNotFoundError(f"{mask}: missing; every image needs a mask")
+    mask = voc_masks.of_image(job.options.masks, scene.image_id)
+    if mask is None:
+        place = job.options.masks / f"{scene.image_id}.png"
+        raise FileNotFoundError(f"{place}: missing; every image needs a mask")
     if scene.mask is None:
         raise ValueError(f"{scene.path}: no true mask to compare with; choose another --split")
     truth, predicted = (voc_masks.read_mask(p, classes) for p in (scene.mask, mask))

@@ -13,8 +13,8 @@ from camx.camcore.faults import NotFinite
 from camx.camcore.image_files import read_image
 from camx.camcore.multiscale import predict
 from camx.camcore.networks import Network
-from camx.evaluators import voc_masks
-from camx.evaluators.files import digest, write_whole
+from camx.evaluators import fingerprints, voc_masks
+from camx.evaluators.files import listing, write_whole
 from camx.evaluators.tasks.segment.recipe import Shown
 from camx.evaluators.types import Dataset, Scene
 
@@ -37,8 +37,8 @@ def pairs(labels: Path, dataset: Dataset[Scene]) -> list[tuple[Path, Path]]:
         raise ValueError(f"{labels}: {what}")
     labelled = []
     for scene in dataset.samples:
-        path, mask = labels / f"{scene.image_id}.png", scene.mask
-        if path.is_file():
+        path, mask = voc_masks.of_image(labels, scene.image_id), scene.mask
+        if path:
             if mask and (path.samefile(mask) or path.read_bytes() == mask.read_bytes()):
                 what = f"the true mask of {scene.image_id}, not a pseudo label"
                 raise ValueError(f"{path}: this is {what}")
@@ -51,7 +51,7 @@ def pairs(labels: Path, dataset: Dataset[Scene]) -> list[tuple[Path, Path]]:
 
 def fingerprint(labels: Iterable[Path]) -> str:
     """SHA-256 over the labels' names and contents, in order."""
-    return digest(label.name.encode() + label.read_bytes() for label in labels)
+    return fingerprints.contents(labels)
 
 
 def probabilities(network: Network, shown: Shown, scene: Scene) -> tuple[np.ndarray, torch.Tensor]:
@@ -95,7 +95,7 @@ def write_masks(
 
 def archive(masks: Path, path: Path) -> int:
     """Pack a folder's masks as the test server wants them; returns how many there are."""
-    pngs = sorted(masks.glob("*.png"))
+    pngs = listing(masks, (".png",), "mask")
 
     def write(temporary: Path) -> None:
         with tarfile.open(temporary, "w:gz") as file:
