@@ -7,6 +7,7 @@ Floats and 32-bit whole numbers have no range of their own: those within 0..1 (f
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -64,7 +65,7 @@ def _whites(image: Image.Image) -> tuple[int, ...]:
 
 def _blank(image: Image.Image) -> str:
     """What is suspicious of an RGB picture; empty if nothing is."""
-    extrema = image.getextrema()
+    extrema: Any = image.getextrema()
     if all(low == high for low, high in extrema):
         return "one colour"
     brightest = max(high for _, high in extrema)

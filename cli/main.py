@@ -82,11 +82,11 @@ def _counted_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         show = warnings.showwarning
 
-        def count(message: Any, category: type[Warning], *where: Any) -> None:
+        def count(message: Any, category: type[Warning], *where: Any, **how: Any) -> None:
             if category.__module__.startswith("camx."):
                 texts.setdefault(category, {})[str(message)] = None
             else:
-                show(message, category, *where)
+                show(message, category, *where, **how)
 
         warnings.showwarning = count
         try:

@@ -51,6 +51,5 @@ def _regions(values: np.ndarray) -> list[float]:
     if len(levels) > INDICES:
         return []
     square = np.ones((3, 3), np.uint8)
-    alike = ((v, (values == v).astype(np.uint8)) for v in levels)
-    outside = {"borderType": cv2.BORDER_CONSTANT, "borderValue": 0}
-    return [v for v, where in alike if cv2.erode(where, square, **outside).any()]
+    alike = (np.pad((values == level).astype(np.uint8), 1) for level in levels)
+    return [v for v, where in zip(levels, alike) if cv2.erode(where, square)[1:-1, 1:-1].any()]

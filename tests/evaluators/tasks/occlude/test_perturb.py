@@ -68,7 +68,7 @@ def hole(area=None, random=False, cell=CELL):
 def make(network, cells, out, seed=0, batch_size=4, workers=1, **fields):
     protocol = protocols.load("single", "occlude", occlude.Protocol, fields)
     plan = grids.plan(network, protocol, cells, batch_size=batch_size, workers=workers)
-    data = types.Dataset("by hand", out, (), (), "d")
+    data = types.Dataset("by hand", out, ("one",), (), "d")
     options = occlude.Options()
     return loop.Measurement(out, data, (), tuple(cells), protocol, options, seed, plan)
 
