@@ -171,8 +171,8 @@ def test_results_come_in_order_and_not_all_at_once():
     def work(number):
         begun.append(number)
         if number == 0:
-            assert done[1].wait()
-            assert done[2].wait()
+            assert done[1].wait(600)
+            assert done[2].wait(600)
         done[number].set()
         return number
 
