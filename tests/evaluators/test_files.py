@@ -53,7 +53,7 @@ def test_a_reader_never_sees_a_part(tmp_path):
 
 
 def test_two_writers_at_once_leave_one_whole_file(tmp_path):
-    path, both, names = tmp_path / "a.txt", threading.Barrier(2, timeout=10), []
+    path, both, names = tmp_path / "a.txt", threading.Barrier(2, timeout=600), []
 
     def write(content):
         def fill(temporary: Path):
