@@ -99,7 +99,8 @@ def listing(folder: Path, suffixes: Collection[str], kind: str = "file") -> list
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not hidden(entry.name)]
         wanted = [e for e in visible if os.path.splitext(e.name)[1].lower() in suffixes]
-        return sorted(folder / e.name if e.is_file() else regular(Path(e), kind) for e in wanted)
+        plain = {e.name: e.is_file() for e in wanted}
+    return [folder / n if plain[n] else regular(folder / n, kind) for n in sorted(plain)]
 
 
 def by_stem(paths: Iterable[Path], suffix: str = "") -> dict[str, Path]:

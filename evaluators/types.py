@@ -124,13 +124,13 @@ class Dataset(Generic[Item]):
     def __post_init__(self) -> None:
         for name in ("name", "fingerprint", "model"):
             value = getattr(self, name)
-            if not isinstance(value, str) or not value:
+            if not isinstance(value, str):
                 raise ValueError(f"a data set's {name} is {value!r}; expected a text")
         if isinstance(self.samples, str) or not isinstance(self.samples, Iterable):
             raise ValueError(f"a data set's samples are {self.samples!r}; expected a sequence")
-        texts = not isinstance(self.classes, str) and isinstance(self.classes, Iterable)
-        classes = tuple(self.classes) if texts else ()
-        if not classes or not all(isinstance(name, str) for name in classes):
+        several = not isinstance(self.classes, str) and isinstance(self.classes, Iterable)
+        classes = tuple(self.classes) if several else (None,)
+        if not all(isinstance(name, str) for name in classes):
             expected = "expected their names by label"
             raise ValueError(f"a data set's classes are {self.classes!r}; {expected}")
         root = path_of("a data set's root", self.root)

@@ -45,7 +45,9 @@ def whole(name: str, value: Any) -> int:
 
 def path_of(name: str, value: Any) -> Path:
     """A path, given as a text too. `ValueError` for another thing."""
-    if not isinstance(value, str | Path) or not str(value):
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is {value!r}; expected a path")
     return Path(value)
 

@@ -213,17 +213,16 @@ def _agree(named: Mapping[Path, tuple[Any, int]], classes: Classes, root: Path) 
     wnids = {label: wnid for wnid, (label, _) in classes.items()}
     if all(i == label + 1 for i, label in named.values()):
         return
-    numbers: dict[int, Any] = {}
+    numbers: dict[int, Any] = {}  # of classes that the devkit has not, and back
+    named_so: dict[Any, int] = {}
     for picture, (i, label) in named.items():
         wnid = wnids[label]
-        expected = wnid if isinstance(i, str) else devkit.get(wnid)
-        expected = numbers.setdefault(label, i) if expected is None else expected
-        others = [wnids[other] for other, number in numbers.items() if number == i]
+        expected = wnid if isinstance(i, str) else devkit.get(wnid) or numbers.setdefault(label, i)
         what = f"{root / 'val_box.mat'} says class {i}"
         if i != expected:
             raise ValueError(f"{picture}: its class is {wnid}, number {expected}, but {what}")
-        if others and others != [wnid]:
-            raise ValueError(f"{picture}: its class is {wnid}, but {what}, which is {others[0]}")
+        if (other := named_so.setdefault(i, label)) != label:
+            raise ValueError(f"{picture}: its class is {wnid}, but {what}, which is {wnids[other]}")
 
 
 def from_solution(path: Path, classes: Classes) -> Annotate:
