@@ -169,9 +169,12 @@ def spec(name: str, package: str = MODELS) -> Spec:
     return _plugin(name, package)[1]
 
 
-def _adopted(spec: Spec, path: Path, classes: int) -> Adopted:
+def _adopted(plugin: Plugin, spec: Spec, path: Path, classes: int) -> Adopted:
     """What of a file's content the network's weights are. `ValueError` names the file."""
     content, expected = checkpoints.read(path), skeleton(spec.build, classes).state_dict()
+    if spec.head and f"{spec.head}.weight" not in expected and not plugin.shipped:
+        what = f"HEAD is {spec.head!r}, where the network has no weight"
+        raise ValueError(f"{plugin.file}: {what}; it has {adoption.listed(expected)}")
     try:
         return adoption.adopt(content, expected, spec.adopt)
     except ValueError as error:
@@ -211,7 +214,7 @@ def start(
     with offline(download):
         if init != "none":
             path, label, names = locate(spec, plugin.name, init, download)
-            adopted, digest = _adopted(spec, path, classes), sha256(path)
+            adopted, digest = _adopted(plugin, spec, path, classes), sha256(path)
             label = ": ".join(filter(None, (label, adopted.choice)))
             form = _form(spec, path, bool(names), preprocessing, adopted.original)
             build = spec.build_for(adopted.state)
@@ -255,7 +258,7 @@ def load(
         raise ValueError(f"{plugin.file}: has no LAYERS; expected {EXPECTED_LAYERS}")
     path, label, names = locate(spec, plugin.name, weights, download)
     with offline(download):
-        adopted = _adopted(spec, path, IMAGENET_CLASSES)
+        adopted = _adopted(plugin, spec, path, IMAGENET_CLASSES)
         build = spec.build_for(adopted.state)
         count = _count(spec.class_axes(build), adopted.state)
         module = skeleton(build, count or IMAGENET_CLASSES)

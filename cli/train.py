@@ -69,10 +69,8 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     said = {**vars(asked), **given}
     rows = training.train("train defects", out, said, data, start, recipe, job)
     training.log(rows, out)
-    words = ["camx defects --data", asked.data]
-    if asked.split != "official":
-        words += ["--split", asked.split, "--seed", str(asked.seed)]
-    click.echo(f"next: {' '.join(words)} --weights {out / 'last.safetensors'}")
+    drawn = {} if asked.split == "official" else {"split": asked.split, "seed": asked.seed}
+    training.announce_next("defects", asked, out, data=asked.data, **drawn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,4 +110,4 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     said = {**vars(asked), **given}
     rows = training.train("train voc", out, said, learn, start, recipe, job)
     training.log(rows, out)
-    click.echo(f"next: camx pseudo --data {asked.data} --weights {out / 'last.safetensors'}")
+    training.announce_next("pseudo", asked, out, data=asked.data)
