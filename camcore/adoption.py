@@ -97,16 +97,16 @@ def _without(state: State, prefix: str) -> dict[str, Tensor]:
 
 
 def _fit(state: State, expected: State, rename: Rename | None) -> tuple[int, int, int, int]:
-    """How many of the network's tensors there are of their shape, and at all; then, less others.
+    """How many of the network's tensors there are of their shape, at all, before renaming; others.
 
-    Last, how many had their names before they were renamed: names without a prefix tell more.
+    Names tell more than the order that they may be renamed by. The others count against it.
     """
     before = sum(name in state for name in expected)
     with suppress(ValueError):  # it is raised once this is what is taken
         state = _renamed(state, expected, rename)
     names = [name for name in expected if name in state]
     same = sum(state[name].shape == expected[name].shape for name in names)
-    return same, len(names), len(names) - len(state) if names else 0, before
+    return same, len(names), before, len(names) - len(state) if names else 0
 
 
 def _renamed(state: State, expected: State, rename: Rename | None) -> State:

@@ -207,6 +207,8 @@ def start(
     plugin, spec = _plugin(name, package)
     fallback = str(shipped(spec.init)) if spec.init else "none"
     init = label = init or ("IMAGENET1K_V1" if spec.weights is not None else fallback)
+    if preprocessing == "caffe" and not spec.caffe_mean_bgr:
+        raise ValueError(f"preprocessing is 'caffe', but {plugin.name} has no such form")
     digest, form = "", spec.form("model" if preprocessing == "paper" else preprocessing)
     build: Build = partial(spec.build, **spec.untrained)
     new: tuple[str, ...] = ()

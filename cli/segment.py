@@ -69,6 +69,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     start = networks.start(
         asked.model or (MINIATURE_MODEL if miniature else PAPER_MODEL),
         asked.init, classes + 1, asked.seed, asked.download, networks.SEGMENTERS,
+        asked.preprocessing,
     )  # fmt: skip
     settled = {"crop": start.input_size, "log_every": max(1, recipe.iterations // 16), **given}
     recipe = replace(recipe, **settled)

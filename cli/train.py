@@ -61,7 +61,9 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     data = options.checked(splits.apply, read, asked.split, asked.seed)
     device = options.pick_device(asked.device)
     model = asked.model or data.model
-    start = networks.start(model, asked.init, 2, asked.seed, asked.download)
+    start = networks.start(
+        model, asked.init, 2, asked.seed, asked.download, preprocessing=asked.preprocessing
+    )
     job = trainer.job(start, data.samples, recipe, **asked.machine(device))
     labels = {k: [s.label for s in data.samples if s.split == k] for k in ("train", "test")}
     counts = [f"{len(of)} {split} images, {sum(of)} defective" for split, of in labels.items()]
@@ -103,7 +105,9 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     learn = datasets.load(asked.data, "segmentation", asked.split)
     val = datasets.load(asked.data, "segmentation", "val")
     model, classes = asked.model or learn.model, len(learn.classes)
-    start = networks.start(model, asked.init, classes, asked.seed, asked.download)
+    start = networks.start(
+        model, asked.init, classes, asked.seed, asked.download, preprocessing=asked.preprocessing
+    )
     job = trainer.job(start, learn.samples, val.samples, recipe, **asked.machine(device))
     images = f"{len(learn.samples)} images of {asked.split}, {len(val.samples)} of val"
     click.echo(f"{learn.name}: {images}, {classes} classes")

@@ -13,7 +13,7 @@ import click
 from camx.camcore import plugins
 from camx.cli import printing
 from camx.evaluators import records
-from camx.evaluators.fields import Checked, flag, text, whole
+from camx.evaluators.fields import Checked, choice, flag, text, whole
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.types import Dataset
 
@@ -41,6 +41,11 @@ class TrainingOptions(Checked):
         default=None,
         help="First weights: torchvision's name, a file, or none.  [default: the network's]",
     )
+    preprocessing: str = choice(
+        "paper", "model", "caffe", default="paper",
+        help="Of pixels. paper: Caffe's for VGG16's and ResNet101's weights from a file, unless "
+        "they show or are known to be torchvision's; model: torchvision's; caffe: Caffe's.",
+    )  # fmt: skip
     download: bool = flag(help="Let torchvision fetch weights that are not in its cache.")
     device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")
     workers: int | None = whole(1, default=None, help="Threads that decode.  [default: the cores]")
@@ -69,12 +74,24 @@ def train(
     settings = records.plain(dataclasses.replace(recipe, precision=job.precision))
     further = {"init": {"sha256": start.sha256}, "recipe": settings, **further}
     identity = Identity(command, dataset.fingerprint, job.seed, start.name, further=further)
+    if asked["preprocessing"] != "paper":
+        identity = dataclasses.replace(identity, preprocessing=start.preprocessing.name)
     how = f"{job.steps} steps of {recipe.batch}, {job.precision} on {job.device}"
     click.echo(f"{start.name} from {start.init}, {start.preprocessing.name} preprocessing; {how}")
+    if start.sha256:
+        click.echo(_adopted(start))
     said, place = records.plain(dict(asked)), records.place(dataset)
     call = Invocation(said, place, job.device, start.init, workers=job.workers)
     call.classes = dataset.classes
     return _fit(job, out, records.begin(out, identity, call))
+
+
+def _adopted(start: "Start") -> str:
+    """What the first weights' file does not hold, and what of it is not used."""
+    from camx.camcore.adoption import listed
+
+    new, unused = (listed(names) or "nothing" for names in (start.new, start.unused))
+    return f"new: {new}; not used of {start.init.partition(':')[0]}: {unused}"
 
 
 def _fit(job: "Job", out: Path, run: Run) -> "list[Row]":

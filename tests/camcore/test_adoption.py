@@ -9,8 +9,10 @@ from torch import nn
 from torchvision.models.vgg import make_layers
 
 from camx.camcore import networks
-from camx.camcore.models import mini_resnet, vgg16
+from camx.camcore.models import mini_resnet, resnet50, vgg16, vgg16_cam
 from camx.camcore.models.mini_vgg import WIDTHS
+from camx.camcore.segmenters import deeplab_resnet101, deeplab_vgg16
+from camx.camcore.segmenters._largefov import LargeFOV
 
 FILE = """
 from torch import nn
@@ -199,3 +201,169 @@ def test_torchvision_s_own_file_keeps_torchvision_s_preprocessing(tmp_path, vgg,
     monkeypatch.setattr(Published, "meta", {})  # such as VGG16's features alone
     with pytest.raises(ValueError, match=r"in a form of their own"):
         networks.load("vgg16", str(path), "paper")
+
+
+@pytest.fixture
+def largefov(monkeypatch):
+    """DeepLab-LargeFOV an eighth as wide; fc6 and fc7 have a fourth of SlimVGG's units."""
+
+    def build(classes=21):
+        return LargeFOV(make_layers(WIDTHS), 64, 8, 12, classes)
+
+    monkeypatch.setattr(deeplab_vgg16, "SPEC", replace(deeplab_vgg16.SPEC, build=build))
+
+
+def begin(path, content, model="deeplab-vgg16", classes=21):
+    torch.save(content, path)
+    package = networks.SEGMENTERS if model.startswith("deeplab") else networks.MODELS
+    return networks.start(model, str(path), classes, 0, package=package)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.model."])
+def test_largefov_begins_with_vgg16_s_fc6_and_fc7_by_anybody_s_names(
+    tmp_path, vgg, largefov, prefix
+):
+    fc6 = vgg["classifier.0.weight"].unflatten(1, (64, 7, 7))[::4, :, ::3, ::3]
+    fc7 = vgg["classifier.3.weight"][::4, ::4, None, None]
+    last = {"timm": "head.fc", "caffe": "fc8", "numbers": "38", "no dropouts": "classifier.4"}
+    for scheme, theirs in [("torchvision", vgg), *others(vgg)]:
+        start = begin(tmp_path / "w.pth", prefixed(prefix, theirs))
+        head = start.module.head
+        assert torch.equal(head.fc6.weight, fc6), scheme
+        assert torch.equal(head.fc7.weight, fc7), scheme
+        assert torch.equal(head.fc6.bias, vgg["classifier.0.bias"][::4]), scheme
+        assert torch.equal(head.fc7.bias, vgg["classifier.3.bias"][::4]), scheme
+        for name, value in start.module.features.state_dict().items():
+            assert torch.equal(value, vgg[f"features.{name}"]), scheme
+        assert start.new == ("head.score.weight", "head.score.bias")
+        left = last.get(scheme, "classifier.6")
+        assert start.unused == (f"{left}.weight", f"{left}.bias")
+        assert start.preprocessing.name == ("torchvision" if scheme == "timm" else "caffe")
+
+
+def test_largefov_s_own_fc6_and_fc7_are_taken_as_they_are(tmp_path, vgg, largefov):
+    """vgg16_20M has them thinned out already."""
+    theirs = dict(dict(others(vgg))["caffe"])
+    theirs |= {"fc6.weight": torch.randn(8, 64, 3, 3), "fc6.bias": torch.randn(8)}
+    theirs |= {"fc7.weight": torch.randn(8, 8, 1, 1), "fc7.bias": torch.randn(8)}
+    theirs |= {"fc8.weight": torch.randn(1000, 8, 1, 1), "fc8.bias": torch.randn(1000)}
+    numbered = [*(str(i) for i in vgg16.CONVOLUTIONS), "32", "35", "38"]
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in theirs))
+    for names in (layers, numbered):
+        new = dict(zip(layers, names))
+        content = {
+            f"{new[k.rpartition('.')[0]]}.{k.rpartition('.')[2]}": v for k, v in theirs.items()
+        }
+        start = begin(tmp_path / "w.pth", content)
+        for name in ("fc6.weight", "fc6.bias", "fc7.weight", "fc7.bias"):
+            assert torch.equal(start.module.head.state_dict()[name], theirs[name])
+        assert start.new == ("head.score.weight", "head.score.bias")
+        assert start.unused == (f"{names[-1]}.weight", f"{names[-1]}.bias")
+
+
+def test_what_stays_new_and_what_is_not_used_is_told(tmp_path, vgg, largefov):
+    convolutions = {k: v for k, v in vgg.items() if k.startswith("features.")}
+    start = begin(tmp_path / "w.pth", convolutions)
+    assert {name.rpartition(".")[0] for name in start.new} == {"head.fc6", "head.fc7", "head.score"}
+    assert start.unused == ()
+    again = begin(tmp_path / "w.pth", start.module.state_dict())
+    assert (again.new, again.unused) == ((), ())
+    fewer = begin(tmp_path / "w.pth", start.module.state_dict(), classes=11)
+    assert fewer.new == fewer.unused == ("head.score.weight", "head.score.bias")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "word"),
+    [
+        (
+            {"classifier.0.weight": (16, 64 * 49), "classifier.3.weight": (16, 16)},
+            r"head\.fc6\.weight is \(4, 64, 3, 3\), expected \(8, 64, 3, 3\)",
+        ),
+        (
+            {"classifier.0.weight": (32, 64 * 16)},
+            r"fc6 and fc7 are classifier\.0\.weight \(32, 1024\), classifier\.3\.weight \(32, 32\)",
+        ),
+        (
+            {"classifier.3.weight": (16, 32)},
+            r"fc6 and fc7 are classifier\.0\.weight .* classifier\.3\.weight \(16, 32\); accepted",
+        ),
+    ],
+)
+def test_fc6_and_fc7_that_fit_in_no_way_are_refused(tmp_path, vgg, largefov, tensors, word):
+    wrong = {name: torch.ones(shape) for name, shape in tensors.items()}
+    with pytest.raises(ValueError, match=rf"w\.pth: .*{word}") as error:
+        begin(tmp_path / "w.pth", {**vgg, **wrong})
+    assert "\n" not in str(error.value)
+
+
+def test_the_classifier_in_cam_s_form_begins_with_anybody_s_convolutions(
+    tmp_path, vgg, monkeypatch
+):
+    def build(classes=20):
+        return vgg16_cam.CAMForm(make_layers(WIDTHS[:-1]), 64, classes)
+
+    monkeypatch.setattr(vgg16_cam, "SPEC", replace(vgg16_cam.SPEC, build=build))
+    for scheme, theirs in [("torchvision", vgg), *others(vgg)]:
+        start = begin(tmp_path / "w.pth", theirs, "vgg16-cam", 20)
+        for name, value in start.module.features.state_dict().items():
+            assert torch.equal(value, vgg[f"features.{name}"]), scheme
+        assert {name.rpartition(".")[0] for name in start.new} == {"conv6", "fc"}
+        assert len(start.unused) == 6
+
+
+class Trunk(nn.Module):
+    """What the preprocessing of a residual network shows in."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(8, momentum=None)
+
+
+def trained(form):
+    """The trunk's state once its statistics are those of smooth images in that form."""
+    torch.manual_seed(0)
+    trunk = Trunk()
+    blobs = torch.rand(16, 3, 4, 4)
+    images = nn.functional.interpolate(blobs, 64, mode="bicubic").clamp(0, 1) * 255
+    nn.init.normal_(trunk.bn1.weight)
+    trunk.bn1(trunk.conv1(form(images.byte())))
+    return trunk.state_dict()
+
+
+def test_a_residual_network_s_statistics_show_its_preprocessing():
+    spec = deeplab_resnet101.SPEC
+    caffe, own = trained(spec.form("caffe")), trained(spec.form("model"))
+    assert (resnet50.origin(caffe), resnet50.origin(own)) == ("caffe", "model")
+    merged = {**own, "bn1.running_var": torch.ones(8), "bn1.running_mean": torch.zeros(8)}
+    assert resnet50.origin(merged) == "caffe"
+    assert resnet50.origin(Trunk().state_dict()) == ""  # never trained
+    assert resnet50.origin({}) == ""
+    assert (resnet50.SPEC.origin(caffe), resnet50.SPEC.origin({})) == ("caffe", "model")
+
+
+def test_the_preprocessing_of_a_residual_network_s_file(tmp_path, monkeypatch):
+    """Caffe's weights get Caffe's pixels, torchvision's their own; what is asked for wins."""
+
+    class Network(Trunk):
+        def __init__(self, classes):
+            super().__init__()
+            self.head = nn.Sequential()
+            self.head.score = nn.Conv2d(8, classes, 1)
+
+        def forward(self, x):
+            return self.head.score(self.bn1(self.conv1(x)))
+
+    spec = replace(deeplab_resnet101.SPEC, build=Network)
+    monkeypatch.setattr(deeplab_resnet101, "SPEC", spec)
+    path, package = tmp_path / "resnet101.pth", networks.SEGMENTERS
+    for name in ("caffe", "model"):
+        torch.save(trained(spec.form(name)), path)
+        form = "caffe" if name == "caffe" else "torchvision"
+        for asked, expected in (("paper", form), ("model", "torchvision"), ("caffe", "caffe")):
+            start = networks.start(
+                "deeplab-resnet101", str(path), 21, 0, package=package, preprocessing=asked
+            )
+            assert start.preprocessing.name == expected
+    with pytest.raises(ValueError, match="'caffe', but mini-resnet has no such form"):
+        networks.start("mini-resnet", "none", 3, 0, preprocessing="caffe")
