@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from camx.camcore import faults, plugins
+from camx.camcore.networks import Network
 from camx.camcore.taps import Gradient, Layer, Tap, tap
 
 METHODS = "camx.camcore.methods"
@@ -99,10 +100,26 @@ def costly(name: str) -> bool:
     return methods([name])[name].costly
 
 
-def method_layers(name: str, layers: Sequence[str]) -> list[str]:
-    """Those of a network's `layers` that a method is read at when none is named: its ``LAYERS``."""
-    declared = getattr(plugins.load(METHODS, "cam", name).module, "LAYERS", ())
-    return [layer for layer in declared if layer in layers]
+def method_layers(name: str, network: Network) -> list[str]:
+    """Those of a network's layers that a method is read at when none is named; none if it is all.
+
+    Its ``LAYERS``, or, if it is ``POOLED``, the one whose global average is classified. Raises
+    `ValueError` when there is no such layer.
+    """
+    module = plugins.load(METHODS, "cam", name).module
+    if not getattr(module, "POOLED", False):
+        return [layer for layer in getattr(module, "LAYERS", ()) if layer in network.layers]
+    generator = torch.Generator().manual_seed(0)
+    size = (1, 3, network.input_size, network.input_size)
+    images = network.prepare(torch.randint(256, size, generator=generator).byte())
+    target = torch.zeros(1, dtype=torch.long, device=images.device)
+    taps = tap(network.module, images, target, list(network.layers.values()))
+    for layer, shown in taps.items():
+        if shown.head is not None:
+            return [layer]
+    layers = ", ".join(network.layers)
+    what = f"none of its layers {layers} is averaged as a whole and then classified by one layer"
+    raise ValueError(f"{name} is not defined for {network.name}: {what}")
 
 
 def compute(

@@ -1,7 +1,7 @@
 """Networks ready to be asked or trained: module, layers, preprocessing, weights' fingerprint."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,16 +9,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from camx.camcore import plugins
+from camx.camcore import adoption, checkpoints, plugins
+from camx.camcore.adoption import Adopted, State
+from camx.camcore.building import Build, construct, offline, skeleton
 from camx.camcore.groups import Group, scaled
-from camx.camcore.spec import Build, Preprocessing, Spec, modules_of
+from camx.camcore.plugins import Plugin
+from camx.camcore.preprocessing import Preprocessing
+from camx.camcore.spec import LAYERS as EXPECTED_LAYERS
+from camx.camcore.spec import Spec, modules_of
 from camx.camcore.taps import Layer, frozen
-from camx.camcore.weights import locate, preprocessed, read_weights, sha256, shipped
+from camx.camcore.weights import locate, preprocessed, sha256, shipped
 
 MODELS = "camx.camcore.models"
 SEGMENTERS = "camx.camcore.segmenters"
 IMAGENET_CLASSES = 1000
-State = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ class Start:
     """A network about to be trained: parameters, from `init`, a file's `sha256`, ask for gradients.
 
     `groups` gives a learning rate's parameter groups, new layers learning faster
-    (`camcore.groups`). `classes` is how many the network tells apart.
+    (`camcore.groups`). `classes` is how many the network tells apart. `new` are the tensors that
+    the file has nothing for, `unused` those of the file that the network has no place for.
     """
 
     name: str
@@ -83,6 +88,8 @@ class Start:
     sha256: str
     groups: Callable[[float], list[Group]] = field(repr=False)
     classes: int
+    new: tuple[str, ...] = field(default=(), repr=False)
+    unused: tuple[str, ...] = field(default=(), repr=False)
 
 
 def _count(axes: Mapping[str, int], state: State) -> int:
@@ -97,32 +104,14 @@ def _outputs(module: nn.Module, input_size: int) -> int:
         return module(torch.zeros(1, 3, input_size, input_size)).shape[1]
 
 
-def _filled(module: nn.Module, state: State, path: Path, name: str) -> nn.Module:
-    """The module with these weights in place of its own. `ValueError` if they do not fit."""
-    expected = module.state_dict()
-    counters = [k for k in expected if k.endswith("num_batches_tracked")]
-    # Files of old torch have none. Each needs one of its own, for it counts in place.
-    state = {**{k: torch.zeros((), dtype=torch.long) for k in counters}, **state}
-    wrong = [f"{k} is missing" for k in expected if k not in state]
-    wrong += [f"{k} is not part of {name}" for k in state if k not in expected]
-    shapes = [(k, tuple(state[k].shape), tuple(v.shape)) for k, v in expected.items() if k in state]
-    wrong += [f"{k} is {shape}, expected {right}" for k, shape, right in shapes if shape != right]
-    infinite = [k for k, v in state.items() if not v.isfinite().all()]
-    wrong += [f"{k} holds values that are not finite" for k in infinite]
-    if wrong:
-        others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise ValueError(f"{path}: weights do not fit {name}: {wrong[0]}{others}")
-    module.load_state_dict(state, assign=True)
-    return module
-
-
 def _beginning(
     expected: State, state: State, axes: Mapping[str, int], classes: int, backbone: tuple[str, ...]
 ) -> dict[str, Tensor]:
     """The weights that training begins with, of a network built with `expected` ones.
 
     A head of another number of classes stays as built; with a backbone, so does all that the
-    weights lack outside of it, and what else they hold is left out.
+    weights lack outside of it, and what else they hold is left out. `ValueError` for tensors
+    outside of it that have a name of the network's and another shape.
     """
     if _count(axes, state) != classes:
         head = modules_of(axes)
@@ -130,8 +119,28 @@ def _beginning(
     if not backbone:
         return dict(state)
     rest = {k: v for k, v in expected.items() if not k.startswith(backbone)}
-    fits = {k: v for k, v in state.items() if k in rest and v.shape == rest[k].shape}
+    fits = {k: v for k, v in state.items() if k in rest}
+    if wrong := [what for k, v in fits.items() if (what := adoption.misfit(k, v, rest[k]))]:
+        raise ValueError("; ".join(wrong[:2]))
     return {**{k: v for k, v in state.items() if k.startswith(backbone)}, **rest, **fits}
+
+
+def _lacking(names: Iterable[str], state: State, begun: State) -> tuple[str, ...]:
+    """Those of the names whose tensors are not from `state` where the training begins."""
+    wanted = (name for name in names if not name.endswith("num_batches_tracked"))
+    return tuple(name for name in wanted if begun.get(name) is not state.get(name))
+
+
+def _layers(plugin: Plugin, spec: Spec, module: nn.Module) -> dict[str, Layer]:
+    """The named layers. `ValueError` for a module's path that a user's network has not."""
+    paths = dict(module.named_modules())
+    for name, pair in spec.layers.items() if not plugin.shipped else ():
+        for path in filter(None, pair):
+            if path not in paths:
+                top = ", ".join(name for name, _ in module.named_children())
+                what = f"layer {name!r} is at {path!r}, where the network has no module"
+                raise ValueError(f"{plugin.file}: {what}; at its top are: {top}")
+    return {name: Layer(name, *pair) for name, pair in spec.layers.items()}
 
 
 def _exact() -> None:
@@ -150,14 +159,34 @@ def _groups(spec: Spec, head: tuple[str, ...], module: nn.Module, lr: float) -> 
     return scaled(module, lr, lambda name: name.startswith(head))
 
 
-def _plugin(name: str, package: str) -> tuple[str, Spec]:
+def _plugin(name: str, package: str) -> tuple[Plugin, Spec]:
     plugin = plugins.load(package, None, name)
-    return plugin.name, Spec.of(plugin)
+    return plugin, Spec.of(plugin)
 
 
 def spec(name: str, package: str = MODELS) -> Spec:
     """What the file of network `name`, a plug-in of `package`, declares."""
     return _plugin(name, package)[1]
+
+
+def _adopted(plugin: Plugin, spec: Spec, path: Path, classes: int) -> Adopted:
+    """What of a file's content the network's weights are. `ValueError` names the file."""
+    content, expected = checkpoints.read(path), skeleton(spec.build, classes).state_dict()
+    if spec.head and f"{spec.head}.weight" not in expected and not plugin.shipped:
+        what = f"HEAD is {spec.head!r}, where the network has no weight"
+        raise ValueError(f"{plugin.file}: {what}; it has {adoption.listed(expected)}")
+    try:
+        return adoption.adopt(content, expected, spec.adopt)
+    except ValueError as error:
+        raise ValueError(f"{path}: not plain weights: {error}") from error
+
+
+def _form(spec: Spec, path: Path, named: bool, preprocessing: str, state: State) -> Preprocessing:
+    """What weights want: what camx wrote with them, torchvision's, what they show, or as asked."""
+    said = preprocessed(path) or ("model" if named else "")
+    if not said and preprocessing == "paper" and spec.origin:
+        said = spec.origin(state)
+    return spec.form(said or preprocessing)
 
 
 def start(
@@ -175,27 +204,41 @@ def start(
     file's ``init`` or none. A head of another number of classes is new, and so is what the weights
     lack outside of the file's ``backbone``, both drawn with `seed`. `preprocessing`: see `load`.
     """
-    name, spec = _plugin(name, package)
+    plugin, spec = _plugin(name, package)
     fallback = str(shipped(spec.init)) if spec.init else "none"
     init = label = init or ("IMAGENET1K_V1" if spec.weights is not None else fallback)
-    digest, form = "", spec.form("model")
+    if preprocessing == "caffe" and not spec.caffe_mean_bgr:
+        raise ValueError(f"preprocessing is 'caffe', but {plugin.name} has no such form")
+    digest, form = "", spec.form("model" if preprocessing == "paper" else preprocessing)
     build: Build = partial(spec.build, **spec.untrained)
+    new: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    with offline(download):
+        if init != "none":
+            path, label, names = locate(spec, plugin.name, init, download)
+            adopted, digest = _adopted(plugin, spec, path, classes), sha256(path)
+            label = ": ".join(filter(None, (label, adopted.choice)))
+            form = _form(spec, path, bool(names), preprocessing, adopted.original)
+            build = spec.build_for(adopted.state)
+        axes = spec.class_axes(build)
+        torch.manual_seed(seed)
+        module = construct(build, classes)
     if init != "none":
-        path, label, names = locate(spec, name, init, download)
-        state, digest = read_weights(path), sha256(path)
-        form = spec.form(preprocessed(path) or ("model" if names else preprocessing))
-        state = spec.adopt(state) if spec.adopt else state
-        build = spec.build_for(state)
-    axes = spec.class_axes(build)
-    torch.manual_seed(seed)
-    module = build(classes)
-    if init != "none":
-        state = _beginning(module.state_dict(), state, axes, classes, spec.backbone)
-        _filled(module, state, path, name)
+        state, expected = adopted.state, module.state_dict()
+        try:
+            begun = _beginning(expected, state, axes, classes, spec.backbone)
+        except ValueError as error:
+            what = f"weights do not fit {plugin.name}: {error}"
+            raise ValueError(f"{path}: {what}") from None
+        adoption.filled(module, begun, path, plugin.name)
+        new, unused = (_lacking(of, state, begun) for of in (expected, state))
     if not axes and _outputs(module, spec.input_size) != classes:
-        raise ValueError(f"{name} ignores the number of classes it is built for, here {classes}")
+        what = f"ignores the number of classes it is built for, here {classes}"
+        raise ValueError(f"{plugin.name} {what}")
     groups = partial(_groups, spec, modules_of(axes), module)
-    return Start(name, module, spec.input_size, form, label, digest, groups, classes)
+    return Start(
+        plugin.name, module, spec.input_size, form, label, digest, groups, classes, new, unused
+    )
 
 
 def load(
@@ -209,23 +252,27 @@ def load(
     """Network `name` (a plug-in of `package`) with weights: a file, torchvision's, its default.
 
     `preprocessing` ``paper`` gives weights from a file the network's Caffe form, where it has one;
-    every other network, and weights named from torchvision, keep their own:
+    every other network, and weights that torchvision publishes, keep their own:
     docs/protocol.md, section 1, "Input". What camx trained says what it was trained with.
     """
-    name, spec = _plugin(name, package)
-    path, label, names = locate(spec, name, weights, download)
-    state = read_weights(path)
-    build = spec.build_for(state)
-    count = _count(spec.class_axes(build), state)
-    with torch.device("meta"):  # nothing is initialised just to be overwritten
-        module = build(count or IMAGENET_CLASSES)
-    module = _filled(module, state, path, name).requires_grad_(False).eval()
+    plugin, spec = _plugin(name, package)
+    if package == MODELS and not spec.layers:
+        raise ValueError(f"{plugin.file}: has no LAYERS; expected {EXPECTED_LAYERS}")
+    path, label, names = locate(spec, plugin.name, weights, download)
+    with offline(download):
+        adopted = _adopted(plugin, spec, path, IMAGENET_CLASSES)
+        build = spec.build_for(adopted.state)
+        count = _count(spec.class_axes(build), adopted.state)
+        module = skeleton(build, count or IMAGENET_CLASSES)
+    module = adoption.filled(module, adopted.state, path, plugin.name).requires_grad_(False).eval()
     classes = count or _outputs(module, spec.input_size)
     if torch.device(device).type == "cuda":
         _exact()
-    form = spec.form(preprocessed(path) or ("model" if names else preprocessing))
+    form = _form(spec, path, bool(names), preprocessing, adopted.original)
     if spec.weights is not None and classes == IMAGENET_CLASSES:
         names = names or tuple(spec.weights.DEFAULT.meta["categories"])
-    layers = {layer: Layer(layer, *paths) for layer, paths in spec.layers.items()}
-    module, digest = module.to(device), sha256(path)
-    return Network(name, module, layers, spec.input_size, form, classes, label, digest, names)
+    label = ": ".join(filter(None, (label, adopted.choice)))
+    return Network(
+        plugin.name, module.to(device), _layers(plugin, spec, module), spec.input_size, form,
+        classes, label, sha256(path), names,
+    )  # fmt: skip

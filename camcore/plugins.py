@@ -34,9 +34,14 @@ class Plugin:
     reference: str
     shipped: bool = False
 
+    @property
+    def file(self) -> Path:
+        """The module's file."""
+        return Path(str(self.module.__file__))
+
     def sha256(self) -> str:
         """Of the module's file: records of an older version are not taken for this one's."""
-        return hashlib.sha256(Path(str(self.module.__file__)).read_bytes()).hexdigest()
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
 
 
 def _entry_points(package: str) -> dict[str, importlib.metadata.EntryPoint]:

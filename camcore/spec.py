@@ -1,44 +1,29 @@
 """What a network's file declares, and how it is read from a plug-in."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from camx.camcore.building import Build, skeleton
 from camx.camcore.groups import Group
 from camx.camcore.plugins import Plugin
+from camx.camcore.preprocessing import Preprocessing
 
-Build = Callable[..., nn.Module]
 PROBES = (7, 11)  # two numbers of classes that hardly any width in a network is by chance
-FUNCTIONS = ("build", "arguments", "groups", "adopt")  # module functions; the rest are constants
+# Functions of a file's module; the rest are constants.
+FUNCTIONS = ("build", "arguments", "groups", "adopt", "origin")
 NEEDED = {
     "build": "a function build(classes) that gives the torch.nn.Module",
     "input_size": "the pixels a side of the network's input",
     "mean": "the three means of the input's channels",
     "std": "the three standard deviations of the input's channels",
 }
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """``x -> (x * scale - mean) / std`` on RGB bytes 0-255, channels reversed first if `bgr`."""
-
-    name: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    scale: float = 1 / 255
-    bgr: bool = False
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """``(N,3,H,W) uint8`` RGB to the network's float input of the same shape."""
-        device = images.device
-        mean, std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (self.mean, self.std))
-        images = images.flip(1) if self.bgr else images
-        return (images.float() * self.scale - mean) / std
+LAYERS = '{"S5": ("features.29", "features.30")}: a module\'s path, and the next pool\'s or None'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +43,7 @@ class Spec:
     arguments       ``arguments(state)``: what `build` must know of weights besides their classes
     groups          ``groups(module, lr)``: parameter groups of its own
     adopt           ``adopt(state)``: another network's weights under this one's names
+    origin          ``origin(state)``: ``caffe`` or ``model`` if weights show how they were trained
     init            the file of ``configs/weights`` that training starts from without `weights`
     test            arguments of `multiscale.predict`: how a segmentation network sees an image
     """
@@ -76,8 +62,28 @@ class Spec:
     arguments: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
     groups: Callable[[nn.Module, float], list[Group]] | None = None
     adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    origin: Callable[[Mapping[str, Tensor]], str] | None = None
     init: str = ""
     test: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """`ValueError` for what is of another kind, by the name it has in capitals."""
+        faults = {
+            "build": (callable(self.build), NEEDED["build"]),
+            "input_size": (_whole(self.input_size), "a whole number from 1"),
+            "mean": (_numbers(self.mean), "three numbers"),
+            "std": (_numbers(self.std, above=0), "three numbers above 0"),
+            "layers": (_layers(self.layers), LAYERS),
+            "head": (isinstance(self.head, str), "a module's path"),
+            "caffe_mean_bgr": (
+                self.caffe_mean_bgr is None or _numbers(self.caffe_mean_bgr), "three numbers"
+            ),
+        }  # fmt: skip
+        for name, (right, accepted) in faults.items():
+            if not right:
+                constant = name if name in FUNCTIONS else name.upper()
+                what = f"{constant} is {getattr(self, name)!r}"
+                raise ValueError(f"{what}, which is not accepted; accepted: {accepted}")
 
     @classmethod
     def of(cls, plugin: Plugin) -> "Spec":
@@ -99,7 +105,10 @@ class Spec:
             elif name in NEEDED:
                 wanted = f"{NEEDED[name]}, or SPEC = camx.camcore.spec.Spec(...)"
                 raise ValueError(f"{module.__file__}: has no {constant}; expected {wanted}")
-        return cls(**values)
+        try:
+            return cls(**values)
+        except ValueError as error:
+            raise ValueError(f"{module.__file__}: {error}") from None
 
     def form(self, preprocessing: str) -> Preprocessing:
         """Its Caffe form, where it has one, for ``paper`` and ``caffe``; else its own."""
@@ -119,8 +128,7 @@ class Spec:
         """
         if self.head:
             return {f"{self.head}.weight": 0}
-        with torch.device("meta"):  # shapes only: nothing is initialised
-            few, more = (build(classes).state_dict() for classes in PROBES)
+        few, more = (skeleton(build, classes).state_dict() for classes in PROBES)
         return {
             name: axis
             for name in few
@@ -128,6 +136,28 @@ class Spec:
             for axis, sides in enumerate(zip(few[name].shape, more[name].shape))
             if sides == PROBES
         }
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _numbers(values: Any, above: float = -math.inf) -> bool:
+    """Whether these are three finite numbers, each above a bound."""
+    if not isinstance(values, tuple | list) or len(values) != 3:
+        return False
+    real = [isinstance(v, int | float) and not isinstance(v, bool) for v in values]
+    return all(real) and all(math.isfinite(v) and v > above for v in values)
+
+
+def _layers(layers: Any) -> bool:
+    pairs = list(layers.items()) if isinstance(layers, Mapping) else [None]
+    return all(
+        pair and isinstance(pair[0], str) and isinstance(pair[1], tuple | list)
+        and len(pair[1]) == 2 and isinstance(pair[1][0], str)
+        and isinstance(pair[1][1], str | None)
+        for pair in pairs
+    )  # fmt: skip
 
 
 def modules_of(tensors: Mapping[str, int]) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, linear
+from torch.nn.functional import interpolate
 from torch.utils.hooks import RemovableHandle
 
 from camx.camcore.excitation import contrastive
+from camx.camcore.heads import head
 
 Gradient = Literal["own", "next"]
 
@@ -63,15 +64,8 @@ class Tap:
 
     @property
     def head(self) -> Tensor | None:
-        """The ``(K,C)`` weights, if logits are a linear layer of this layer's global average."""
-        shape = self.logits.shape[1], self.acts.shape[1]
-        for module in self.network.modules():
-            if isinstance(module, nn.Linear) and module.weight.shape == shape:
-                rebuilt = linear(self.acts.mean((2, 3)), module.weight, module.bias)
-                finite = self.logits.isfinite().all(1)  # one image's NaN says nothing of a network
-                if torch.allclose(rebuilt[finite], self.logits[finite], rtol=1e-3, atol=1e-3):
-                    return module.weight.detach()
-        return None
+        """The ``(K,C)`` weights of this layer's global average, if there are any; see `head`."""
+        return head(self.network, self.acts, self.logits)
 
     def excite(self, layer: Layer | None = None) -> Tensor:
         """Contrastive excitation ``(N,C,h,w)`` at a layer's follower, or at it without one."""

@@ -1,25 +1,18 @@
-"""Weights: which file a network's are in, and what it holds."""
+"""Weights: which file a network's are in, and what is known of that file."""
 
 import hashlib
 import re
-import warnings
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from safetensors import safe_open
 
+from camx.camcore.checkpoints import is_safetensors
 from camx.camcore.spec import Spec
 
-NESTED = ("state_dict", "model", "model_state_dict")  # where checkpoints keep the weights
-SUFFIXES = (".pth", ".pt", ".safetensors")
 Located = tuple[Path, str, tuple[str, ...]]  # file, label, class names
-UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError)
+ENUMERATED = re.compile(r"(?:(\w+_Weights)\.)?(\w+)")  # how torchvision names weights
 
 
 def sha256(path: Path) -> str:
@@ -30,44 +23,9 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _content(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
-    with warnings.catch_warnings():  # on pickles that torch then refuses
-        warnings.simplefilter("ignore")
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a ``.safetensors`` or ``.pth`` file of plain tensors, float32 on the CPU.
-
-    A checkpoint's nested state dict is found, a ``module.`` prefix taken off. Raises
-    `FileNotFoundError`, or `ValueError` for a file that holds anything but tensors; nothing in a
-    pickle is ever executed.
-    """
-    if not path.is_file():
-        kind = "a folder, not a" if path.is_dir() else "no such"
-        raise FileNotFoundError(f"{path}: {kind} weights file")
-    try:
-        state = _content(path)
-    except UNREADABLE as error:
-        reason = "it is damaged, or no weights at all"
-        if "WeightsUnpickler" in str(error) or "Unsupported" in str(error):
-            reason = "it holds other objects than tensors (nothing was executed)"
-        plain = "plain weights, a state dict of tensors in .pth or .safetensors"
-        raise ValueError(f"{path}: not {plain}: {reason}") from error
-    for key in NESTED:
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    items = list(state.items()) if isinstance(state, Mapping) else []
-    if not items or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in items):
-        raise ValueError(f"{path}: not plain weights: expected a state dict, names to tensors")
-    return {k.removeprefix("module."): v.float() if v.is_floating_point() else v for k, v in items}
-
-
 def preprocessed(path: Path) -> str:
-    """The preprocessing with which camx trained a ``.safetensors`` file; empty for others."""
-    if path.suffix != ".safetensors":
+    """The preprocessing with which camx trained a file of safetensors; empty for others."""
+    if not is_safetensors(path):
         return ""
     with safe_open(path, "pt") as file:
         return (file.metadata() or {}).get("preprocessing", "")
@@ -83,9 +41,27 @@ def locate(spec: Spec, network: str, weights: str | None, download: bool) -> Loc
     if weights is None and spec.shipped:
         path = shipped(spec.shipped)
         return path, f"shipped {path.name}", ()
-    if weights and (Path(weights).suffix in SUFFIXES or Path(weights).exists()):
-        return Path(weights), Path(weights).name, ()
-    return _cached(spec, network, (weights or "DEFAULT").rpartition(".")[2], download)
+    weights = weights or "DEFAULT"
+    named = ENUMERATED.fullmatch(weights)
+    if Path(weights).exists() or not named:  # what has a folder or a suffix is no name
+        path = Path(weights)
+        return path, path.name, _published(spec, path)
+    if named[1] and named[1] != getattr(spec.weights, "__name__", ""):
+        raise ValueError(f"unknown weights {weights!r}: they are not {network}'s")
+    return _cached(spec, network, named[2], download)
+
+
+def _published(spec: Spec, path: Path) -> tuple[str, ...]:
+    """The class names of a file that torchvision publishes, known by name and sha256."""
+    for member in spec.weights or ():
+        name = member.url.rpartition("/")[2]
+        published = path.name == name and path.is_file()
+        if published and sha256(path).startswith(path.stem.rpartition("-")[2]):
+            if member.meta.get("categories"):
+                return tuple(member.meta["categories"])
+            expected = "--init or --weights IMAGENET1K_V1, or another file"
+            raise ValueError(f"{path}: weights in a form of their own; expected {expected}")
+    return ()
 
 
 def _cached(spec: Spec, network: str, name: str, download: bool) -> Located:

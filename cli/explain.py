@@ -13,6 +13,7 @@ from camx.evaluators.fields import Checked, text
 if TYPE_CHECKING:
     from camx.camcore.networks import Network
     from camx.evaluators.grids import Plan
+    from camx.evaluators.records import Run
 
 SHOWN = 3  # pictures of the miniature when none is named
 
@@ -54,7 +55,8 @@ def command(
     """
     from camx.camcore import networks
     from camx.camcore.image_files import read_image
-    from camx.evaluators import datasets, grids, plan, protocols
+    from camx.cli import training
+    from camx.evaluators import datasets, grids, plan, protocols, records
     from camx.evaluators.tasks import localize
 
     replaced = options.checked(ProtocolOptions, replaced=drawn.replaced).fields
@@ -66,14 +68,15 @@ def command(
         samples = {s.path: s for s in datasets.load(MINIATURE).samples[:SHOWN]}
     for path in images:
         read_image(path)
-    model = asked.model or ("vgg16" if images else "mini-vgg")
+    run = None if asked.model else training.trained(asked.weights)
+    model = asked.model or (run and run.model) or ("vgg16" if images else "mini-vgg")
     network = networks.load(model, asked.weights, protocol.preprocessing, device, asked.download)
     selection = plan.Selection(drawn.methods, drawn.layers)
     cells = options.checked(plan.product, network, selection)
     maps = grids.plan(network, protocol, cells, drawn.methods, device, batch_size=1)
     how = f"{network.weights}, {network.preprocessing.name} preprocessing"
     click.echo(f"{network.name} ({how})")
-    names = class_names(network)
+    names = class_names(network, records.beside(asked.weights))
     target = None
     if drawn.target is not None:
         target = options.checked(index_of, drawn.target, names, network.classes)
@@ -85,13 +88,23 @@ def command(
         taken.add(destination)
 
 
-def class_names(network: "Network") -> tuple[str, ...]:
-    """The network's class names, the miniature's for its own networks, or numbers."""
+def class_names(network: "Network", run: "Run | None") -> tuple[str, ...]:
+    """The network's class names, those of the run that trained it, the miniature's, or numbers."""
+    from camx.evaluators.datasets.dagm import CLASSES
+
+    names = network.class_names
+    if network.weights.startswith("shipped "):
+        names = CLASSES if network.name == "mini-defects" else miniature_names()
+    elif run and len(run.classes) == network.classes:
+        names = run.classes
+    return names or tuple(f"class {i}" for i in range(network.classes))
+
+
+def miniature_names() -> tuple[str, ...]:
+    """The names of the miniature's classes."""
     from camx.evaluators.miniature.ilsvrc import CLASSES
 
-    if network.weights.startswith("shipped "):
-        return tuple(CLASSES[wnid] for wnid in sorted(CLASSES))
-    return network.class_names or tuple(f"class {i}" for i in range(network.classes))
+    return tuple(CLASSES[wnid] for wnid in sorted(CLASSES))
 
 
 def index_of(target: str, names: tuple[str, ...], classes: int) -> int:
@@ -139,7 +152,7 @@ def draw(
     if asked != first:
         title += f"; first choice {names[first]} ({100 * float(scores[first]):.1f} %)"
     if sample:
-        title += f"; truth: {names[sample.label]}"
+        title += f"; truth: {miniature_names()[sample.label]}"
     truths = sample.boxes if sample else ()
     out.parent.mkdir(parents=True, exist_ok=True)
     figures.overlay_grid(picture.pixels, shown, predicted, truths, title, out)

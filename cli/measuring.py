@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from camx.cli import options, printing, shared
+from camx.cli import options, printing, shared, training
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
 from camx.evaluators import datasets, protocols, records, tasks
 from camx.evaluators.fields import BadOption
@@ -118,9 +118,8 @@ def load(asked: NetworkOptions, data: Dataset[Any], preprocessing: str, device: 
     """The network named, or what the weights' run trained, or the data set's."""
     from camx.camcore import networks
 
-    run = records.beside(asked.weights)
-    trained = run.model if run and run.command.startswith("train ") else None
-    model = asked.model or trained or data.model
+    run = None if asked.model else training.trained(asked.weights)
+    model = asked.model or (run and run.model) or data.model
     network = networks.load(model, asked.weights, preprocessing, device, asked.download)
     if len(data.classes) != network.classes:
         told = f"{network.name} with {network.weights} tells {network.classes} classes apart"

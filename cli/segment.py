@@ -69,6 +69,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     start = networks.start(
         asked.model or (MINIATURE_MODEL if miniature else PAPER_MODEL),
         asked.init, classes + 1, asked.seed, asked.download, networks.SEGMENTERS,
+        asked.preprocessing,
     )  # fmt: skip
     settled = {"crop": start.input_size, "log_every": max(1, recipe.iterations // 16), **given}
     recipe = replace(recipe, **settled)
@@ -86,6 +87,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     first, last = (row["train_loss"] for row in (rows[0], rows[-1]))
     weights = out / "last.safetensors"
     click.echo(f"loss {first:.3f} at first, {last:.3f} at last; weights: {weights}")
+    training.announce_next("segment predict", asked, out, data=asked.data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +109,13 @@ class PredictOptions(Checked):
 
 
 def _segmenter(
-    asked: PredictOptions, trained: str | None, dataset: "Dataset[Any]", device: str
+    asked: PredictOptions, dataset: "Dataset[Any]", device: str
 ) -> "tuple[Network, Mapping[str, Any]]":
-    """The network, and how its file shows it an image; `trained` is what the run trained."""
+    """The network, that of the run beside the weights unless named; how it is shown an image."""
     from camx.camcore import networks
 
-    model = asked.model or trained
+    run = None if asked.model else training.trained(asked.weights, networks.SEGMENTERS)
+    model = run.model if run else asked.model
     if not model:
         what = f"no run.json beside {asked.weights} names the network"
         raise click.UsageError(f"--model is needed: {what}")
@@ -137,9 +140,10 @@ def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators.tasks.segment import crf
     from camx.evaluators.tasks.segment import predict as predicting
 
-    trained, device = records.beside(asked.weights), options.pick_device(asked.device)
+    trained = records.beside(asked.weights)
+    device = options.pick_device(asked.device)
     dataset = datasets.load(asked.data, "segmentation", asked.split)
-    network, defaults = _segmenter(asked, trained.model if trained else None, dataset, device)
+    network, defaults = _segmenter(asked, dataset, device)
     shown = segment_recipe.Shown(**{**defaults, **given})
     scenes = dataset.samples[: asked.limit]
     key = (dataset.fingerprint, asked.seed, network.name, network.sha256)

@@ -61,7 +61,9 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     data = options.checked(splits.apply, read, asked.split, asked.seed)
     device = options.pick_device(asked.device)
     model = asked.model or data.model
-    start = networks.start(model, asked.init, 2, asked.seed, asked.download)
+    start = networks.start(
+        model, asked.init, 2, asked.seed, asked.download, preprocessing=asked.preprocessing
+    )
     job = trainer.job(start, data.samples, recipe, **asked.machine(device))
     labels = {k: [s.label for s in data.samples if s.split == k] for k in ("train", "test")}
     counts = [f"{len(of)} {split} images, {sum(of)} defective" for split, of in labels.items()]
@@ -69,10 +71,8 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     said = {**vars(asked), **given}
     rows = training.train("train defects", out, said, data, start, recipe, job)
     training.log(rows, out)
-    words = ["camx defects --data", asked.data]
-    if asked.split != "official":
-        words += ["--split", asked.split, "--seed", str(asked.seed)]
-    click.echo(f"next: {' '.join(words)} --weights {out / 'last.safetensors'}")
+    drawn = {} if asked.split == "official" else {"split": asked.split, "seed": asked.seed}
+    training.announce_next("defects", asked, out, data=asked.data, **drawn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +105,13 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     learn = datasets.load(asked.data, "segmentation", asked.split)
     val = datasets.load(asked.data, "segmentation", "val")
     model, classes = asked.model or learn.model, len(learn.classes)
-    start = networks.start(model, asked.init, classes, asked.seed, asked.download)
+    start = networks.start(
+        model, asked.init, classes, asked.seed, asked.download, preprocessing=asked.preprocessing
+    )
     job = trainer.job(start, learn.samples, val.samples, recipe, **asked.machine(device))
     images = f"{len(learn.samples)} images of {asked.split}, {len(val.samples)} of val"
     click.echo(f"{learn.name}: {images}, {classes} classes")
     said = {**vars(asked), **given}
     rows = training.train("train voc", out, said, learn, start, recipe, job)
     training.log(rows, out)
-    click.echo(f"next: camx pseudo --data {asked.data} --weights {out / 'last.safetensors'}")
+    training.announce_next("pseudo", asked, out, data=asked.data)

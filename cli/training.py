@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from camx.camcore import plugins
 from camx.cli import printing
 from camx.evaluators import records
-from camx.evaluators.fields import Checked, flag, text, whole
+from camx.evaluators.fields import Checked, choice, flag, text, whole
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.types import Dataset
 
@@ -39,6 +41,11 @@ class TrainingOptions(Checked):
         default=None,
         help="First weights: torchvision's name, a file, or none.  [default: the network's]",
     )
+    preprocessing: str = choice(
+        "paper", "model", "caffe", default="paper",
+        help="Of pixels. paper: Caffe's for VGG16's and ResNet101's weights from a file, unless "
+        "they show or are known to be torchvision's; model: torchvision's; caffe: Caffe's.",
+    )  # fmt: skip
     download: bool = flag(help="Let torchvision fetch weights that are not in its cache.")
     device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")
     workers: int | None = whole(1, default=None, help="Threads that decode.  [default: the cores]")
@@ -67,11 +74,24 @@ def train(
     settings = records.plain(dataclasses.replace(recipe, precision=job.precision))
     further = {"init": {"sha256": start.sha256}, "recipe": settings, **further}
     identity = Identity(command, dataset.fingerprint, job.seed, start.name, further=further)
+    if asked["preprocessing"] != "paper":
+        identity = dataclasses.replace(identity, preprocessing=start.preprocessing.name)
     how = f"{job.steps} steps of {recipe.batch}, {job.precision} on {job.device}"
-    click.echo(f"{start.name} from {start.init}; {how}")
+    click.echo(f"{start.name} from {start.init}, {start.preprocessing.name} preprocessing; {how}")
+    if start.sha256:
+        click.echo(_adopted(start))
     said, place = records.plain(dict(asked)), records.place(dataset)
     call = Invocation(said, place, job.device, start.init, workers=job.workers)
+    call.classes = dataset.classes
     return _fit(job, out, records.begin(out, identity, call))
+
+
+def _adopted(start: "Start") -> str:
+    """What the first weights' file does not hold, and what of it is not used."""
+    from camx.camcore.adoption import listed
+
+    new, unused = (listed(names) or "nothing" for names in (start.new, start.unused))
+    return f"new: {new}; not used of {start.init.partition(':')[0]}: {unused}"
 
 
 def _fit(job: "Job", out: Path, run: Run) -> "list[Row]":
@@ -91,6 +111,37 @@ def _fit(job: "Job", out: Path, run: Run) -> "list[Row]":
             return training.fit(job, out, tick)
         finally:
             run.finish(steps=done)
+
+
+def trained(weights: str | Path | None, package: str = "camx.camcore.models") -> Run | None:
+    """The run beside the weights that trained a network of `package`, if there is one.
+
+    `UsageError` for a network of a user's file: what ``run.json`` names is not imported unasked.
+    """
+    run = records.beside(weights)
+    trainers = "segment train" if package.endswith("segmenters") else "train "
+    if not run or not run.model or not run.command.startswith(trainers):
+        return None
+    if run.model not in plugins.names(package):
+        file = shlex.quote(str(run.last.get("options", {}).get("model") or "FILE.py"))
+        what = f"{weights} are of {run.model!r}, a network of a user's own"
+        raise click.UsageError(f"--model is needed: {what}; its run.json says --model {file}")
+    return run
+
+
+def announce_next(command: str, asked: TrainingOptions, out: Path, **named: object) -> None:
+    """Print the command that goes on with the weights, as a shell takes it.
+
+    A network that `trained` does not find is named.
+    """
+    words = ["camx", *command.split()]
+    named |= {"weights": out / "last.safetensors"}
+    package = f"camx.camcore.{'segmenters' if command.startswith('segment') else 'models'}"
+    if asked.model and asked.model.lower().replace("_", "-") not in plugins.names(package):
+        named |= {"model": asked.model}
+    for name, value in named.items():
+        words += [f"--{name}", str(value)]
+    click.echo(f"next: {shlex.join(words)}")
 
 
 def log(rows: "list[Row]", out: Path) -> None:

@@ -36,7 +36,8 @@ class Invocation:
     """One call of a command: all its options, and what computed.
 
     `plugins` are the sha256 of files that are not camx's own, by the name they are recorded under;
-    `task` is how a task that is not camx's own can be loaded again.
+    `task` is how a task that is not camx's own can be loaded again, `classes` what a network was
+    trained to tell apart.
     """
 
     options: Mapping[str, Any]
@@ -45,6 +46,7 @@ class Invocation:
     weights: str | None = None
     plugins: Mapping[str, str] = field(default_factory=dict)
     task: str | None = None
+    classes: Sequence[str] = ()
     batch_size: int | None = None
     workers: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)

@@ -43,8 +43,8 @@ def product(
     cells = []
     for plugin in selection.methods or METHODS:
         (method,) = maps.methods([plugin])
-        read_at = maps.method_layers(plugin, list(network.layers)) or usual or network.layers
-        for layer in selection.layers or read_at:
+        read_at = selection.layers or maps.method_layers(plugin, network)
+        for layer in read_at or usual or network.layers:
             layers = _deepest_first(layer, network)
             for variant in selection.variants or ("",):
                 cell = Cell.of(method, "+".join(layers), variant)

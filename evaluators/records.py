@@ -123,6 +123,11 @@ class Run:
         return self.identity.get("model")
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of what a network was trained to tell apart; empty where none is told."""
+        return tuple(map(str, self.last.get("classes") or ()))
+
+    @property
     def protocol(self) -> dict[str, Any]:
         return self.identity.get("protocol") or {"name": ""}
 

@@ -35,4 +35,11 @@ def build(classes: int = 20) -> nn.Module:
     return CAMForm(make_layers(cfgs["D"][:-1]), 512, classes)
 
 
-SPEC = replace(vgg16.SPEC, build=build, layers=LAYERS, head="fc", backbone=("features.",))
+def adopt(state: vgg16.State) -> dict[str, Tensor]:
+    """VGG16's convolutions of any package under torchvision's names; the rest as it is."""
+    return vgg16.renamed(state, vgg16.convolutions(state))
+
+
+SPEC = replace(
+    vgg16.SPEC, build=build, layers=LAYERS, head="fc", backbone=("features.",), adopt=adopt
+)

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torchvision.models import ResNet101_Weights, resnet101
 
 from camx.camcore.groups import Group, scaled
-from camx.camcore.models.resnet50 import MEAN, STD
+from camx.camcore.models.resnet50 import MEAN, STD, origin
+from camx.camcore.models.vgg16 import CAFFE_MEAN_BGR
 from camx.camcore.segmenters._largefov import Head
 from camx.camcore.spec import Spec
 
@@ -70,6 +71,8 @@ SPEC = Spec(
     weights=ResNet101_Weights,
     head="head.score",
     backbone=("conv1.", "bn1.", "layer"),
+    caffe_mean_bgr=CAFFE_MEAN_BGR,
+    origin=origin,
     groups=groups,
     test={"scales": (0.5, 0.75, 1.0, 1.25, 1.5), "pad_to": 401},
 )

@@ -230,6 +230,7 @@ def test_fc6_and_fc7_are_vgg16_s_thinned_out():
     adopted = deeplab_vgg16.adopt(state)
     assert {k: tuple(v.shape) for k, v in adopted.items()} == {
         "features.0.bias": (1,),
+        "classifier.6.weight": (1,),
         "head.fc6.weight": (2, 2, 3, 3),
         "head.fc7.weight": (2, 2, 1, 1),
         "head.fc6.bias": (2,),

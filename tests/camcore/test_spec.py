@@ -136,6 +136,38 @@ def test_what_a_file_lacks_is_said(tmp_path, missing):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("MEAN = (0.5, 0.5)", r"MEAN is \(0\.5, 0\.5\).*accepted: three numbers"),
+        ("MEAN = 0.5", r"MEAN is 0\.5.*accepted: three numbers"),
+        ("MEAN = (0.5, None, 0.5)", r"MEAN is .*accepted: three numbers"),
+        ("STD = (1, 0, 1)", r"STD is \(1, 0, 1\).*accepted: three numbers above 0"),
+        ("STD = (1, float('nan'), 1)", r"STD is .*accepted: three numbers above 0"),
+        ("INPUT_SIZE = '224'", r"INPUT_SIZE is '224'.*accepted: a whole number from 1"),
+        ("INPUT_SIZE = 0", r"INPUT_SIZE is 0.*accepted: a whole number from 1"),
+        ("INPUT_SIZE = (16, 16)", r"INPUT_SIZE is \(16, 16\).*accepted: a whole number"),
+        ("LAYERS = ['trunk']", r"LAYERS is \['trunk'\].*accepted: \{\"S5\""),
+        ("LAYERS = {'last': 'trunk'}", r"LAYERS is .*accepted: \{\"S5\""),
+        ("LAYERS = {'last': ('trunk',)}", r"LAYERS is .*accepted: \{\"S5\""),
+        ("LAYERS = {'last': ('trunks', None)}", r"layer 'last' is at 'trunks'.*top are: fc, trunk"),
+        ("LAYERS = {}", r"has no LAYERS; expected \{\"S5\""),
+        ("del LAYERS", r"has no LAYERS; expected \{\"S5\""),
+        ("build = 3", r"build is 3.*accepted: a function build\(classes\)"),
+        ("HEAD = 'head'", r"HEAD is 'head', where the network has no weight"),
+        ("SPEC = Spec(build=Mine, input_size=8, mean=(1, 2), std=STD)", r"mean|MEAN is \(1, 2\)"),
+    ],
+)
+def test_constants_of_another_kind_are_named_with_the_file(tmp_path, line, word):
+    torch.manual_seed(0)
+    good = write(tmp_path, *NETWORKS["head first"])
+    torch.save(networks.spec(good).build(5).state_dict(), tmp_path / "w.pth")
+    path = write(tmp_path, *NETWORKS["head first"], f"{line}\n")
+    with pytest.raises(ValueError, match=rf"mine\.py: .*{word}") as error:
+        networks.load(path, str(tmp_path / "w.pth"))
+    assert "\n" not in str(error.value)
+
+
 def test_a_module_and_its_function_are_named_after_the_module(tmp_path, monkeypatch):
     more = "def small(classes=1000):\n    return Mine(classes)\n"
     write(tmp_path, *NETWORKS["head first"], more)

@@ -478,3 +478,16 @@ def test_fields_by_option_by_set_and_by_file(camx, small, tmp_path):
     assert threshold("--threshold", 0.25) == (0.25, 0.25)
     done = camx(*run, "--threshold", 0.4, "--set", "threshold=0.2", code=2)
     assert "threshold is said twice" in done.stderr
+
+
+def test_cam_is_read_at_its_layer_beside_other_methods(camx, small, tmp_path):
+    """Where the network pools: layer4 of a ResNet, conv6 of VGG16 in CAM's form."""
+    both = ["--data", small, "--method", "cam", "--method", "layercam", "--limit", 2]
+    camx(*SMALL[:-4], "--model", "mini-vgg-voc", *both)
+    frame = records.read(tmp_path / "results/localize")
+    assert set(frame[frame["method"] == "cam"]["layer"]) == {"conv6"}
+    assert set(frame[frame["method"] == "layercam"]["layer"]) == {
+        "S5", "S4", "S3", "S2", "S1", "conv6",
+    }  # fmt: skip
+    error = camx(*SMALL, *both, "--out", "none", code=2).stderr
+    assert "cam is not defined for mini-vgg: none of its layers S5, S4, S3, S2, S1" in error

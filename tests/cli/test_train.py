@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import re
+import shlex
 
 import pandas as pd
 import pytest
@@ -265,3 +267,69 @@ def test_a_classifier_of_scenes_from_training_to_labels(camx, tmp_path):
     assert "recipe.flip is False, not True" in camx(*training, code=1).stderr
     camx(*training, "--no-flip")  # done before
     assert weights.read_bytes() == before
+
+
+MINE = """
+from torch import nn
+INPUT_SIZE, MEAN, STD = 64, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+LAYERS = {"last": ("trunk", None)}
+class Mine(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.fc = nn.Linear(8, classes)
+        self.trunk = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+    def forward(self, x):
+        return self.fc(self.trunk(x).mean((2, 3)))
+def build(classes=1000):
+    return Mine(classes)
+"""
+
+
+def test_the_next_command_runs_as_it_is_printed(camx, tmp_path):
+    """Of a network of one's own, in a folder with a blank; without its file it is asked for."""
+    (tmp_path / "my nets").mkdir()
+    (tmp_path / "my nets" / "mine.py").write_text(MINE)
+    done = camx(*QUICK, "--model", "my nets/mine.py", "--out", "my run")
+    (line,) = [x for x in done.stdout.splitlines() if x.startswith("next: ")]
+    words = shlex.split(line.removeprefix("next: "))
+    assert words == [
+        "camx", "defects", "--data", "mini", "--split", "64/32", "--seed", "0",
+        "--weights", "my run/last.safetensors", "--model", "my nets/mine.py",
+    ]  # fmt: skip
+    quick = ["--limit", 2, "--iterations", 0]
+    assert "mine (last.safetensors" in camx(*words[1:], *quick).stdout
+    for command in ("defects", "explain"):
+        error = camx(command, "--weights", "my run/last.safetensors", code=2).stderr
+        assert "--model is needed: my run/last.safetensors are of 'mine'" in error
+        assert "--model 'my nets/mine.py'" in error
+    done = camx("explain", "--weights", words[9], "--model", words[11], "--method", "cam")
+    assert done.stdout.count("truth:") == 3
+
+
+def test_what_a_run_json_names_is_not_imported(camx, tmp_path):
+    """Somebody's weights come with a run.json that names a file."""
+    camx(*QUICK)
+    run = tmp_path / "results/train-defects"
+    (tmp_path / "evil.py").write_text("raise SystemExit('executed')")
+    described = json.loads((run / "run.json").read_text()) | {"model": "evil.py"}
+    (run / "run.json").write_text(json.dumps(described))
+    for command in ("defects", "explain"):
+        error = camx(command, "--weights", run / "last.safetensors", code=2).stderr
+        assert "--model is needed" in error
+        assert "executed" not in error
+
+
+def test_explain_infers_network_and_class_names(camx, tmp_path):
+    camx(*QUICK)
+    weights = tmp_path / "results/train-defects/last.safetensors"
+    done = camx("explain", "--weights", weights, "--layer", "layer4", "--method", "layercam")
+    assert done.stdout.startswith("mini-defects (last.safetensors")
+    assert len(re.findall(r"\.png: (good|defective) \(", done.stdout)) == 3
+    done = camx(
+        "explain", "--weights", weights, "--class", "defective", "--layer", "layer4",
+        "--method", "layercam",
+    )  # fmt: skip
+    assert done.stdout.count(": defective (") == 3
+    assert json.loads((weights.parent / "run.json").read_text())["classes"] == ["good", "defective"]
+    done = camx("explain", "--model", "mini-defects", "--layer", "layer4", "--method", "layercam")
+    assert len(re.findall(r"\.png: (good|defective) \(", done.stdout)) == 3
