@@ -52,7 +52,7 @@ def number(
     words = []
     if value is not None:
         words.append(f"{value:.2f}{mark}")
-        if interval and n is not None:
+        if interval and n is not None and interval[0] == interval[0]:  # one image has none
             digits = digits if n < 1000 else 2
             words.append(f"[{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]")
     if paper is not None:
