@@ -13,7 +13,7 @@ import numpy as np
 
 from camx.cli import options, printing, shared
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
-from camx.evaluators import datasets, protocols, records, tasks
+from camx.evaluators import datasets, nulls, protocols, records, tasks
 from camx.evaluators.fields import BadOption
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.tasks import Task
@@ -100,6 +100,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
         dataset = datasets.without(dataset, data.blacklist)
     plan, cells, tables = _planned(task, request, dataset, protocol, device)
     cells = options.checked(task.cells, cells, request.further, protocol)
+    options.checked(nulls.check, {cell.method for cell in cells})
     if plan:
         maps = tuple(dict.fromkeys(cell.map for cell in cells))
         plan = dataclasses.replace(plan, cells=maps)
@@ -108,6 +109,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     return Measurement(
         request.out, dataset, samples, tuple(cells), protocol, request.further, data.seed, plan,
         request.network.weights, request.machine.save_maps,
+        tuple(map(Cell, task.nulls)),
     ), tables  # fmt: skip
 
 
@@ -200,8 +202,9 @@ def announce(job: "Measurement") -> None:
     network, protocol = job.maps.network, job.protocol
     how = f"{network.weights}, {network.preprocessing.name} preprocessing"
     click.echo(f"{what}; {network.name} ({how})")
+    nothing = f", and {', '.join(map(str, job.nulls))}" if job.nulls else ""
     views = f"{protocol.view} view, gradient {protocol.gradient}"
-    click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells")
+    click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells{nothing}")
 
 
 def record(task: Task, job: "Measurement", run: Run) -> None:
@@ -211,7 +214,7 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
     kind = task.folder(job.options)
     held = records.done(job.out, kind)
     images = [s.image_id for s in job.samples]
-    missing = {i: {c for c in job.cells if i not in held.get(c, ())} for i in images}
+    missing = {i: {c for c in (*job.cells, *job.nulls) if i not in held.get(c, ())} for i in images}
     unsaved = {**loop.unsaved_maps(job), **task.unsaved(job)}
     todo = [s for s in job.samples if missing[s.image_id] or unsaved.get(s.image_id)]
     count, done = len(job.samples), len(job.samples) - len(todo)
@@ -245,11 +248,12 @@ def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]")
     metrics = shown or [metric.name for metric in task.metrics.values() if metric.shown]
     if cells:
         # Those without a layer are what cells are compared with, such as the images as they are.
-        references = [cell for cell in outcomes if not cell.layers and cell not in cells]
-        printing.cells(task, [*references, *cells], numbers, metrics)
+        others = {*cells, *job.nulls}
+        references = [cell for cell in outcomes if not cell.layers and cell not in others]
+        printing.cells(task, [*references, *cells, *job.nulls], numbers, metrics)
         return
     told = {entry.metric for table in tables for entry in table.entries if entry.printed}
     told |= {metric for table in tables for metric in table.shown}
     further = [metric for metric in metrics if metric not in told]
     if further and len(job.cells) <= FEW:
-        printing.cells(task, job.cells, numbers, further)
+        printing.cells(task, [*job.cells, *job.nulls], numbers, further)

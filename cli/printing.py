@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from camx.evaluators.results.tables import Table
-    from camx.evaluators.tasks import Task
+    from camx.evaluators.tasks import Metric, Task
     from camx.evaluators.types import Cell
 
 
@@ -87,11 +87,34 @@ def cells(
     units = dict.fromkeys("percent" if m.unit == "%" else m.unit for m in metrics)
     click.echo(f"\nIn {', '.join(units)}; [95 % interval] (paper)\n")
     table(rows, ("method", "layer", "variant", *(metric.name for metric in metrics), "n"))
+    held_in = [(m, cell, (*cell.key, m.name)) for m in metrics for cell in cells]
+    measured = [
+        (m, str(cell), numbers.loc[key]) for m, cell, key in held_in if key in numbers.index
+    ]
+    no_better([(m, name, row["value"], row["low"]) for m, name, row in measured])
     click.echo()
     for metric in metrics:
         if metric.meaning:
             which = "" if metric.better == "neither" else f" ({metric.better} is better)"
             click.echo(f"{metric.name}: {metric.meaning}{which}")
+
+
+def no_better(rows: "Sequence[tuple[Metric, str, float, float]]") -> None:
+    """Say which rows' interval begins below what a map that knows nothing gets.
+
+    `rows` are metric, name, value and the interval's low end.
+    """
+    from camx.evaluators import nulls
+
+    for metric in dict.fromkeys(row[0] for row in rows if row[0].better == "higher"):
+        of_metric = {name: (value, low) for m, name, value, low in rows if m == metric}
+        blind = {name: of_metric.pop(name)[0] for name in nulls.NAMES if name in of_metric}
+        if not blind or not metric.interval:
+            continue
+        best = max(blind, key=lambda name: blind[name])
+        if names := [name for name, (_, low) in of_metric.items() if low <= blind[best]]:
+            what = f"{metric.name}: not above {best} ({blind[best]:.2f})"
+            click.echo(f"{what}: {', '.join(names)}")
 
 
 def paper_table(declared: "Table", filled: "pd.DataFrame") -> None:
@@ -104,6 +127,8 @@ def paper_table(declared: "Table", filled: "pd.DataFrame") -> None:
     quoted = {entry.row for entry in declared.entries if entry.quoted}
     names = {row: f"{row} (quoted)" if row in quoted else row for row in rows["row"]}
     words = {(r.row, r.metric, r.column): _filled(r, marks) for r in rows.itertuples()}
+    of_metric = {e.metric: e.task.metric(e.metric) for e in declared.entries}
+    blind = declared.task.nulls
     metrics, columns = (list(dict.fromkeys(rows[key])) for key in ("metric", "column"))
     fps = "; FPS and throughput in images a second" if "FPS" in metrics else ""
     click.echo(
@@ -116,6 +141,10 @@ def paper_table(declared: "Table", filled: "pd.DataFrame") -> None:
         order = dict.fromkeys(zip(rows["row"], rows["metric"]))
         lines = [(names[r], m, *(words.get((r, m, c)) for c in columns)) for r, m in order]
         table(lines, ("", "metric", *columns))
+    measured = [r for r in rows.itertuples() if r.measured == r.measured]
+    wide = columns != [""]
+    shown = [(r, f"{r.row} {r.column}" if wide and r.row not in blind else r.row) for r in measured]
+    no_better([(of_metric[r.metric], name, r.measured, r.ci_low) for r, name in shown])
     for run in runs:
         click.echo(f"{marks[run]}{_about(run, rows[rows['run'] == run])}")
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from camx.camcore import views
+from camx.evaluators import nulls
 from camx.evaluators.grids import Missing, Plan, image_maps, map_file, save_maps
 from camx.evaluators.records import Writer
 from camx.evaluators.types import Cell, Dataset
@@ -35,6 +36,7 @@ class Measurement(Generic[P, Q]):
 
     `protocol` and `options` are the task's; `maps` is how maps are made, for tasks that need any,
     and `weights` what the user called the network's; `save_maps` asks for each map as a file.
+    `nulls` are the cells that they are compared with, which no network makes (`nulls.MAPS`).
     """
 
     out: Path
@@ -47,6 +49,7 @@ class Measurement(Generic[P, Q]):
     maps: Plan | None = None
     weights: str | None = None
     save_maps: bool = False
+    nulls: tuple[Cell, ...] = ()
 
     @property
     def plan(self) -> Plan:
@@ -155,11 +158,15 @@ def measure(
 
     def made() -> Iterator[tuple[Picture, dict[Cell, np.ndarray], np.ndarray]]:
         for batch, padded in batches(job.plan, samples):
-            cells = lacking(job.cells, batch, missing, unsaved)
+            # Where only nulls are missing, any cell: the network's answer is in their records too.
+            cells = lacking(job.cells, batch, missing, unsaved) or job.plan.cells[:1]
             images, targets = stacked(padded), labels(padded)
             grids, logits = image_maps(job.plan, images, targets, cells, len(batch))
             for i, picture in enumerate(batch):
-                yield picture, {cell: grid[i] for cell, grid in grids.items()}, logits[i]
+                name, side = picture.sample.image_id, job.plan.view.grid
+                blind = {cell: nulls.grid(cell.method, name, side) for cell in job.nulls}
+                maps = {cell: grid[i] for cell, grid in grids.items()}
+                yield picture, maps | blind, logits[i]
 
     with ThreadPoolExecutor(job.plan.workers) as graders:
         for records in ahead(graders, work, made(), 2 * job.plan.batch):

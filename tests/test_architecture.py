@@ -27,7 +27,7 @@ FLOORS = [
     ["loop"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records"],
-    ["fingerprints", "heatmaps", "voc_masks", "invocation"],
+    ["fingerprints", "heatmaps", "nulls", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment"],
     ["fields", "files"],
 ]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from camx.camcore import fusion, maps, views
-from camx.evaluators import voc_masks
+from camx.evaluators import nulls, voc_masks
 from camx.evaluators.grids import Missing, cell_name, combine, layer_names, pairs
 from camx.evaluators.loop import Measurement, Picture, Tick, ahead, batches, decode, stacked
 from camx.evaluators.records import Writer
@@ -47,6 +47,8 @@ def class_maps(
     rows = [(i, label) for i, p in enumerate(pictures[:real]) for label in p.sample.labels]
     if not rows:
         return {cell: np.zeros((0, grid, grid), np.uint8) for cell in cells}
+    if not cells:  # nulls alone are missing, which no network makes
+        return {}
     targets = torch.tensor(rows, device=plan.device)
     layers = [network.layer(name) for name in layer_names(cells)]
     total: dict[tuple[str, str], Tensor] = {}
@@ -103,8 +105,11 @@ def measure(
             grids, first = class_maps(job, padded, cells, len(batch)), 0
             for picture in batch:
                 part = slice(first, first := first + len(picture.sample.labels))
-                lacking = [c for c in cells if c in wanted[picture.sample.image_id]]
-                yield picture, {cell: grids[cell][part] for cell in lacking}
+                name = picture.sample.image_id
+                lacking = [c for c in (*cells, *job.nulls) if c in wanted[name]]
+                blind = {cell: _blind(job, picture.sample, cell) for cell in job.nulls}
+                stacks = {cell: grids[cell][part] for cell in cells} | blind
+                yield picture, {cell: stacks[cell] for cell in lacking}
 
     with ThreadPoolExecutor(job.plan.workers) as graders:
         for rows in ahead(graders, lambda shown: _grade(job, *shown), made(), 2 * job.plan.batch):
@@ -122,9 +127,18 @@ def _grade(job: Job, picture: Picture, grids: dict[Cell, np.ndarray]) -> list[Re
     for cell, grid in grids.items():
         on_image[cell] = labels.on_image(grid, picture.size, protocol.interpolation)
         pseudo[cell] = labels.assign(on_image[cell], scene.labels, regions, protocol.threshold)
+        if cell in job.nulls:
+            continue
         path = label_folder(job.out, cell) / f"{scene.image_id}.png"
         voc_masks.write_mask(path, pseudo[cell])
     return score(scene, on_image, pseudo, truth, classes, protocol)
+
+
+def _blind(job: Job, scene: Scene, cell: Cell) -> np.ndarray:
+    """A null's maps of a scene's classes, ``(K,g,g) uint8``."""
+    side, keys = job.plan.view.grid, [f"{scene.image_id} {label}" for label in scene.labels]
+    stack = [nulls.grid(cell.method, key, side) for key in keys]
+    return np.array(stack, np.uint8).reshape(-1, side, side)
 
 
 def export(job: Job) -> str:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
 from camx.camcore import variants
-from camx.evaluators import confusion, datasets, records, voc_masks
+from camx.evaluators import confusion, datasets, nulls, records, voc_masks
 from camx.evaluators.fields import Checked, flag, path, text
 from camx.evaluators.files import digest
 from camx.evaluators.tasks import Metric
@@ -32,6 +33,7 @@ TITLE = "segmentation networks trained on pseudo labels, measured: Tables IX to 
 SOURCE = "LayerCAM paper, section III-D"
 TASK = "segmentation"
 TABLES = ("IX", "X", "XI")
+NULLS = (nulls.BACKGROUND,)
 NETWORK = False
 OUT = "segment-evaluate"
 KINDS = {"mIoU": "records", "mIoU-crf": "records-crf"}
@@ -141,7 +143,11 @@ def loop(
             counts = confusion.confusion(truth, predicted, classes + 1)
         except ValueError as error:
             raise ValueError(f"{scene.image_id}: {error}") from None
-        writer.add([Record(scene.image_id, *cell.key, classes, confusion.sparse(counts))])
+        key, nothing = scene.image_id, np.zeros_like(truth)
+        blank = confusion.sparse(confusion.confusion(truth, nothing, classes + 1))
+        rows = {cell: confusion.sparse(counts)} | dict.fromkeys(job.nulls, blank)
+        wanted = [c for c in rows if c in missing[key]]
+        writer.add([Record(key, *c.key, classes, rows[c]) for c in wanted])
         tick()
 
 
