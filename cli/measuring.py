@@ -175,13 +175,15 @@ def identity(task: Task, job: "Measurement") -> Identity:
 def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
     """One call of a measuring command as ``run.json`` keeps it."""
     from camx.camcore import maps
+    from camx.evaluators import kinds
 
     asked = (request.data, request.network, request.protocol, request.cells, request.machine)
     said = [records.plain(part) for part in (*asked, request.further)]
     said.append(records.plain(dict(request.given)))
     options = {k: v for part in said for k, v in part.items()} | {"out": str(request.out)}
     plugins = dict(task.versions(job))
-    call = Invocation(options, records.place(job.dataset), "cpu", plugins=plugins)
+    place = records.place(job.dataset) | {"kind": kinds.kind(job.dataset)}
+    call = Invocation(options, place, "cpu", plugins=plugins)
     if job.maps:
         plugins |= maps.versions(request.cells.methods)
         call.device, call.weights = job.maps.device, job.maps.network.weights
@@ -250,10 +252,10 @@ def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]")
         # Those without a layer are what cells are compared with, such as the images as they are.
         others = {*cells, *job.nulls}
         references = [cell for cell in outcomes if not cell.layers and cell not in others]
-        printing.cells(task, [*references, *cells, *job.nulls], numbers, metrics)
+        printing.cells(task, [*references, *cells, *job.nulls], numbers, metrics, run)
         return
     told = {entry.metric for table in tables for entry in table.entries if entry.printed}
     told |= {metric for table in tables for metric in table.shown}
     further = [metric for metric in metrics if metric not in told]
     if further and len(job.cells) <= FEW:
-        printing.cells(task, [*job.cells, *job.nulls], numbers, further)
+        printing.cells(task, [*job.cells, *job.nulls], numbers, further, run)

@@ -9,6 +9,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
+    from camx.evaluators.records import Run
     from camx.evaluators.results.tables import Table
     from camx.evaluators.tasks import Metric, Task
     from camx.evaluators.types import Cell
@@ -61,13 +62,16 @@ def number(
 
 
 def cells(
-    task: "Task", cells: Sequence["Cell"], numbers: "pd.DataFrame", shown: Sequence[str]
+    task: "Task", cells: Sequence["Cell"], numbers: "pd.DataFrame", shown: Sequence[str], run: "Run"
 ) -> None:
-    """Cells down, metrics across: ours, the 95 % interval, the paper's value in brackets."""
+    """Cells down, metrics across: ours, the 95 % interval, the paper's value in brackets.
+
+    The paper's stands there only if the run is of its kind.
+    """
     from camx.evaluators.results import tables
 
     names = [name for name in tables.names() if name in task.tables]
-    papers = tables.papers([tables.load(name) for name in names])
+    papers = tables.papers([t for t in map(tables.load, names) if t.comparable(run)])
     held = set(numbers.index.get_level_values("metric"))
     metrics = [task.metrics[name] for name in shown if name in held]
     rows = []
@@ -85,7 +89,7 @@ def cells(
             counts += [row["n"]] if metric.unit == "%" else []  # a timing counts turns, not images
         rows.append([*line, f"{counts[0] if counts else 0:.0f}"])
     units = dict.fromkeys("percent" if m.unit == "%" else m.unit for m in metrics)
-    click.echo(f"\nIn {', '.join(units)}; [95 % interval] (paper)\n")
+    click.echo(f"\nIn {', '.join(units)}; [95 % interval]{' (paper)' if papers else ''}\n")
     table(rows, ("method", "layer", "variant", *(metric.name for metric in metrics), "n"))
     held_in = [(m, cell, (*cell.key, m.name)) for m in metrics for cell in cells]
     measured = [
@@ -163,4 +167,26 @@ def _about(run: str, rows: "pd.DataFrame") -> str:
     if run == "entered":
         return "entered by hand (camx tables --enter)"
     images = rows[~rows["metric"].isin(("FPS", "throughput"))]["n"]  # those count turns
-    return f"{run}: {records.load(Path(run)).about()}, {counted(images)}"
+    made = records.load(Path(run))
+    stands = (
+        "; the miniature stands for the paper's network and data" if made.kind == "mini" else ""
+    )
+    return f"{run}: {made.about()}, {counted(images)}{stands}"
+
+
+def by_layer(frame: "pd.DataFrame", task: "Task", run: "Run") -> None:
+    """A run's own table on the terminal: methods down, layers across, the metrics shown."""
+    fixed = ("metric", "method", "variant", "n")
+    places = [c for c in frame if c not in fixed and not c.endswith((" low", " high"))]
+    variants = frame["variant"].any()
+    lines = []
+    for row in (r for r in frame.to_dict("records") if task.metrics[r["metric"]].shown):
+        ends = {p: (row[f"{p} low"], row[f"{p} high"]) for p in places}
+        interval = task.metrics[row["metric"]].interval
+        values = [
+            "" if row[p] != row[p] else number(row[p], None, end if interval else None, row["n"])
+            for p, end in ends.items()
+        ]
+        lines.append([row["metric"], row["method"], *[row["variant"]] * variants, *values])
+    click.echo(f"\n{run.folder}: {run.about()}. [95 % interval]")
+    table(lines, ("metric", "method", *["variant"] * variants, *places))

@@ -24,7 +24,7 @@ FLOORS = [
     ["tasks.localize", "tasks.occlude", "tasks.defects", "tasks.pseudo", "tasks.segment"],
     ["tasks"],  # the contract
     ["training"],
-    ["loop"],
+    ["loop", "kinds"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records"],
     ["fingerprints", "heatmaps", "nulls", "voc_masks", "invocation"],

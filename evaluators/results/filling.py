@@ -98,9 +98,28 @@ def fill(
 
     `candidates` are runs by their task's name, newest first, and `numbers` were entered by hand.
     """
-    entries = [e for table in tables for e in (*table.entries, *_nulls(table, candidates))]
-    rows = [_by_hand(_row(e, candidates.get(e.task.name, ())), e, numbers) for e in entries]
+    rows = [row for table in tables for row in _lines(table, candidates, numbers)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
+
+
+def _lines(
+    table: Table, candidates: Mapping[str, Sequence[Measured]], numbers: Mapping[Place, float]
+) -> list[dict[str, Any]]:
+    """A table's rows. The paper's values stand beside runs of its kind of data and network only.
+
+    Where all that is measured is of another kind, no value of the paper's stands in it, and no row
+    that the paper quotes.
+    """
+    entries = [*table.entries, *_nulls(table, candidates)]
+    rows = [_by_hand(_row(e, candidates.get(e.task.name, ())), e, numbers) for e in entries]
+    of_kind = {m.folder: table.comparable(m.run) for group in candidates.values() for m in group}
+    runs = {row["run"] for row in rows} - {None, "entered"}
+    another = {run for run in runs if not of_kind[Path(run)]}
+    if another and another == runs:
+        another |= {None, "entered"}
+        rows = [row for row, e in zip(rows, entries) if row["run"] or not e.quoted]
+    strange = {"paper": None, "delta": None}
+    return [row | strange if row["run"] in another else row for row in rows]
 
 
 def _nulls(table: Table, candidates: Mapping[str, Sequence[Measured]]) -> list[Entry]:
