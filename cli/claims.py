@@ -54,16 +54,15 @@ def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
     # All, whatever is shown: the correction is for all.
     frame = claims.evaluate(loaded, runs.runs, runs.data, runs.seed)
     write_text(out / "claims.csv", frame.to_csv(index=False))
+    for folder in sorted(frame["run"].dropna().unique()):
+        images = printing.counted(frame[frame["run"] == folder]["n"])
+        click.echo(f"{folder}: {records.load(Path(folder)).about()}, {images}")
     for claim in loaded:
         if not wanted.ids or claim.id in wanted.ids:
             show(claim, frame[frame["claim"] == claim.id], bool(wanted.ids))
     count = frame.drop_duplicates("claim")["verdict"].value_counts()
-    click.echo()
+    click.echo(f"\nwrote {out / 'claims.csv'}\n")
     printing.table([(v, int(count.get(v, 0))) for v in claims.VERDICTS], ("verdict", "claims"))
-    for folder in sorted(frame["run"].dropna().unique()):
-        images = printing.counted(frame[frame["run"] == folder]["n"])
-        click.echo(f"{folder}: {records.load(Path(folder)).about()}, {images}")
-    click.echo(f"\nwrote {out / 'claims.csv'}")
 
 
 def show(claim: "Claim", rows: "pd.DataFrame", whole: bool) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from camx.cli import options, printing, shared, training
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
-from camx.evaluators import datasets, protocols, records, tasks
+from camx.evaluators import datasets, nulls, protocols, records, tasks
 from camx.evaluators.fields import BadOption
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.tasks import Task
@@ -103,6 +103,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
         click.echo(f"{data.blacklist}: {count - len(dataset.samples)} images left out")
     plan, cells, tables = _planned(task, request, dataset, protocol, device)
     cells = options.checked(task.cells, cells, request.further, protocol)
+    options.checked(nulls.check, {cell.method for cell in cells})
     if plan:
         maps = tuple(dict.fromkeys(cell.map for cell in cells))
         plan = dataclasses.replace(plan, cells=maps)
@@ -111,6 +112,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     return Measurement(
         request.out, dataset, samples, tuple(cells), protocol, request.further, data.seed, plan,
         request.network.weights, request.machine.save_maps, Skips(data.on_error == "skip"),
+        tuple(map(Cell, task.nulls)),
     ), tables  # fmt: skip
 
 
@@ -175,13 +177,15 @@ def identity(task: Task, job: "Measurement") -> Identity:
 def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
     """One call of a measuring command as ``run.json`` keeps it."""
     from camx.camcore import maps
+    from camx.evaluators import kinds
 
     asked = (request.data, request.network, request.protocol, request.cells, request.machine)
     said = [records.plain(part) for part in (*asked, request.further)]
     said.append(records.plain(dict(request.given)))
     options = {k: v for part in said for k, v in part.items()} | {"out": str(request.out)}
     plugins = dict(task.versions(job))
-    call = Invocation(options, records.place(job.dataset), "cpu", plugins=plugins)
+    place = records.place(job.dataset) | {"kind": kinds.kind(job.dataset)}
+    call = Invocation(options, place, "cpu", plugins=plugins)
     if job.maps:
         plugins |= maps.versions(request.cells.methods)
         call.device, call.weights = job.maps.device, job.maps.network.weights
@@ -202,8 +206,9 @@ def announce(job: "Measurement") -> None:
     network, protocol = job.maps.network, job.protocol
     how = f"{network.weights}, {network.preprocessing.name} preprocessing"
     click.echo(f"{what}; {network.name} ({how})")
+    nothing = f", and {', '.join(map(str, job.nulls))}" if job.nulls else ""
     views = f"{protocol.view} view, gradient {protocol.gradient}"
-    click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells")
+    click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells{nothing}")
 
 
 def record(task: Task, job: "Measurement", run: Run) -> None:
@@ -236,7 +241,8 @@ def lacking(job: "Measurement", kind: str) -> dict[str, set[Cell]]:
     """The cells of the job that each of its images has no record of, of that kind."""
     held = records.done(job.out, kind)
     ids = [sample.image_id for sample in job.samples]
-    return {i: {c for c in job.cells if i not in held.get(c, ())} for i in ids}
+    cells = (*job.cells, *job.nulls)
+    return {i: {c for c in cells if i not in held.get(c, ())} for i in ids}
 
 
 def still_skipped(
@@ -276,11 +282,12 @@ def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]")
     metrics = shown or [metric.name for metric in task.metrics.values() if metric.shown]
     if cells:
         # Those without a layer are what cells are compared with, such as the images as they are.
-        references = [cell for cell in outcomes if not cell.layers and cell not in cells]
-        printing.cells(task, [*references, *cells], numbers, metrics)
+        others = {*cells, *job.nulls}
+        references = [cell for cell in outcomes if not cell.layers and cell not in others]
+        printing.cells(task, [*references, *cells, *job.nulls], numbers, metrics, run)
         return
     told = {entry.metric for table in tables for entry in table.entries if entry.printed}
     told |= {metric for table in tables for metric in table.shown}
     further = [metric for metric in metrics if metric not in told]
     if further and len(job.cells) <= FEW:
-        printing.cells(task, job.cells, numbers, further)
+        printing.cells(task, [*job.cells, *job.nulls], numbers, further, run)

@@ -21,6 +21,7 @@ from torch import Tensor
 from camx.camcore import views
 from camx.camcore.faults import NotFinite
 from camx.camcore.image_files import read_image
+from camx.evaluators import nulls
 from camx.evaluators.grids import Missing, Plan, image_maps, map_file, save_maps
 from camx.evaluators.records import Writer
 from camx.evaluators.skips import Skips
@@ -40,6 +41,7 @@ class Measurement(Generic[P, Q]):
     `protocol` and `options` are the task's; `maps` is how maps are made, for tasks that need any,
     and `weights` what the user called the network's; `save_maps` asks for each map as a file, and
     `skips` says whether the run goes on without an image that cannot be measured.
+    `nulls` are the cells that they are compared with, which no network makes (`nulls.MAPS`).
     """
 
     out: Path
@@ -53,6 +55,7 @@ class Measurement(Generic[P, Q]):
     weights: str | None = None
     save_maps: bool = False
     skips: Skips = field(default_factory=Skips)
+    nulls: tuple[Cell, ...] = ()
 
     @property
     def plan(self) -> Plan:
@@ -187,13 +190,17 @@ def measure(
         return grade(picture, wanted, logits, job.protocol)
 
     def make(batch: list[Picture], padded: list[Picture]) -> tuple[dict[Cell, np.ndarray], Any]:
-        cells = lacking(job.cells, batch, missing, unsaved)
+        # Where only nulls are missing, any cell: the network's answer is in their records too.
+        cells = lacking(job.cells, batch, missing, unsaved) or job.plan.cells[:1]
         return image_maps(job.plan, stacked(padded), labels(padded), cells, len(batch))
 
     def shown() -> Iterator[tuple[Picture, dict[Cell, np.ndarray], np.ndarray]]:
         for batch, (grids, logits) in made(job, samples, make, tick):
             for i, picture in enumerate(batch):
-                yield picture, {cell: grid[i] for cell, grid in grids.items()}, logits[i]
+                name, side = picture.sample.image_id, job.plan.view.grid
+                blind = {cell: nulls.grid(cell.method, name, side) for cell in job.nulls}
+                maps = {cell: grid[i] for cell, grid in grids.items()}
+                yield picture, maps | blind, logits[i]
 
     tried = job.skips.tried(work, lambda item: item[0].sample)
     with ThreadPoolExecutor(job.plan.workers) as graders:

@@ -138,7 +138,12 @@ class Run:
     @property
     def dataset(self) -> dict[str, str]:
         """The data set's name and root."""
-        return dict(self.last["dataset"])
+        return {key: self.last["dataset"][key] for key in ("name", "root")}
+
+    @property
+    def kind(self) -> str:
+        """What kind of data it measured (`kinds.kind`); of older runs, by the data set's name."""
+        return str(self.last["dataset"].get("kind", self.last["dataset"]["name"]))
 
     @property
     def newest(self) -> str:

@@ -24,10 +24,10 @@ FLOORS = [
     ["tasks.localize", "tasks.occlude", "tasks.defects", "tasks.pseudo", "tasks.segment"],
     ["tasks"],  # the contract
     ["training"],
-    ["loop"],
+    ["loop", "kinds"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records"],
-    ["fingerprints", "heatmaps", "voc_masks", "invocation"],
+    ["fingerprints", "heatmaps", "nulls", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips"],
     ["fields", "files", "values"],
 ]

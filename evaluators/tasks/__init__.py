@@ -73,6 +73,7 @@ class Task:
     metrics: Mapping[str, Metric]
     network: bool = True
     tables: tuple[str, ...] = ()
+    nulls: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     layer: str = ""
     trainer: str = ""
@@ -127,8 +128,8 @@ class Task:
 
 DECLARED = {
     "data": "TASK", "record": "Record", "protocol": "Protocol", "options": "Options",
-    "network": "NETWORK", "tables": "TABLES", "methods": "METHODS", "layer": "LAYER",
-    "trainer": "TRAINER", "out": "OUT", "help": "__doc__",
+    "network": "NETWORK", "tables": "TABLES", "nulls": "NULLS", "methods": "METHODS",
+    "layer": "LAYER", "trainer": "TRAINER", "out": "OUT", "help": "__doc__",
 }  # fmt: skip
 CALLED = (
     "grade", "loop", "canonical", "check", "read", "parts", "cells", "identity", "versions",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from camx.camcore import fusion, maps, views
 from camx.camcore.faults import Fault, NotFinite
-from camx.evaluators import voc_masks
+from camx.evaluators import nulls, voc_masks
 from camx.evaluators.grids import Missing, cell_name, combine, layer_names, pairs
 from camx.evaluators.loop import Measurement, Picture, Tick, ahead, made, stacked
 from camx.evaluators.records import Writer
@@ -50,6 +50,8 @@ def class_maps(
     rows = [(i, label) for i, p in enumerate(pictures[:real]) for label in p.sample.labels]
     if not rows:
         return {cell: np.zeros((0, grid, grid), np.uint8) for cell in cells}
+    if not cells:  # nulls alone are missing, which no network makes
+        return {}
     try:
         combined = combine(plan, cells, _summed(job, pictures, cells, rows), len(rows))
         together = torch.stack([fusion.to_bytes(m) for m in combined])
@@ -129,7 +131,12 @@ def measure(
             first = 0
             for picture in batch:
                 part = slice(first, first := first + len(picture.sample.labels))
-                yield picture, {cell: grids[cell][part] for cell in lacking([picture])}
+                blind = {c: _blind(job, picture.sample, c) for c in job.nulls}
+                stacks = {cell: grid[part] for cell, grid in grids.items()} | blind
+                yield (
+                    picture,
+                    {c: stacks[c] for c in stacks if c in wanted[picture.sample.image_id]},
+                )
 
     def grade(item: tuple[Picture, dict[Cell, np.ndarray]]) -> list[Record]:
         return _grade(job, *item)
@@ -152,9 +159,18 @@ def _grade(job: Job, picture: Picture, grids: dict[Cell, np.ndarray]) -> list[Re
     for cell, grid in grids.items():
         on_image[cell] = labels.on_image(grid, picture.size, protocol.interpolation)
         pseudo[cell] = labels.assign(on_image[cell], scene.labels, regions, protocol.threshold)
+        if cell in job.nulls:
+            continue
         path = label_folder(job.out, cell) / f"{scene.image_id}.png"
         voc_masks.write_mask(path, pseudo[cell])
     return score(scene, on_image, pseudo, truth, classes, protocol)
+
+
+def _blind(job: Job, scene: Scene, cell: Cell) -> np.ndarray:
+    """A null's maps of a scene's classes, ``(K,g,g) uint8``."""
+    side, keys = job.plan.view.grid, [f"{scene.image_id} {label}" for label in scene.labels]
+    stack = [nulls.grid(cell.method, key, side) for key in keys]
+    return np.array(stack, np.uint8).reshape(-1, side, side)
 
 
 def export(job: Job) -> str:

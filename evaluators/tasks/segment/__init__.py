@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
 from camx.camcore import variants
-from camx.evaluators import confusion, datasets, fingerprints, records, voc_masks
+from camx.evaluators import confusion, datasets, fingerprints, nulls, records, voc_masks
 from camx.evaluators.fields import Checked, flag, path, text
 from camx.evaluators.files import listing
 from camx.evaluators.tasks import Metric
@@ -33,6 +34,7 @@ TITLE = "segmentation networks trained on pseudo labels, measured: Tables IX to 
 SOURCE = "LayerCAM paper, section III-D"
 TASK = "segmentation"
 TABLES = ("IX", "X", "XI")
+NULLS = (nulls.BACKGROUND,)
 NETWORK = False
 OUT = "segment-evaluate"
 KINDS = {"mIoU": "records", "mIoU-crf": "records-crf"}
@@ -128,13 +130,14 @@ def loop(
 ) -> None:
     """Compare each scene's mask in a folder with the true one; see `compared`."""
     compare = job.skips.tried(partial(compared, job), lambda scene: scene)
-    for record in job.skips.sound(map(compare, samples), tick):
-        writer.add([record])
+    for rows in job.skips.sound(map(compare, samples), tick):
+        keys = ((r, Cell.of(r.method, r.layer, r.variant)) for r in rows)
+        writer.add([r for r, cell in keys if cell in missing[r.image_id]])
         tick()
 
 
-def compared(job: "Job", scene: Scene) -> Record:
-    """A scene's record. Raises `FileNotFoundError` or `ValueError` naming the image."""
+def compared(job: "Job", scene: Scene) -> list[Record]:
+    """A scene's records, its nulls' too. `FileNotFoundError` or `ValueError` naming the image."""
     (cell,), classes = job.cells, len(job.dataset.classes)
     mask = voc_masks.of_image(job.options.masks, scene.image_id)
     if mask is None:
@@ -147,7 +150,9 @@ def compared(job: "Job", scene: Scene) -> Record:
         counts = confusion.confusion(truth, predicted, classes + 1)
     except ValueError as error:
         raise ValueError(f"{scene.image_id}: {error}") from None
-    return Record(scene.image_id, *cell.key, classes, confusion.sparse(counts))
+    blank = confusion.confusion(truth, np.zeros_like(truth), classes + 1)
+    rows = {cell: counts} | dict.fromkeys(job.nulls, blank)
+    return [Record(scene.image_id, *c.key, classes, confusion.sparse(rows[c])) for c in rows]
 
 
 def outcomes(run: Path) -> list[pd.DataFrame]:
