@@ -147,6 +147,8 @@ def without(dataset: Dataset[Item], blacklist: Path) -> Dataset[Item]:
     """
     ids = {sample.image_id for sample in dataset.samples}
     numbered = {number: name for name in ids if (number := number_of(name))}
+    if len(numbered) < sum(number_of(name) is not None for name in ids):
+        numbered = {}  # several images of one number: it says nothing
     last = IMAGES if numbered else len(dataset.samples)
     numbers = numbered or {place: s.image_id for place, s in enumerate(dataset.samples, 1)}
     shapes = {_shape(name) for name in ids if _shape(name) != name}

@@ -170,6 +170,14 @@ def test_the_older_mirror(tmp_path):
     assert first.sum() == pytest.approx(np.pi * 50, rel=0.05)
     assert second[31, 40]
     assert not second[24, 46]
+    ellipses.write_text("1 10 5 0 300 20\n2 8 4 0 40 24\n")
+    (outside,) = (
+        s for s in datasets.load(str(tmp_path), "defects").samples if s.path.stem == "1" and s.label
+    )
+    with pytest.raises(
+        ValueError, match=r"1\.png: its defect, Ellipse\(x=300.* outside the picture, 64"
+    ):
+        masks.truth(outside, (64, 48))
     ellipses.write_text("1 10 5 0 30\n")
     with pytest.raises(ValueError, match=r"labels\.txt: line 1 is '1 10 5 0 30'; expected"):
         datasets.load(str(tmp_path), "defects")

@@ -160,6 +160,23 @@ def test_a_blacklist_leaves_images_out(root, tmp_path):
     assert datasets.without(scenes, tmp_path / "black.txt").samples == scenes.samples[1:]
 
 
+def test_numbers_that_several_images_have_are_places(root, tmp_path):
+    dataset = datasets.load(str(root))
+    for old, new in (
+        ("mini_val_00000003", "cat_val_00000001"),
+        ("mini_val_00000004", "cat_val_00000002"),
+    ):
+        for folder, suffix in (("Data", ".JPEG"), ("Annotations", ".xml")):
+            path = root / f"ILSVRC/{folder}/CLS-LOC/val/{old}{suffix}"
+            path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
+            path.rename(path.with_name(new + suffix))
+    dataset = datasets.load(str(root))
+    assert [s.image_id[:4] for s in dataset.samples] == ["cat_", "cat_", "mini", "mini"]
+    (tmp_path / "black.txt").write_text("4\n")
+    left = datasets.without(dataset, tmp_path / "black.txt").samples
+    assert [s.image_id for s in left] == [s.image_id for s in dataset.samples[:3]]
+
+
 def test_texts_are_utf_8_with_or_without_a_mark(root, tmp_path):
     """Excel writes the mark; another program's encoding is named, and the file."""
     expected = datasets.load(str(root))

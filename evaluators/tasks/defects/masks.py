@@ -23,7 +23,11 @@ def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
         what = "a defective image without a mask cannot be measured"
         raise ValueError(f"{sample.path}: {what}; give it one or leave it to training")
     if isinstance(sample.mask, Ellipse):
-        return inside(sample.mask, size)
+        ellipse = inside(sample.mask, size)
+        if not ellipse.any():
+            what = f"its defect, {sample.mask}, lies outside the picture, {size[0]} x {size[1]}"
+            raise ValueError(f"{sample.path}: {what}")
+        return ellipse
     try:
         with Image.open(sample.mask) as image:
             defect: np.ndarray = drawn(image).astype(np.uint8)
