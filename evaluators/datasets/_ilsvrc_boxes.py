@@ -192,7 +192,7 @@ def _listed(
                 f"{picture}: {what}, but {path} says {label} ({_wnid(label, classes)})"
             )
         return label
-    if entries or folder not in classes:
+    if folder not in classes:
         what = f"val_box.mat alone does not say its class; expected a line for it in {path}"
         raise ValueError(f"{picture}: {what}")
     return classes[folder][0]

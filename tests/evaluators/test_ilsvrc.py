@@ -178,6 +178,14 @@ def test_a_list_and_the_folders_agree(root):
     refused(root, r"00000007\.JPEG: its folder says class 278 \(n02119789\), but .* says 250")
 
 
+def test_what_neither_list_nor_folder_names(root):
+    val_list(root, range(2, 11))
+    refused(root, r"00000001\.JPEG: val_box\.mat alone does not say its class; expected a line")
+    (root / "val" / WNIDS[place(1)]).mkdir()
+    (root / f"val/{stem(1)}.JPEG").rename(root / f"val/{WNIDS[place(1)]}/{stem(1)}.JPEG")
+    assert read(root) == right(range(1, 11))
+
+
 def test_a_list_that_names_an_image_twice(root):
     val_list(root, [*range(1, 11), 4])
     refused(root, r"val_list\.txt: line 11: ILSVRC2012_val_00000004 is listed twice")
