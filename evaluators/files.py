@@ -209,7 +209,7 @@ def read_mat(path: Path, kind: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except Exception as error:  # a file that is not MATLAB's may fail anywhere in the reader
-        raise ValueError(f"{path}: not {kind}: {error!r}") from None
+        raise ValueError(f"{path}: not {kind}: {error}") from None
 
 
 def parse_yaml(text: str, origin: str) -> Any:

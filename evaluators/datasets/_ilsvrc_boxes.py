@@ -93,7 +93,7 @@ def from_xml(
 def _xml_box(node: Any) -> Box:
     values = [node.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
     if None in values:
-        raise ValueError("an object has no bndbox with xmin, ymin, xmax and ymax")
+        raise ValueError("an object with no bndbox of xmin, ymin, xmax and ymax")
     return as_box(values)
 
 
@@ -107,7 +107,7 @@ def read_val_box(path: Path) -> list[Record]:
         lists = [image["objects"].ravel() for image in content["rec"].ravel()]
         records = [[i for part in parts for i in np.atleast_1d(part).ravel()] for parts in lists]
     except NO_MAT as error:
-        raise ValueError(f"{path}: not {DEVKIT}: {error!r}") from None
+        raise ValueError(f"{path}: not {DEVKIT}: {error}") from None
     return [_record(items, f"{path}: image {place}") for place, items in enumerate(records, 1)]
 
 
@@ -119,7 +119,7 @@ def _record(items: Sequence[Any], where: str) -> Record:
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     except NO_MAT as error:
-        raise ValueError(f"{where}: expected objects with label and bbox: {error!r}") from None
+        raise ValueError(f"{where}: expected objects with label and bbox: {error}") from None
     if len(ids) > 1:
         raise ValueError(f"{where}: its boxes are of several classes, {sorted(map(str, ids))}")
     return next(iter(ids), None), boxes
