@@ -265,3 +265,30 @@ def test_a_classifier_of_scenes_from_training_to_labels(camx, tmp_path):
     assert "recipe.flip is False, not True" in camx(*training, code=1).stderr
     camx(*training, "--no-flip")  # done before
     assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "values"),
+    [
+        (command, option, values)
+        for command in (
+            ["train", "defects"],
+            ["train", "voc"],
+            ["segment", "train", "--labels", "x"],
+        )
+        for option, values in (
+            ("--lr", ("nan", "inf", "0", "-1")),
+            ("--momentum", ("nan", "inf", "1", "-0.1")),
+            ("--weight-decay", ("nan", "inf", "-1")),
+        )
+    ]
+    + [
+        (["segment", "train", "--labels", "x"], "--scale", ("0", "nan", "inf", "-1")),
+        (["segment", "predict", "--weights", "x"], "--scale", ("0", "nan", "inf")),
+        (["pseudo"], "--scale", ("0", "nan", "inf", "9")),
+    ],
+)
+def test_numbers_that_are_none_are_refused(camx, command, option, values):
+    for value in values:
+        told = camx(*command, option, value, code=2).stderr
+        assert f"'{option}': '{value}' is not accepted; accepted: " in told
