@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from camx.cli import main
+from camx.evaluators import records
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,12 @@ def camx_home(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _own_cache(camx_home, monkeypatch):
     monkeypatch.setenv("CAMX_HOME", str(camx_home))
+
+
+@pytest.fixture(autouse=True)
+def _untimed(monkeypatch):
+    """Parts are of 256 images, however slow the machine is."""
+    monkeypatch.setattr(records, "PART_SECONDS", float("inf"))
 
 
 @pytest.fixture

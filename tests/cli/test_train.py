@@ -333,3 +333,30 @@ def test_explain_infers_network_and_class_names(camx, tmp_path):
     assert json.loads((weights.parent / "run.json").read_text())["classes"] == ["good", "defective"]
     done = camx("explain", "--model", "mini-defects", "--layer", "layer4", "--method", "layercam")
     assert len(re.findall(r"\.png: (good|defective) \(", done.stdout)) == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "values"),
+    [
+        (command, option, values)
+        for command in (
+            ["train", "defects"],
+            ["train", "voc"],
+            ["segment", "train", "--labels", "x"],
+        )
+        for option, values in (
+            ("--lr", ("nan", "inf", "0", "-1")),
+            ("--momentum", ("nan", "inf", "1", "-0.1")),
+            ("--weight-decay", ("nan", "inf", "-1")),
+        )
+    ]
+    + [
+        (["segment", "train", "--labels", "x"], "--scale", ("0", "nan", "inf", "-1")),
+        (["segment", "predict", "--weights", "x"], "--scale", ("0", "nan", "inf")),
+        (["pseudo"], "--scale", ("0", "nan", "inf", "9")),
+    ],
+)
+def test_numbers_that_are_none_are_refused(camx, command, option, values):
+    for value in values:
+        told = camx(*command, option, value, code=2).stderr
+        assert f"'{option}': '{value}' is not accepted; accepted: " in told

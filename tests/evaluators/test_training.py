@@ -20,6 +20,12 @@ from camx.evaluators.training import Stream
 CAMX = Path(sys.executable).parent / "camx"
 
 
+@pytest.fixture(autouse=True)
+def _untimed(monkeypatch):
+    """A checkpoint is an epoch's, however slow the machine is."""
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", float("inf"))
+
+
 def job(**changes):
     """Ten steps of a small network with dropout, five an epoch; each batch follows from its
     step.

@@ -1,62 +1,42 @@
-"""Folders of labels and masks as systems leave them: dot files, pipes, suffixes in capitals."""
-
-import os
-import shutil
-import tarfile
+"""Masks of a segmentation network: none of logits that are no numbers."""
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
-from camx.evaluators import voc_masks
-from camx.evaluators.tasks.pseudo import superpixels
+from camx.camcore.networks import Network
+from camx.camcore.spec import Preprocessing
 from camx.evaluators.tasks.segment import predict
-from camx.evaluators.types import Dataset, Scene
+from camx.evaluators.tasks.segment.recipe import Shown
+from camx.evaluators.types import Scene
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Labels of images a and b, and what macOS and Windows leave beside them."""
-    for name in ("a", "b"):
-        voc_masks.write_mask(tmp_path / f"labels/{name}.png", np.eye(4, dtype=np.uint8))
-    for name in ("._a.png", ".DS_Store", "Thumbs.db", ".b.png-1234.tmp"):
-        (tmp_path / "labels" / name).write_bytes(b"\0\5\x16\7")
-    return tmp_path / "labels"
+class Spoilt(nn.Conv2d):
+    """Three classes; bright images' logits of one class hold a value that is no number."""
+
+    def __init__(self, value):
+        super().__init__(3, 3, 1)
+        self.spoilt = value
+
+    def forward(self, images):
+        logits = super().forward(images).clone()
+        logits[images.amax((1, 2, 3)) > 0.9, 1, 0, 0] = self.spoilt
+        return logits
 
 
-def test_an_archive_holds_masks_only(folder, tmp_path):
-    assert predict.archive(folder, tmp_path / "all.tgz") == 2
-    with tarfile.open(tmp_path / "all.tgz") as file:
-        assert file.getnames() == [f"{predict.TEST_FOLDER}/{name}.png" for name in "ab"]
-
-
-def test_labels_in_capitals_are_labels(folder):
-    (folder / "b.png").rename(folder / "b.PNG")
-    scenes = tuple(Scene(name, folder / f"{name}.jpg", (0,)) for name in "abc")
-    pairs = predict.pairs(folder, Dataset("mine", folder, ("x",), scenes, "f"))
-    assert [label.name for _, label in pairs] == ["a.png", "b.PNG"]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_pipes_are_never_opened(folder):
-    (folder / "b.png").unlink()
-    os.mkfifo(folder / "b.png")
-    scenes = (Scene("b", folder / "b.jpg", (0,)),)
-    for read in (
-        lambda: predict.archive(folder, folder / "all.tgz"),
-        lambda: predict.pairs(folder, Dataset("mine", folder, ("x",), scenes, "f")),
-        lambda: voc_masks.read_mask(folder / "b.png"),
-        lambda: superpixels.fingerprint(folder),
-        lambda: superpixels.from_folder(folder, "b", (4, 4)),
-    ):
-        with pytest.raises(FileNotFoundError, match=r"b\.png: no such .*, but a named pipe"):
-            read()
-    assert not (folder / "all.tgz").exists()
-
-
-def test_label_maps_of_two_formats(folder):
-    Image.fromarray(np.eye(4, dtype=np.uint8)).save(folder / "c.png")
-    assert superpixels.from_folder(folder, "c", (4, 4)).sum() == 4
-    shutil.copy(folder / "c.png", folder / "c.npy")
-    with pytest.raises(ValueError, match=r"c\.png: c\.npy stands beside it for the same image"):
-        superpixels.from_folder(folder, "c", (4, 4))
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_an_image_whose_logits_are_no_numbers_has_no_mask(tmp_path, value):
+    """It had the mask 0 everywhere, the background."""
+    form = Preprocessing("none", (0.0,) * 3, (1.0,) * 3)
+    network = Network("spoilt", Spoilt(value), {}, 33, form, 3, "none", "")
+    scenes = []
+    for name, grey in (("dark", 100), ("bright", 250)):
+        Image.fromarray(np.full((17, 33, 3), grey, np.uint8)).save(tmp_path / f"{name}.png")
+        scenes.append(Scene(name, tmp_path / f"{name}.png"))
+    shown = Shown(scales=(0.5, 1.0), flip=True)
+    told = rf"image bright \({tmp_path}/bright\.png\): the logits of spoilt hold NaN or Inf"
+    with pytest.raises(ValueError, match=told), torch.no_grad():
+        predict.write_masks(network, shown, scenes, [tmp_path / "masks"], None, lambda: None)
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["dark.png"]
