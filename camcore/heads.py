@@ -11,6 +11,8 @@ def head(network: nn.Module, acts: Tensor, logits: Tensor) -> Tensor | None:
     Those of a linear layer of their global average, or of a 1x1 convolution before it, a ReLU in
     between or not (SqueezeNet's).
     """
+    finite = logits.isfinite().all(1)  # one image's NaN says nothing of a network
+    acts, logits = acts[finite], logits[finite]
     for module in network.modules():
         weight = getattr(module, "weight", None)
         if not isinstance(module, nn.Linear | nn.Conv2d) or weight is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from camx.camcore import plugins
+from camx.camcore import faults, plugins
 from camx.camcore.networks import Network
 from camx.camcore.taps import Gradient, Layer, Tap, tap
 
@@ -31,18 +31,34 @@ class Method:
     def __call__(self, tap: Tap) -> Tensor:
         count = len(tap.acts)
         if self.costly or tap.acts.device.type != "cpu" or not count:
-            return self._checked(self.cam(tap), count)
+            return self._map(tap)
         step = max(1, STEP // max(1, tap.acts[0].numel()))
-        parts = [tap[at : at + step] for at in range(0, count, step)]
-        return torch.cat([self._checked(self.cam(part), len(part.acts)) for part in parts])
+        parts = [self._map(tap[at : at + step]) for at in range(0, count, step)]
+        if len({part.shape[1:] for part in parts}) > 1:
+            sides = " and ".join(str(tuple(part.shape[1:])) for part in parts[:2])
+            raise ValueError(f"{self._where(tap)} must return maps of one size, not {sides}")
+        return torch.cat(parts)
 
-    def _checked(self, maps: Tensor, count: int) -> Tensor:
-        if not isinstance(maps, Tensor) or maps.ndim != 3 or len(maps) != count:
-            shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
-            raise ValueError(
-                f"method {self.name!r} must return a tensor (N,h,w) with N={count}, not {shape}"
-            )
-        return maps
+    def _where(self, tap: Tap) -> str:
+        return f"method {self.name!r} at layer {tap.layer.name}"
+
+    def _map(self, tap: Tap) -> Tensor:
+        """What the method returns, if it is maps; whatever goes wrong in it names it."""
+        try:
+            maps = self.cam(tap)
+        except (ValueError, FileNotFoundError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            raise ValueError(f"{self._where(tap)}: {type(error).__name__}: {error}") from error
+        device, count = tap.acts.device, len(tap.acts)
+        what = type(maps).__name__
+        if isinstance(maps, Tensor):
+            shaped = maps.ndim == 3 and len(maps) == count and bool(maps.numel() or not count)
+            if shaped and maps.is_floating_point() and maps.device == device:
+                return maps
+            what = f"{maps.dtype} {tuple(maps.shape)} on {maps.device}"
+        needed = f"a floating-point tensor (N,h,w) with N={count} on {device}"
+        raise ValueError(f"{self._where(tap)} must return {needed}, not {what}")
 
     def first(self, tap: Tap, rows: int) -> Tensor:
         """The maps of the first `rows` rows; of the others too where cheap, else zeros."""
@@ -114,7 +130,9 @@ def compute(
 
     One forward and one backward pass feed every method and layer. ``targets (N,)`` are class
     indices, or ``(N,2)`` pairs (image, class). `pairs` limits the (method, layer) pairs computed;
-    the default is all. Rows from `rows` on are padding, which costly methods leave empty.
+    the default is all. Rows from `rows` on are padding, which costly methods leave empty. Raises
+    `ValueError` for what a method returns that are no maps, and `faults.NotFinite`, a `ValueError`
+    too, naming the rows whose logits or maps hold NaN or Inf.
     """
     every = [(method, layer.name) for method in cams for layer in layers]
     taps = tap(network, images, targets, layers, gradient)
@@ -125,4 +143,6 @@ def compute(
             for method, layer in every
             if pairs is None or (method, layer) in pairs
         }
-    return maps, next(iter(taps.values())).logits
+    logits = next(iter(taps.values())).logits
+    faults.check({faults.LOGITS: logits[:rows], **{key: m[:rows] for key, m in maps.items()}})
+    return maps, logits

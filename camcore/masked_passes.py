@@ -38,6 +38,8 @@ def combine(
         chunks = kept.split(CHUNK)
         parts = [tap.score(image * masks(acts[chunk], image.shape[1:])) for chunk in chunks]
         logits = torch.cat(parts) if parts else tap.logits.new_zeros(0, tap.logits.shape[1])
+        # A softmax makes a number of some infinite logits; their map is none.
+        logits = logits.where(logits.isfinite().all(1, keepdim=True), torch.nan)
         weights = weigh(logits)[:, tap.targets[rows]]
         maps[rows] = torch.einsum("mr,mij->rij", weights, acts[kept]).relu()
     return maps

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from camx.camcore.suggestions import near
+
 ROLES = ("SPEC", "build")  # objects named so say nothing: the plug-in is named after its module
 
 
@@ -67,7 +69,7 @@ def describe(package: str) -> list[tuple[str, str, str]]:
         spec = importlib.util.find_spec(f"{package}.{stem}")
         assert spec is not None  # it was just listed
         constants: dict[str, Any] = {}
-        for node in ast.parse(Path(str(spec.origin)).read_text()).body:
+        for node in ast.parse(Path(str(spec.origin)).read_text("utf-8")).body:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                 targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
                 constants |= dict.fromkeys(targets, node.value.value)
@@ -133,7 +135,8 @@ def load(package: str, hook: str | None, name: str) -> Plugin:
         name = where.rpartition(".")[2] if attribute in (hook, *ROLES) else attribute
         name = name.replace("_", "-")
     else:
-        accepted = f"{', '.join(names(package))} (or module:function, or FILE.py)"
+        known = names(package)
+        accepted = f"{', '.join(known)} (or module:function, or FILE.py){near(name, known)}"
         raise ValueError(f"unknown {kind} {name!r}; known: {accepted}")
     if name in names(package) and not stem and not point:
         clash = f"would be recorded as {name!r}, which camx has already; give it another name"

@@ -100,19 +100,53 @@ def _module(network: nn.Module, path: str) -> nn.Module:
         raise ValueError(f"the network has no module {path!r}; at its top are: {top}") from None
 
 
+def belongs(sides: Sequence[int], of: Sequence[int]) -> bool:
+    """Whether an activation's sides ``(h,w)`` can be those of an input's ``(H,W)``.
+
+    They can if one stride makes them of both sides, whatever unpadded convolutions lose at the
+    borders, each rounded: ``w - h`` is then ``(W - H) / stride``, and no side times the stride
+    exceeds the input's. So they are equal for a square, and may be for any (a pool to a square);
+    within one, for kernels need not be square.
+    """
+    (low, w), (short, long) = (sides, of) if of[0] <= of[1] else (sides[::-1], of[::-1])
+    if low > short + 1 or w > long + 1:
+        return False
+    if abs(w - low) <= 1:
+        return True
+    widest = min(short / max(1, low - 1), long / max(1, w - 1))  # stride
+    return (long - short) / widest - 1 <= w - low <= long - short + 1
+
+
+def _activation(output: object, path: str, images: Tensor) -> Tensor:
+    """A module's output, if it is ``(N,C,h,w)`` of the images. `ValueError` saying what it is."""
+    count, (height, width) = len(images), images.shape[-2:]
+    needed = (
+        f"expected one tensor (N,C,h,w), N={count}, h and w in proportion to {height} x {width}"
+    )
+    if not isinstance(output, Tensor):
+        raise ValueError(f"module {path!r} gives a {type(output).__name__}; {needed}")
+    shape = tuple(output.shape)
+    if output.ndim != 4 or len(output) != count:
+        raise ValueError(f"module {path!r} gives {shape}; {needed}")
+    if not belongs(shape[2:], (height, width)):
+        what = f"whose last two sides, {shape[2]} x {shape[3]}, cannot be the image's"
+        hint = "channels last, as in Swin, is not supported"
+        raise ValueError(f"module {path!r} gives {shape}, {what}; {needed} ({hint})")
+    return output
+
+
 def _watch(
-    module: nn.Module, path: str, seen: dict[str, tuple[Tensor, int]], clone: bool
+    module: nn.Module, path: str, images: Tensor, seen: dict[str, tuple[Tensor, int]], clone: bool
 ) -> RemovableHandle:
     """Keep the module's output and its version in `seen`; hand on a copy of it if asked."""
 
-    def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor | None:
-        if not isinstance(output, Tensor) or output.ndim != 4:
-            raise ValueError(f"module {path!r} must give one (N,C,h,w) tensor to be tapped")
+    def hook(_module: nn.Module, _inputs: tuple, output: object) -> Tensor | None:
+        activation = _activation(output, path, images)
         if path in seen:
             again = "runs more than once in a forward pass; tap one that runs once"
             raise ValueError(f"module {path!r} {again}")
-        seen[path] = output, output._version
-        return output.clone() if clone else None
+        seen[path] = activation, activation._version
+        return activation.clone() if clone else None
 
     return module.register_forward_hook(hook)
 
@@ -131,7 +165,8 @@ def _forward(
         seen: dict[str, tuple[Tensor, int]] = {}
         with ExitStack() as hooks:
             for path in dict.fromkeys(paths):
-                hooks.enter_context(_watch(_module(network, path), path, seen, path in overwritten))
+                module, clone = _module(network, path), path in overwritten
+                hooks.enter_context(_watch(module, path, images, seen, clone))
             # The first copy may be of an inference tensor; the second is no leaf, so a network may
             # begin in place.
             logits = network(images.detach().clone().requires_grad_().clone())
@@ -161,9 +196,11 @@ def _pairs(targets: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.arange(count, device=targets.device), targets
 
 
-def _check(logits: Tensor, classes: Tensor) -> None:
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        raise ValueError("the network must return logits (N,K)")
+def _check(logits: Tensor, count: int, classes: Tensor) -> None:
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
+        is_tensor = isinstance(logits, Tensor)
+        what = f"{tuple(logits.shape)}" if is_tensor else f"a {type(logits).__name__}"
+        raise ValueError(f"the network must return logits (N,K), N={count}, not {what}")
     if len(classes) and not (int(classes.min()) >= 0 and int(classes.max()) < logits.shape[1]):
         asked = f"{int(classes.min())}..{int(classes.max())}"
         raise ValueError(f"targets must lie in 0..{logits.shape[1] - 1}, not {asked}")
@@ -214,7 +251,8 @@ def tap(
     follower (the next max-pool's output) and upsamples it bilinearly, corners aligned, onto the
     activation: docs/protocol.md, section 1, "Map". Gradients are asked for at the taps only; no
     parameter gets one. Raises `ValueError` for unknown modules, for targets that are not strict
-    (image, class) pairs, and for layers that do not reach the logits.
+    (image, class) pairs, for layers that do not reach the logits, and for those whose activation
+    cannot be ``(N,C,h,w)`` of the images, such as a channels-last one (see `belongs`).
     """
     if not layers:
         raise ValueError("no layer to tap")
@@ -225,7 +263,7 @@ def tap(
     paths = [y.activation for y in layers] + list(sources.values())
     with torch.inference_mode(False), torch.enable_grad(), frozen(network):
         logits, seen = _forward(network, images, paths)
-        _check(logits, classes)
+        _check(logits, len(images), classes)
         outputs = {path: seen[path] for path in sources.values()}
         grads = _gradients(logits, list(outputs.values()), origin, classes, whole)
         grad_at = dict(zip(outputs, grads))

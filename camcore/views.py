@@ -5,7 +5,6 @@ square; ``ten-crop`` shows its corners, its centre and the same five of its mirr
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,23 +40,6 @@ def view(name: str, input_size: int) -> View:
     if name not in VIEWS:
         raise ValueError(f"unknown view {name!r}; known: {', '.join(VIEWS)}")
     return View(name, input_size, round(input_size * GRIDS[name]))
-
-
-def read_image(path: Path) -> Image.Image:
-    """The picture as RGB of 8 bits, as stored: the annotations ignore EXIF's rotation too.
-
-    Sixteen bits of grey are scaled to eight, 65535 to white. `ValueError` names an unreadable file.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I"):  # PIL would cut every value above 255 to white
-                grey = np.round(np.asarray(image) / 257).clip(0, 255).astype(np.uint8)
-                return Image.fromarray(grey).convert("RGB")
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such image") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: not a readable image: {error}") from None
 
 
 def squash(image: Image.Image, side: int) -> np.ndarray:

@@ -81,4 +81,8 @@ def _cached(spec: Spec, network: str, name: str, download: bool) -> Located:
             f"{network}'s weights {name} are not at {path}; --download fetches them "
             f"({weights.meta['_file_size']:.0f} MB), or give --weights FILE"
         )
+    named = path.stem.rpartition("-")[2]  # torchvision names a file by its hash's first digits
+    if re.fullmatch("[0-9a-f]{8,}", named) and not (actual := sha256(path)).startswith(named):
+        what = f"its sha256 begins with {actual[:8]}, not {named} as its name says"
+        raise ValueError(f"{path}: {what}; delete it, and --download fetches it again")
     return path, str(weights), tuple(weights.meta["categories"])

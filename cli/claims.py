@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from camx.camcore.suggestions import near
 from camx.cli import options, printing
 from camx.cli.shared import RunsOptions
 from camx.evaluators.fields import Checked, text
@@ -32,7 +33,7 @@ class ClaimOptions(Checked):
 @click.command("claims")
 @options.typed(RunsOptions, ClaimOptions)
 @options.out("claims")
-@options.debug
+@options.common
 def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
     """Say which of the paper's comparative sentences your runs reproduce, contradict or leave open.
 
@@ -47,21 +48,21 @@ def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
 
     loaded = options.checked(claims.load, wanted.file)
     if strange := set(wanted.ids) - {claim.id for claim in loaded}:
-        accepted = ", ".join(claim.id for claim in loaded)
+        ids = [claim.id for claim in loaded]
+        accepted = f"{', '.join(ids)}{near(min(strange), ids)}"
         raise click.UsageError(f"unknown claim {min(strange)!r}; known: {accepted}")
     # All, whatever is shown: the correction is for all.
     frame = claims.evaluate(loaded, runs.runs, runs.data, runs.seed)
     write_text(out / "claims.csv", frame.to_csv(index=False))
+    for folder in sorted(frame["run"].dropna().unique()):
+        images = printing.counted(frame[frame["run"] == folder]["n"])
+        click.echo(f"{folder}: {records.load(Path(folder)).about()}, {images}")
     for claim in loaded:
         if not wanted.ids or claim.id in wanted.ids:
             show(claim, frame[frame["claim"] == claim.id], bool(wanted.ids))
     count = frame.drop_duplicates("claim")["verdict"].value_counts()
-    click.echo()
+    click.echo(f"\nwrote {out / 'claims.csv'}\n")
     printing.table([(v, int(count.get(v, 0))) for v in claims.VERDICTS], ("verdict", "claims"))
-    for folder in sorted(frame["run"].dropna().unique()):
-        images = printing.counted(frame[frame["run"] == folder]["n"])
-        click.echo(f"{folder}: {records.load(Path(folder)).about()}, {images}")
-    click.echo(f"\nwrote {out / 'claims.csv'}")
 
 
 def show(claim: "Claim", rows: "pd.DataFrame", whole: bool) -> None:

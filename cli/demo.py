@@ -33,7 +33,7 @@ class DemoOptions(Checked):
 @click.command("demo")
 @options.typed(DemoOptions)
 @options.out("")
-@options.debug
+@options.common
 @click.pass_context
 def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
@@ -42,18 +42,18 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     def step(number: int, title: str) -> None:
         click.echo(f"\n{number}/9  {title}\n")
 
-    limited = {"limit": demo.images, "quiet": True}
+    limited = {"limit": demo.images, "summary": False}
     step(1, "localization: Tables I-IV and XII, the paper's protocol")
     ctx.invoke(localize.command, out=fresh(out / "localize", "paper"), **limited)
     step(2, f"Score-CAM's rows of Tables I and II: one view, {demo.score_images} images")
     ctx.invoke(
         localize.command, protocol="single", layers=LAYERS, sample=demo.score_images,
         methods=("scorecam", "layercam"),  # the one beside the other, for the claims
-        out=fresh(out / "localize-scorecam", "single"), quiet=True,
+        out=fresh(out / "localize-scorecam", "single"), summary=False,
     )  # fmt: skip
     step(3, f"image occlusion: Table VI, {demo.occluded} images drawn at random")
     folder = fresh(out / "occlude", "paper")
-    ctx.invoke(occlude.command, sample=demo.occluded, out=folder, quiet=True)
+    ctx.invoke(occlude.command, sample=demo.occluded, out=folder, summary=False)
     step(4, "defects: Tables VII and VIII")
     folder = fresh(out / "defects", "paper", "defects")
     ctx.invoke(defects.command, out=folder, sheet=out / "defects.png", **limited)

@@ -44,7 +44,7 @@ class ExplainOptions(Checked):
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @options.typed(NetworkOptions, ExplainOptions)
 @options.out("explain")
-@options.debug
+@options.common
 def command(
     asked: NetworkOptions, drawn: ExplainOptions, images: tuple[Path, ...], out: Path
 ) -> None:
@@ -53,7 +53,8 @@ def command(
     A photograph is shown to torchvision's VGG16, whose weights must be in torchvision's cache (or
     give --download, or --weights FILE). The predicted box of each map is green, true boxes are red.
     """
-    from camx.camcore import networks, views
+    from camx.camcore import networks
+    from camx.camcore.image_files import read_image
     from camx.cli import training
     from camx.evaluators import datasets, grids, plan, protocols, records
     from camx.evaluators.tasks import localize
@@ -66,7 +67,7 @@ def command(
     if not images:
         samples = {s.path: s for s in datasets.load(MINIATURE).samples[:SHOWN]}
     for path in images:
-        views.read_image(path)
+        read_image(path)
     run = None if asked.model else training.trained(asked.weights)
     model = asked.model or (run and run.model) or ("vgg16" if images else "mini-vgg")
     network = networks.load(model, asked.weights, protocol.preprocessing, device, asked.download)
@@ -123,6 +124,7 @@ def draw(
     import torch
 
     from camx.camcore import views
+    from camx.camcore.faults import NotFinite
     from camx.evaluators import grids, heatmaps
     from camx.evaluators.loop import decode, stacked
     from camx.evaluators.results import figures
@@ -137,7 +139,10 @@ def draw(
         scores = plan.network.module(inputs).sum(0).softmax(0)
     first = int(scores.argmax())
     asked = first if target is None else target
-    maps, _ = grids.image_maps(plan, squashed, torch.tensor([asked]))
+    try:
+        maps, _ = grids.image_maps(plan, squashed, torch.tensor([asked]))
+    except NotFinite as error:
+        raise ValueError(f"{path}: {error.faults[0]}") from None
     shown, predicted = {}, {}
     for cell, grid in maps.items():
         shown[cell] = heatmaps.on_image(grid[0], picture.size, protocol.interpolation)

@@ -17,8 +17,8 @@ KINDS = {
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice([*KINDS, "protocols", "tables"]))
-@options.debug
+@click.argument("kind", type=options.Choice([*KINDS, "protocols", "tables"]))
+@options.common
 def command(kind: str) -> None:
     """List the methods, models, tasks, datasets, protocols or tables that options accept."""
     if kind in KINDS:

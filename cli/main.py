@@ -5,9 +5,15 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+
+from camx.cli import options
 
 SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
@@ -17,7 +23,7 @@ HEADLESS = (
 )
 
 
-class Commands(click.Group):
+class Commands(options.Group):
     """Looks a command up by its file's name; lists them without importing any."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -66,10 +72,36 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+@contextmanager
+def _counted_warnings() -> Iterator[None]:
+    """Say each kind of camx's own warnings once, at the end: its docstring, how often, an example.
+
+    A data set of ten thousand black pictures is one line.
+    """
+    texts: dict[type[Warning], dict[str, None]] = {}
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def count(message: Any, category: type[Warning], *where: Any, **how: Any) -> None:
+            if category.__module__.startswith("camx."):
+                texts.setdefault(category, {})[str(message)] = None
+            else:
+                show(message, category, *where, **how)
+
+        warnings.showwarning = count
+        try:
+            yield
+        finally:
+            for category, said in texts.items():
+                what = f"{category.__doc__}: {len(said)}, such as {next(iter(said))}"
+                click.echo(f"warning: {what}", err=True)
+
+
 def main() -> None:
     """Run the command line: one line for an error; code 1 for a failed run, 2 for wrong usage."""
     try:
-        group.main(prog_name="camx", standalone_mode=False)
+        with _counted_warnings():
+            group.main(prog_name="camx", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -78,7 +110,8 @@ def main() -> None:
         hint = f" ({error.ctx.command_path} --help shows what is accepted)" if error.ctx else ""
         _fail(" ".join(error.format_message().split()) + hint, 2)
     except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted; what was measured is recorded; the same command goes on from there", 1)
+        what = "what was measured is recorded; the same command goes on from there"
+        _fail(f"interrupted; {what}", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

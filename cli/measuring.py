@@ -13,7 +13,7 @@ import numpy as np
 
 from camx.cli import options, printing, shared, training
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
-from camx.evaluators import datasets, protocols, records, tasks
+from camx.evaluators import datasets, nulls, protocols, records, tasks
 from camx.evaluators.fields import BadOption
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.tasks import Task
@@ -54,7 +54,7 @@ def command(reference: str, name: str = "") -> click.Command:
     @options.typed(task.options, *(kinds if task.network else kinds[:1]))
     @options.overrides(task.protocol, fields)
     @options.config
-    @options.debug
+    @options.common
     @options.out(task.out)
     def measuring(further: Any, *common: Any, given: Mapping[str, Any], out: Path) -> None:
         measure(task, Request(out, further, given, *common))
@@ -71,7 +71,7 @@ def measure(task: Task, request: Request) -> None:
     announce(job)
     record(task, job, run)
     lines = task.finish(job, printing.progress)
-    if request.data.quiet:
+    if not request.data.summary:
         return
     summary(task, job, run, tables)
     for line in lines:
@@ -83,6 +83,7 @@ def measure(task: Task, request: Request) -> None:
 def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     """What is to be measured, and the tables that its cells come from."""
     from camx.evaluators.loop import Measurement
+    from camx.evaluators.skips import Skips
 
     options.checked(task.check, request.further, list(request.given))
     protocol = options.checked(
@@ -97,9 +98,12 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     with options.usage(BadOption):
         dataset = task.read(data.data, request.further, data.seed)
     if data.blacklist:
+        count = len(dataset.samples)
         dataset = datasets.without(dataset, data.blacklist)
+        click.echo(f"{data.blacklist}: {count - len(dataset.samples)} images left out")
     plan, cells, tables = _planned(task, request, dataset, protocol, device)
     cells = options.checked(task.cells, cells, request.further, protocol)
+    options.checked(nulls.check, {cell.method for cell in cells})
     if plan:
         maps = tuple(dict.fromkeys(cell.map for cell in cells))
         plan = dataclasses.replace(plan, cells=maps)
@@ -107,7 +111,8 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
     samples = tuple(s for part in parts for s in pick(part, data))
     return Measurement(
         request.out, dataset, samples, tuple(cells), protocol, request.further, data.seed, plan,
-        request.network.weights, request.machine.save_maps,
+        request.network.weights, request.machine.save_maps, Skips(data.on_error == "skip"),
+        tuple(map(Cell, task.nulls)),
     ), tables  # fmt: skip
 
 
@@ -172,13 +177,15 @@ def identity(task: Task, job: "Measurement") -> Identity:
 def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
     """One call of a measuring command as ``run.json`` keeps it."""
     from camx.camcore import maps
+    from camx.evaluators import kinds
 
     asked = (request.data, request.network, request.protocol, request.cells, request.machine)
     said = [records.plain(part) for part in (*asked, request.further)]
     said.append(records.plain(dict(request.given)))
     options = {k: v for part in said for k, v in part.items()} | {"out": str(request.out)}
     plugins = dict(task.versions(job))
-    call = Invocation(options, records.place(job.dataset), "cpu", plugins=plugins)
+    place = records.place(job.dataset) | {"kind": kinds.kind(job.dataset)}
+    call = Invocation(options, place, "cpu", plugins=plugins)
     if job.maps:
         plugins |= maps.versions(request.cells.methods)
         call.device, call.weights = job.maps.device, job.maps.network.weights
@@ -199,18 +206,17 @@ def announce(job: "Measurement") -> None:
     network, protocol = job.maps.network, job.protocol
     how = f"{network.weights}, {network.preprocessing.name} preprocessing"
     click.echo(f"{what}; {network.name} ({how})")
+    nothing = f", and {', '.join(map(str, job.nulls))}" if job.nulls else ""
     views = f"{protocol.view} view, gradient {protocol.gradient}"
-    click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells")
+    click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells{nothing}")
 
 
 def record(task: Task, job: "Measurement", run: Run) -> None:
     """Write the records that the run lacks, with progress; its ``run.json`` says what was done."""
-    from camx.evaluators import loop
+    from camx.evaluators import loop, skips
 
-    kind = task.folder(job.options)
-    held = records.done(job.out, kind)
-    images = [s.image_id for s in job.samples]
-    missing = {i: {c for c in job.cells if i not in held.get(c, ())} for i in images}
+    kind, before = task.folder(job.options), skips.read(job.out)
+    missing = lacking(job, kind)
     unsaved = {**loop.unsaved_maps(job), **task.unsaved(job)}
     todo = [s for s in job.samples if missing[s.image_id] or unsaved.get(s.image_id)]
     count, done = len(job.samples), len(job.samples) - len(todo)
@@ -224,7 +230,39 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
                 loop.measure(job, task.graded, todo, missing, writer, bar.update)
         finally:
             writer.flush()
-            run.finish(images=count, records_written=writer.total)
+            if before or job.skips.rows:
+                skips.write(job.out, still_skipped(before, job, lacking(job, kind)))
+            skipped = {"skipped": len(job.skips.rows)} if job.skips.rows else {}
+            run.finish(images=count, records_written=writer.total, **skipped)
+    tell_skipped(job)
+
+
+def lacking(job: "Measurement", kind: str) -> dict[str, set[Cell]]:
+    """The cells of the job that each of its images has no record of, of that kind."""
+    held = records.done(job.out, kind)
+    ids = [sample.image_id for sample in job.samples]
+    cells = (*job.cells, *job.nulls)
+    return {i: {c for c in cells if i not in held.get(c, ())} for i in ids}
+
+
+def still_skipped(
+    before: Mapping[str, Any], job: "Measurement", missing: Mapping[str, set[Cell]]
+) -> dict[str, Any]:
+    """The rows of ``skipped.csv`` now: an image leaves it with the last of its records."""
+    kept = {i: row for i, row in before.items() if missing.get(i, True)}
+    return {**kept, **job.skips.rows}
+
+
+def tell_skipped(job: "Measurement") -> None:
+    """Say how many images were skipped. `ValueError` if all were: nothing is measured then."""
+    if not (rows := job.skips.rows):
+        return
+    count, first = len(job.samples), next(iter(rows.values()))
+    if len(rows) == count:
+        what = f"none of {count} images could be measured; of {first['image_id']}: {first['error']}"
+        raise ValueError(f"{job.out / 'skipped.csv'}: {what}")
+    why = f"{job.out / 'skipped.csv'} says why, and the same command tries them again"
+    click.echo(f"skipped {len(rows)} of {count} images: {why}", err=True)
 
 
 def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]") -> None:
@@ -244,11 +282,12 @@ def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]")
     metrics = shown or [metric.name for metric in task.metrics.values() if metric.shown]
     if cells:
         # Those without a layer are what cells are compared with, such as the images as they are.
-        references = [cell for cell in outcomes if not cell.layers and cell not in cells]
-        printing.cells(task, [*references, *cells], numbers, metrics)
+        others = {*cells, *job.nulls}
+        references = [cell for cell in outcomes if not cell.layers and cell not in others]
+        printing.cells(task, [*references, *cells, *job.nulls], numbers, metrics, run)
         return
     told = {entry.metric for table in tables for entry in table.entries if entry.printed}
     told |= {metric for table in tables for metric in table.shown}
     further = [metric for metric in metrics if metric not in told]
     if further and len(job.cells) <= FEW:
-        printing.cells(task, job.cells, numbers, further)
+        printing.cells(task, [*job.cells, *job.nulls], numbers, further, run)

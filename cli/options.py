@@ -2,18 +2,21 @@
 
 import dataclasses
 import functools
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from camx.camcore.suggestions import near
 from camx.evaluators import fields
 from camx.evaluators.fields import Accepts
 
+QUIET = "camx.quiet"  # in a context's meta: --quiet was said
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -30,6 +33,31 @@ class Value(click.ParamType):
         except ValueError as error:
             what = str(error) if isinstance(value, str) else f"{value!r} is not accepted; {error}"
             self.fail(what, param, ctx)
+
+
+class Choice(click.Choice):
+    """One of a few words; a mistyped one is guessed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(f"{error.message.rstrip('.')}{near(value, self.choices)}", param, ctx)
+
+
+class Group(click.Group):
+    """A group of commands; a mistyped one is guessed."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            names = self.list_commands(ctx)
+            said = error.message.partition(". ")[0].rstrip(".")
+            known = f"{', '.join(names)}{near(args[0], names)}"
+            raise click.UsageError(f"{said}; known: {known}", error.ctx) from None
 
 
 def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Callable[[Any], Any]:
@@ -57,7 +85,7 @@ def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Ca
         return click.option(f"{name}/--no-{name[2:]}", field.name, **settings)
     kind: Any = Value(accepts)
     if accepts.choices:
-        kind = click.Choice([word for word in accepts.choices if word])
+        kind = Choice([word for word in accepts.choices if word])
     elif accepts.type is Path:
         kind = click.Path(path_type=Path)
     if accepts.many:
@@ -154,7 +182,7 @@ def _config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) 
         raise click.BadParameter(f"{path}: expected option: value lines")
     for key in content:
         if str(key).replace("_", "-") not in options:
-            accepted = ", ".join(sorted(options))
+            accepted = f"{', '.join(sorted(options))}{near(key, options)}"
             raise click.BadParameter(f"{path}: unknown option {key!r}; known: {accepted}")
     ctx.default_map = {}
     for key, value in content.items():
@@ -184,7 +212,24 @@ def _debug(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> Non
         os.environ["CAMX_DEBUG"] = "1"
 
 
-debug = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, hidden=True)
+def _quiet(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[QUIET] = True
+        ctx.with_resource(redirect_stdout(io.StringIO()))
+
+
+def common(command: Command) -> Command:
+    """The options that every command has; none of them moves a number."""
+    quiet = "Print nothing but warnings and errors."
+    for name, callback, about in (
+        ("--debug", _debug, {"hidden": True}), ("--quiet", _quiet, {"help": quiet})
+    ):  # fmt: skip
+        command = click.option(name, is_flag=True, expose_value=False, callback=callback, **about)(
+            command
+        )
+    return command
+
+
 config = click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

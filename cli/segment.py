@@ -22,7 +22,7 @@ PAPER_MODEL, MINIATURE_MODEL = "deeplab-vgg16", "mini-largefov"
 MINIATURE_RECIPE = {"iterations": 150, "lr": 0.02}
 
 
-@click.group("segment")
+@click.group("segment", cls=options.Group)
 def command() -> None:
     """Train DeepLab-LargeFOV on pseudo labels, predict masks, and measure them: Tables IX to XI."""
 
@@ -45,7 +45,7 @@ class TrainOptions(TrainingOptions):
 @options.overrides(segment_recipe.Recipe)
 @options.config
 @options.out("segment")
-@options.debug
+@options.common
 def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a segmentation network on pseudo labels alone, never on true masks.
 
@@ -133,7 +133,7 @@ def _segmenter(
 @options.overrides(segment_recipe.Shown)
 @options.config
 @options.out("segment-predict")
-@options.debug
+@options.common
 def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     """Write each image's mask as a palette PNG, OUT/masks/<image>.png; --crf adds OUT/masks-crf."""
     from camx.evaluators import datasets, records, voc_masks

@@ -21,7 +21,12 @@ class DataOptions(Checked):
         default=None, help="File of images to leave out: names, or numbers in validation order."
     )
     seed: int = whole(0, default=0, help="Seed of everything drawn at random.")
-    quiet: bool = flag(help="Print no table at the end.")
+    summary: bool = flag(default=True, help="Print tables at the end.")
+    on_error: str = choice(
+        "stop", "skip", default="stop",
+        help="At an image that cannot be read, or whose logits or maps hold NaN or Inf: stop, or "
+        "skip it (OUT/skipped.csv).",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

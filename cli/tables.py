@@ -41,7 +41,7 @@ class TableOptions(Checked):
     help="Keep a number that only a test server knows, such as IX 'LayerCAM VGG16' test 61.4.",
 )  # fmt: skip
 @options.out("tables")
-@options.debug
+@options.common
 def command(
     runs: RunsOptions,
     wanted: TableOptions,
@@ -77,12 +77,30 @@ def command(
     for table in loaded:
         if filling.printed(table, filled)["measured"].notna().any():
             printing.paper_table(table, filled)
-    if not filled["measured"].notna().any():
+    beside = [] if wanted.tables else by_layer(runs, out)
+    if not filled["measured"].notna().any() and not beside:
         names = ", ".join(table.name for table in loaded)
         makes = f"`camx {loaded[0].task.name}` makes one. Nothing was written"
         raise ValueError(f"no run below {runs.runs} measures a cell of {names}; {makes}")
-    paths = filling.write(loaded, filled, out)
+    paths = [*filling.write(loaded, filled, out), *beside]
     click.echo("\nwrote " + ", ".join(map(str, paths)))
+
+
+def by_layer(runs: RunsOptions, out: Path) -> list[Path]:
+    """Print and write methods by layers of each run whose cells no table of the paper's holds."""
+    from camx.evaluators.results import layers
+    from camx.evaluators.results.runs import by_task
+
+    tasks = {task.name: task for task in recorded_tasks(runs.runs)}
+    paths = []
+    for name, group in by_task(tasks.values(), runs.runs, runs.data).items():
+        for measured in group:
+            cells, task = layers.further(measured, tasks[name]), tasks[name]
+            if cells:
+                frame = layers.table(measured, task, cells)
+                paths.append(layers.write(frame, measured, runs.runs, out))
+                printing.by_layer(frame, task, measured.run)
+    return paths
 
 
 def _number(text: str) -> float:

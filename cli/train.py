@@ -15,7 +15,7 @@ from camx.evaluators.tasks.defects import recipe as defect_recipe
 from camx.evaluators.tasks.pseudo import recipe as scene_recipe
 
 
-@click.group("train")
+@click.group("train", cls=options.Group)
 def command() -> None:
     """Train the network whose maps are measured; `camx train WHAT --help` shows the recipe."""
 
@@ -39,7 +39,7 @@ class DefectOptions(TrainingOptions):
 @options.overrides(defect_recipe.Recipe)
 @options.config
 @options.out("train-defects")
-@options.debug
+@options.common
 def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a classifier of good and defective images: the paper's ResNet50 by default.
 
@@ -88,7 +88,7 @@ class SceneOptions(TrainingOptions):
 @options.overrides(scene_recipe.Recipe)
 @options.config
 @options.out("train-voc")
-@options.debug
+@options.common
 def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a classifier of the classes an image holds: the paper's VGG16 in CAM's form by default.
 

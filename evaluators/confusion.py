@@ -73,8 +73,8 @@ def sparse(confusion: np.ndarray) -> tuple[int, ...]:
 def sparse_overlaps(matrices: Sequence[Sequence[int]], classes: int) -> np.ndarray:
     """`overlaps` of each of N matrices that `sparse` wrote: ``(N,2,classes) float64``.
 
-    Whole numbers, as floats because the bootstrap multiplies them many times, which NumPy does fast
-    for floats only.
+    Whole numbers, as floats because an interval sums them many times, which NumPy does fast for
+    floats only.
     """
     entries = np.concatenate([np.asarray(m, np.int64) for m in [*matrices, ()]])
     true, predicted, pixels = entries.reshape(-1, 3).T

@@ -13,6 +13,8 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from camx.camcore.suggestions import near
+
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
@@ -169,7 +171,7 @@ def unknown(names: Iterable[str], kind: type, origin: str, whose: str = "") -> N
     fields = {field.name for field in dataclasses.fields(kind)}
     for name in names:
         if name not in fields:
-            accepted = ", ".join(sorted(fields - {"name"}))
+            accepted = f"{', '.join(sorted(fields - {'name'}))}{near(name, fields)}"
             raise ValueError(f"{origin}: unknown field {name!r}{whose}; known: {accepted}")
 
 

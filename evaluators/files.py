@@ -1,14 +1,31 @@
-"""Files: written whole or not at all, digested, and text read in one way."""
+"""Files: written whole or not at all, listed, digested, and text read in one way.
 
+Hidden files and folders, those that systems leave behind, are nobody's data; pipes and devices are
+refused without being opened.
+"""
+
+import csv
 import hashlib
+import io
 import json
 import os
+import stat
 import uuid
-from collections.abc import Callable, Iterable
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # what Windows and macOS leave, besides dot files
+KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -49,27 +66,157 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, default=str) + "\n")
 
 
-def read_text(path: Path, kind: str = "text file") -> str:
-    """The text of a file in UTF-8, with or without a byte-order mark. Raises naming the file."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such {kind}")
+def regular(path: Path, kind: str = "file") -> Path:
+    """The path, if a regular file or a link to one is there; nothing is opened.
+
+    Raises `FileNotFoundError` that says what is there instead.
+    """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        link = ", but a link to nothing" if path.is_symlink() else ""
+        raise FileNotFoundError(f"{path}: no such {kind}{link}") from None
+    except ValueError as error:  # a zero byte in the name
+        raise ValueError(f"{str(path)!r}: no such {kind}: {error}") from None
+    if not stat.S_ISREG(mode):
+        what = next((words for is_kind, words in KINDS if is_kind(mode)), "something else")
+        raise FileNotFoundError(f"{path}: no such {kind}, but {what}; expected a file")
+    return path
+
+
+def hidden(name: str) -> bool:
+    """Whether a name is a dot file's or one that a system leaves behind: nobody's data."""
+    return name.startswith(".") or name.lower() in LITTER
+
+
+def listing(folder: Path, suffixes: Collection[str], kind: str = "file") -> list[Path]:
+    """A folder's files with one of `suffixes`, in any case, sorted; none if there is no folder.
+
+    Raises `FileNotFoundError` naming what bears such a suffix and is no file.
+    """
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not hidden(entry.name)]
+        wanted = [e for e in visible if os.path.splitext(e.name)[1].lower() in suffixes]
+        plain = {e.name: e.is_file() for e in wanted}
+    return [folder / n if plain[n] else regular(folder / n, kind) for n in sorted(plain)]
+
+
+def by_stem(paths: Iterable[Path], suffix: str = "") -> dict[str, Path]:
+    """Files by their stem, less its suffix in any case. `ValueError` naming two of one stem."""
+    stems: dict[str, Path] = {}
+    for path in paths:
+        stem = path.stem
+        if suffix and stem.lower().endswith(suffix):
+            stem = stem[: -len(suffix)]
+        if stem in stems:
+            what = f"{stems[stem]} stands beside it for the same image; keep one"
+            raise ValueError(f"{path}: {what}")
+        stems[stem] = path
+    return stems
+
+
+def folders(parent: Path, name: str = "") -> list[Path]:
+    """The folders in a folder that are called `name` in any case, or all that are not hidden."""
+    if not parent.is_dir():
+        return []
+    with os.scandir(parent) as entries:
+        visible = [e for e in entries if not hidden(e.name) and e.is_dir()]
+        return sorted(parent / e.name for e in visible if not name or e.name.lower() == name)
+
+
+def below(root: Path, part: str) -> list[Path]:
+    """The folders at ``root/part``, whose names may be in any case."""
+    places = [root]
+    for name in Path(part).parts:
+        places = [folder for place in places for folder in folders(place, name.lower())]
+    return places
+
+
+def read_text(path: Path, kind: str = "text file") -> str:
+    """The text of a file in UTF-8, with or without a byte-order mark, its lines ended by ``\\n``.
+
+    Raises `FileNotFoundError` or `ValueError` naming the file and what it should be.
+    """
+    content = regular(path, kind).read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a {kind} in UTF-8: {error}") from None
+        utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+        what = "it is in UTF-16" if utf16 else str(error)
+        raise ValueError(f"{path}: not a {kind} in UTF-8: {what}; save it as UTF-8") from None
+    if "\0" in text:
+        what = "it holds zero bytes, as UTF-16 and binary files do"
+        raise ValueError(f"{path}: not a {kind} in UTF-8: {what}; save it as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_lines(path: Path, kind: str = "list") -> list[tuple[int, str]]:
-    """``(number from 1, line)`` of each line of a text file that is not blank, stripped."""
-    lines = enumerate(read_text(path, kind).splitlines(), 1)
-    return [(number, line.strip()) for number, line in lines if line.strip()]
+    """``(number from 1, line)`` of each line of a text file that is not blank, stripped.
+
+    So are the byte-order marks that joining files leaves inside.
+    """
+    lines = enumerate(read_text(path, kind).split("\n"), 1)
+    stripped = [(number, line.lstrip("\ufeff").strip()) for number, line in lines]
+    return [(number, line) for number, line in stripped if line]
+
+
+def read_csv(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int, list[str]]]:
+    """``(line, values of columns)`` of each line of a CSV file with a header, blank ones left out.
+
+    Raises `ValueError` naming the file and the line that lacks a value or has one too many.
+    """
+    rows = csv.reader(io.StringIO(read_text(path, kind)), skipinitialspace=True, strict=True)
+    try:
+        lines = [(rows.line_num, [word.strip() for word in row]) for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {rows.line_num}: not a CSV file: {error}") from None
+    lines = [(number, row) for number, row in lines if any(row)]
+    _, header = lines[0] if lines else (1, [])
+    expected = f"expected {','.join(columns)}"
+    for column in columns:
+        if header.count(column) != 1:
+            what = "stands twice" if column in header else "is missing"
+            marks = [mark for mark in (";", "\t") if len(header) == 1 and mark in header[0]]
+            told = f" (the line is separated by {marks[0]!r}, not by commas)" if marks else ""
+            raise ValueError(f"{path}: column {column!r} {what}; {expected}{told}")
+    places = [header.index(column) for column in columns]
+    for number, row in lines[1:]:
+        if len(row) <= max(places) or any(row[len(header) :]):
+            what = f"{len(row)} values, but the header names {len(header)}"
+            raise ValueError(f"{path}, line {number}: {what}; {expected}")
+    return [(number, [row[place] for place in places]) for number, row in lines[1:]]
+
+
+def read_xml(path: Path, kind: str) -> ElementTree.Element:
+    """The root of an XML file, which says its encoding itself. Raises naming the file."""
+    try:
+        return ElementTree.parse(regular(path, kind)).getroot()
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        article = "an" if kind[0] in "AEIO" else "a"
+        raise ValueError(f"{path}: not {article} {kind}: {error}") from None
+
+
+def read_mat(path: Path, kind: str) -> dict[str, Any]:
+    """The variables of a MATLAB file. `ValueError` for a damaged one, or one of version 7.3."""
+    import scipy.io  # takes a moment to import
+
+    try:
+        return dict(scipy.io.loadmat(regular(path)))
+    except NotImplementedError:
+        raise ValueError(f"{path}: a MATLAB 7.3 file; save it with -v7") from None
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a file that is not MATLAB's may fail anywhere in the reader
+        raise ValueError(f"{path}: not {kind}: {error!r}") from None
 
 
 def parse_yaml(text: str, origin: str) -> Any:
     """YAML, or a `ValueError` that says where it is broken, in one line."""
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except Exception as error:  # a date or a number of YAML's may fail in Python's own ways
         raise ValueError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
 
 

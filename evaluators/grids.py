@@ -1,7 +1,8 @@
 """Maps of cells on the image's grid: squashed images, classes and a plan in, uint8 grids out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camx.camcore import fusion, maps, plugins, views
+from camx.camcore import faults, fusion, maps, plugins, views
+from camx.camcore.faults import Fault, NotFinite
 from camx.camcore.networks import Network
+from camx.camcore.suggestions import near
 from camx.evaluators.files import write_bytes
 from camx.evaluators.types import Cell, MapProtocol
 
@@ -58,7 +61,7 @@ def plan(
     shipped = plugins.names(maps.METHODS)
     for cell in cells:
         if cell.method not in given and cell.method not in shipped:
-            accepted = f"{', '.join(shipped)} (or --method FILE.py)"
+            accepted = f"{', '.join(shipped)} (or --method FILE.py){near(cell.method, shipped)}"
             raise ValueError(f"unknown method {cell.method!r}; known: {accepted}")
     cams = given | maps.methods([c.method for c in cells if c.method not in given], protocol.style)
     unique = tuple(dict.fromkeys(cell.map for cell in cells))
@@ -71,7 +74,8 @@ def grids(
     """Each cell's maps in [0, 1], ``(B,g,g)``, and the logits ``(B,crops,K)``.
 
     Of squashed ``images (B,3,g,g) uint8``; each crop's map is of the target's logit in that crop.
-    Images from `real` on are padding.
+    Images from `real` on are padding. Raises `NotFinite` of the others whose logits or maps hold
+    NaN or Inf, rows being images.
     """
     network, view = plan.network, plan.view
     inputs = network.prepare(views.cut(images.to(plan.device), view))
@@ -83,11 +87,20 @@ def grids(
     for at in range(0, len(inputs), plan.batch_size):
         part = slice(at, at + plan.batch_size)
         left = min(max(rows - at, 0), plan.batch_size)
-        chunks.append(maps.compute(network.module, inputs[part], classes[part], *how, left))
+        try:
+            chunks.append(maps.compute(network.module, inputs[part], classes[part], *how, left))
+        except NotFinite as error:
+            raise error.mapped(partial(_of_image, network, view.crops, at)) from None
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
-    combined = _styled(plan, cells, raw) if plan.protocol.style else _merged(plan, cells, raw)
+    make = _styled if plan.protocol.style else _merged
+    combined = make(plan, cells, raw, real)
     return dict(zip(cells, combined)), logits
+
+
+def _of_image(network: Network, crops: int, first: int, fault: Fault) -> Fault:
+    """The fault of a view, the views before it `first` and more, as its image's."""
+    return replace(fault, row=(first + fault.row) // crops, network=network.name)
 
 
 def layer_names(cells: Sequence[Cell]) -> list[str]:
@@ -112,44 +125,56 @@ def image_maps(
     `cells` are the plan's unless given. Images from `real` on are padding.
     """
     cells = plan.cells if cells is None else cells
-    maps_of, logits = grids(plan, images, targets, cells, len(images) if real is None else real)
+    real = len(images) if real is None else real
+    maps_of, logits = grids(plan, images, targets, cells, real)
     together = torch.stack([fusion.to_bytes(m) for m in maps_of.values()]).cpu()  # one transfer
-    return dict(zip(cells, together.numpy())), logits.sum(1).cpu().numpy()
+    summed = logits.sum(1).cpu()
+    try:
+        faults.check({faults.LOGITS: summed[:real]})  # a sum may be infinite where no part is
+    except NotFinite as error:
+        raise error.mapped(partial(_of_image, plan.network, 1, 0)) from None
+    return dict(zip(cells, together.numpy())), summed.numpy()
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    """The softmax of ``logits (K,)``, in double."""
+    """The softmax of ``logits (K,)``, in double. `ValueError` for logits that are no numbers."""
+    if not np.isfinite(logits).all():
+        raise ValueError(f"logits {logits.tolist()[:5]} are no numbers; they have no probabilities")
     return torch.from_numpy(logits).double().softmax(0).numpy()
 
 
-def _merged(plan: Plan, cells: Sequence[Cell], raw: Raw) -> Iterator[Tensor]:
+def _merged(plan: Plan, cells: Sequence[Cell], raw: Raw, real: int) -> Iterator[Tensor]:
     """Each cell's map in [0, 1], ``(B,g,g)``: crops merged on the grid, then as in `combine`."""
     merged: dict[tuple[str, str], Tensor] = {}
     for shape in {m.shape for m in raw.values()}:  # those of one size in one call
         keys = [key for key, m in raw.items() if m.shape == shape]
         together = views.merge(torch.cat([raw[key] for key in keys]), plan.view)
         merged |= zip(keys, together.unflatten(0, (len(keys), -1)))
-    return combine(plan, cells, merged)
+    return combine(plan, cells, merged, real)
 
 
-def combine(plan: Plan, cells: Sequence[Cell], merged: Raw) -> Iterator[Tensor]:
+def combine(plan: Plan, cells: Sequence[Cell], merged: Raw, real: int) -> Iterator[Tensor]:
     """Each cell's map in [0, 1] from raw maps on the grid, ``(N,g,g)``.
 
-    Each raw map is normalised once for all the cells it is part of; several are then fused.
+    Each raw map is normalised once for all the cells it is part of; several are then fused. Raises
+    `NotFinite` of the first `real` rows whose sums over views, or spans, are too large for a float.
     """
     normal = {key: fusion.normalise(m, plan.protocol.normalisation) for key, m in merged.items()}
+    faults.check({key: m[:real] for key, m in normal.items()})
     for cell in cells:
         parts = {name: normal[cell.method, name] for name in cell.layers}
         alone = len(parts) == 1 and not cell.scaling
         yield parts[cell.layer] if alone else fusion.fuse(parts, cell.scaling)
 
 
-def _styled(plan: Plan, cells: Sequence[Cell], raw: Raw) -> Iterator[Tensor]:
+def _styled(plan: Plan, cells: Sequence[Cell], raw: Raw, real: int) -> Iterator[Tensor]:
     """Each cell's map in [0, 1], ``(B,g,g)``, as another package makes it of the raw maps."""
     combination = maps.combination(plan.protocol.style)
     for cell in cells:
         layers = [raw[cell.method, name] for name in cell.layers]
-        yield combination(cell.method, layers, plan.view.grid)
+        combined = combination(cell.method, layers, plan.view.grid)
+        faults.check({(cell.method, cell.layer): combined[:real]})
+        yield combined
 
 
 def cell_name(cell: Cell) -> str:

@@ -7,8 +7,9 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,9 +19,13 @@ import torch
 from torch import Tensor
 
 from camx.camcore import views
+from camx.camcore.faults import NotFinite
+from camx.camcore.image_files import read_image
+from camx.evaluators import nulls
 from camx.evaluators.grids import Missing, Plan, image_maps, map_file, save_maps
 from camx.evaluators.records import Writer
-from camx.evaluators.types import Cell, Dataset
+from camx.evaluators.skips import Skips
+from camx.evaluators.types import Cell, Dataset, Sample
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -34,7 +39,9 @@ class Measurement(Generic[P, Q]):
     """What one invocation of a task measures: `cells` of `samples`, into the run's folder `out`.
 
     `protocol` and `options` are the task's; `maps` is how maps are made, for tasks that need any,
-    and `weights` what the user called the network's; `save_maps` asks for each map as a file.
+    and `weights` what the user called the network's; `save_maps` asks for each map as a file, and
+    `skips` says whether the run goes on without an image that cannot be measured.
+    `nulls` are the cells that they are compared with, which no network makes (`nulls.MAPS`).
     """
 
     out: Path
@@ -47,6 +54,8 @@ class Measurement(Generic[P, Q]):
     maps: Plan | None = None
     weights: str | None = None
     save_maps: bool = False
+    skips: Skips = field(default_factory=Skips)
+    nulls: tuple[Cell, ...] = ()
 
     @property
     def plan(self) -> Plan:
@@ -92,25 +101,52 @@ def ahead(
 
 
 def decode(sample: Any, sides: Sequence[int]) -> Picture:
-    """A sample's picture, squashed to squares of `sides` pixels."""
-    image = views.read_image(sample.path)
+    """A sample's picture, squashed to squares of `sides` pixels; its boxes cut at the edges."""
+    image = read_image(sample.path)
+    sample = sample.within(image.size) if isinstance(sample, Sample) else sample
     return Picture(sample, np.asarray(image), tuple(views.squash(image, side) for side in sides))
 
 
 def batches(
-    plan: Plan, samples: Sequence[Any], sides: Sequence[int] = ()
-) -> Iterator[tuple[list[Picture], list[Picture]]]:
-    """Batches of pictures, decoded ahead in threads, and the same padded with its last picture.
+    job: Job, samples: Sequence[Any], tick: Tick, sides: Sequence[int] = ()
+) -> Iterator[list[Picture]]:
+    """Batches of pictures, decoded ahead in threads; those that cannot be read are skipped.
 
-    Padded, the network always sees the same shape and an image's records do not depend on its
-    neighbours. `sides` are those of the squashed squares; the default is the plan's grid.
+    `sides` are those of the squashed squares; the default is the plan's grid.
     """
     cv2.setNumThreads(1)  # the pool's threads are the parallelism
-    work = partial(decode, sides=sides or (plan.view.grid,))
+    plan = job.plan
+    work = job.skips.tried(partial(decode, sides=sides or (plan.view.grid,)), lambda sample: sample)
     with ThreadPoolExecutor(plan.workers) as readers:
-        pictures = ahead(readers, work, samples, 2 * plan.batch)
+        pictures = job.skips.sound(ahead(readers, work, samples, 2 * plan.batch), tick)
         while batch := list(itertools.islice(pictures, plan.batch)):
-            yield batch, batch + [batch[-1]] * (plan.batch - len(batch))
+            yield batch
+
+
+def made(
+    job: Job,
+    samples: Sequence[Any],
+    make: Callable[[list[Picture], list[Picture]], R],
+    tick: Tick,
+    sides: Sequence[int] = (),
+) -> Iterator[tuple[list[Picture], R]]:
+    """Batches of pictures, and what ``make(batch, padded)`` makes of each.
+
+    Padded with its last picture, the network always sees the same shape, and an image's records do
+    not depend on its neighbours. Where logits or maps are no numbers, the pictures at fault are
+    skipped, and the rest of their batch is made again.
+    """
+    for batch in batches(job, samples, tick, sides):
+        while batch:
+            try:
+                result = make(batch, batch + [batch[-1]] * (job.plan.batch - len(batch)))
+            except NotFinite as error:
+                count, batch = len(batch), job.skips.without(batch, error, attrgetter("sample"))
+                for _ in range(count - len(batch)):
+                    tick()
+            else:
+                yield batch, result
+                break
 
 
 def stacked(pictures: Sequence[Picture], side: int = 0) -> Tensor:
@@ -146,22 +182,29 @@ def measure(
     """
     unsaved = unsaved_maps(job)
 
-    def work(shown: tuple[Picture, dict[Cell, np.ndarray], np.ndarray]) -> Sequence[Any]:
-        picture, grids, logits = shown
+    def work(item: tuple[Picture, dict[Cell, np.ndarray], np.ndarray]) -> Sequence[Any]:
+        picture, grids, logits = item
         image_id = picture.sample.image_id
         save_maps(job.out / "maps", image_id, {c: grids[c] for c in unsaved.get(image_id, ())})
         wanted = {cell: grid for cell, grid in grids.items() if cell in missing[image_id]}
         return grade(picture, wanted, logits, job.protocol)
 
-    def made() -> Iterator[tuple[Picture, dict[Cell, np.ndarray], np.ndarray]]:
-        for batch, padded in batches(job.plan, samples):
-            cells = lacking(job.cells, batch, missing, unsaved)
-            images, targets = stacked(padded), labels(padded)
-            grids, logits = image_maps(job.plan, images, targets, cells, len(batch))
-            for i, picture in enumerate(batch):
-                yield picture, {cell: grid[i] for cell, grid in grids.items()}, logits[i]
+    def make(batch: list[Picture], padded: list[Picture]) -> tuple[dict[Cell, np.ndarray], Any]:
+        # Where only nulls are missing, any cell: the network's answer is in their records too.
+        cells = lacking(job.cells, batch, missing, unsaved) or job.plan.cells[:1]
+        return image_maps(job.plan, stacked(padded), labels(padded), cells, len(batch))
 
+    def shown() -> Iterator[tuple[Picture, dict[Cell, np.ndarray], np.ndarray]]:
+        for batch, (grids, logits) in made(job, samples, make, tick):
+            for i, picture in enumerate(batch):
+                name, side = picture.sample.image_id, job.plan.view.grid
+                blind = {cell: nulls.grid(cell.method, name, side) for cell in job.nulls}
+                maps = {cell: grid[i] for cell, grid in grids.items()}
+                yield picture, maps | blind, logits[i]
+
+    tried = job.skips.tried(work, lambda item: item[0].sample)
     with ThreadPoolExecutor(job.plan.workers) as graders:
-        for records in ahead(graders, work, made(), 2 * job.plan.batch):
+        graded = ahead(graders, tried, shown(), 2 * job.plan.batch)
+        for records in job.skips.sound(graded, tick):
             writer.add(records)
             tick()

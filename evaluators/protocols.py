@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from camx.camcore import plugins
+from camx.camcore.suggestions import near
 from camx.evaluators import fields
 from camx.evaluators.files import parse_yaml, read_text
 from camx.evaluators.types import MapProtocol, Protocol
@@ -34,10 +35,11 @@ def load(
     if name.endswith((".yaml", ".yml")):
         text, origin = read_text(Path(name), "protocol file"), name
     elif name in names():
-        text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"protocol {name}"
+        text, origin = (_FOLDER / f"{name}.yaml").read_text("utf-8"), f"protocol {name}"
     else:
-        raise ValueError(f"unknown protocol {name!r}; known: {', '.join(names())} (or FILE.yaml)")
-    paper = yaml.safe_load((_FOLDER / "paper.yaml").read_text())
+        accepted = f"{', '.join(names())} (or FILE.yaml){near(name, names())}"
+        raise ValueError(f"unknown protocol {name!r}; known: {accepted}")
+    paper = yaml.safe_load((_FOLDER / "paper.yaml").read_text("utf-8"))
     values = fields.defaults(kind) | _section(paper, task, kind, "protocol paper")
     values |= _section(parse_yaml(text, origin), task, kind, origin)
     replaced = {

@@ -21,7 +21,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from camx.evaluators import environment
-from camx.evaluators.files import read_text, write_json, write_whole
+from camx.evaluators.files import listing, read_text, write_json, write_whole
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
 from camx.evaluators.types import Cell
@@ -79,7 +79,7 @@ class Writer:
 
 def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> pd.DataFrame:
     """All records in a run's folder `kind`, ordered by image and cell; empty without any yet."""
-    parts = sorted((run / kind).glob("*.parquet"))
+    parts = listing(run / kind, (".parquet",), "part")
     if not parts:
         return pd.DataFrame(columns=columns)
     try:
@@ -138,7 +138,12 @@ class Run:
     @property
     def dataset(self) -> dict[str, str]:
         """The data set's name and root."""
-        return dict(self.last["dataset"])
+        return {key: self.last["dataset"][key] for key in ("name", "root")}
+
+    @property
+    def kind(self) -> str:
+        """What kind of data it measured (`kinds.kind`); of older runs, by the data set's name."""
+        return str(self.last["dataset"].get("kind", self.last["dataset"]["name"]))
 
     @property
     def newest(self) -> str:

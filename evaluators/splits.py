@@ -1,6 +1,7 @@
 """Which images train and which test: as the data set says, drawn at random, or by lists."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def by_lists(samples: Sequence[Sample], folder: Path) -> tuple[Sample, ...]:
     for split in ("train", "test"):
         path = folder / f"{split}.txt"
         for _, line in read_lines(path):
-            name = line if line in names else str(Path(line).with_suffix(""))
+            name = line if line in names else os.path.splitext(line)[0]
             if name not in names:
                 expected = f"expected a name such as {samples[0].image_id!r}"
                 raise ValueError(f"{path}: {line!r} names no image; {expected}")

@@ -8,7 +8,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2  # on either side of an interval
-DRAWS = 10_000
+NO_INTERVAL = (float("nan"), float("nan"))  # one image does not tell how images differ
 Described = tuple[float, float, float, int]  # value, low, high, n
 Statistic = Callable[[np.ndarray], float]  # a set's number, of its images' summed counts
 
@@ -25,21 +25,22 @@ class Paired:
 
 
 def share_interval(percent: float, n: int) -> tuple[float, float]:
-    """The bootstrap percentile interval of a share of hits among `n` images, in percent.
+    """Wilson's score interval of a share of hits among `n` images, in percent.
 
-    Resampling n hits and misses with replacement makes the number of hits exactly binomial, so its
-    quantiles are computed, not simulated (Efron and Tibshirani 1993, chapter 13).
+    Unlike the bootstrap's it has a width where no image hits, or all do (Wilson 1927; Brown, Cai
+    and DasGupta 2001).
     """
-    low, high = stats.binom.ppf([TAIL, 1 - TAIL], n, np.clip(percent / 100, 0, 1))
-    return 100 * float(low) / n, 100 * float(high) / n
+    hits = round(n * float(np.clip(percent / 100, 0, 1)))
+    interval = stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
+    return 100 * float(interval.low), 100 * float(interval.high)
 
 
 def describe(values: np.ndarray, seed: int = 0, draws: int = 2000) -> Described:
     """``(value, low, high, n)`` of an outcome an image: a share in percent of bool, a float's mean.
 
-    A mean's interval is the bootstrap's percentile interval; of thousands of images its limit, the
-    normal one, since their means are drawn from it to three digits (Efron and Tibshirani 1993,
-    chapter 13).
+    A share's interval is Wilson's (`share_interval`). A mean's is the bootstrap's percentile
+    interval; of thousands of images its limit, the normal one, since their means are drawn from it
+    to three digits (Efron and Tibshirani 1993, chapter 13). One image's mean has none: NaN.
     """
     n = len(values)
     if values.dtype == bool:
@@ -47,6 +48,8 @@ def describe(values: np.ndarray, seed: int = 0, draws: int = 2000) -> Described:
         return share, *share_interval(share, n), n
     values = values.astype(float)
     mean = float(values.mean())
+    if n == 1:
+        return mean, *NO_INTERVAL, n
     if n > 2000:
         reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2) * values.std(ddof=1) / np.sqrt(n))
         return mean, mean - reach, mean + reach, n
@@ -59,6 +62,8 @@ def describe_counts(
 ) -> Described:
     """The same of a set metric from per-image counts ``(n, ...)``, by the bootstrap."""
     n = len(counts)
+    if n == 1:
+        return statistic(counts.sum(0)), *NO_INTERVAL, n
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws)
     values = np.array([statistic(total) for total in np.tensordot(weights, counts, 1)])
     return statistic(counts.sum(0)), *_quantiles(values), n
@@ -69,39 +74,76 @@ def _quantiles(draws: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def mcnemar(a: np.ndarray, b: np.ndarray, seed: int = 0) -> Paired:
-    """Hits ``(n,) bool`` of two methods: exact McNemar test, interval by bootstrap of the images.
+def describe_classes(counts: np.ndarray, statistic: Statistic) -> Described:
+    """The same of a mean over classes, such as mIoU, in percent, by the jackknife.
+
+    Resamples lose a rare class, or draw its only image many times; leaving one image out at a time
+    keeps every class of the whole sample (`_left_out`).
+    """
+    value, n = statistic(counts.sum(0)), len(counts)
+    reach = _jackknife(_left_out(counts, statistic))[2]
+    low, high = np.clip([value - reach, value + reach], 0, 100)
+    return value, float(low), float(high), n
+
+
+def _left_out(counts: np.ndarray, statistic: Statistic) -> np.ndarray:
+    """The statistic without each image in turn, ``(n,)``.
+
+    A billionth of the image stays, so that a class that no other image shows keeps its value.
+    """
+    total = counts.sum(0)
+    return np.array([statistic(total - (1 - 1e-9) * image) for image in counts])
+
+
+def _jackknife(left_out: np.ndarray) -> tuple[float, float, float]:
+    """``(error, degrees, reach)``: standard error, degrees of freedom, half the 95 % interval.
+
+    Student's t has as many degrees of freedom as the error's own spread tells (Satterthwaite 1946,
+    by the fourth moment): few where few images of rare classes decide. NaN where no image moves the
+    number, such as a single one, or where each class is on one image: that tells no error.
+    """
+    n, apart = len(left_out), left_out - left_out.mean()
+    square, fourth = float((apart**2).sum()), float((apart**4).sum())
+    error = float(np.sqrt((n - 1) / n * square))
+    if error < 1e-6:  # nothing moves but by rounding
+        return float("nan"), float("nan"), float("nan")
+    degrees = min(n - 1, 2 * n / max(n * fourth / square**2 - 1, 1e-9))
+    return error, degrees, error * float(stats.t.ppf(1 - TAIL, degrees))
+
+
+def mcnemar(a: np.ndarray, b: np.ndarray) -> Paired:
+    """Hits ``(n,) bool`` of two methods: exact McNemar test, interval of `matched_interval`.
 
     Only images that one hits and the other misses tell anything; under the null hypothesis each is
     as likely to fall either way (McNemar 1947, exact form). The difference is in percentage points.
     """
     n, only_a, only_b = len(a), int((a & ~b).sum()), int((~a & b).sum())
     p = float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-    # Resampled images are multinomial in (only a, only b, neither): drawn directly, whatever n is.
-    chances = [only_a / n, only_b / n, 1 - (only_a + only_b) / n]
-    draws = np.random.default_rng(seed).multinomial(n, chances, DRAWS)
-    low, high = _quantiles(100 * (draws[:, 0] - draws[:, 1]) / n)
-    return Paired(100 * (only_a - only_b) / n, low, high, p, n)
+    interval = matched_interval(a.astype(int) - b.astype(int))
+    return Paired(100 * (only_a - only_b) / n, *interval, p, n)
 
 
-def matched_interval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the difference of two methods' hits, in points, for claims of equality.
+def matched_interval(differences: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval, in points, of a mean difference of hits ``(n,) int``.
 
-    Half an image is added to each of the four counts (Agresti and Min 2005), so that few images
-    that never disagree are not taken for proof; the bootstrap's interval would then have no width.
+    Half an image is added to each of the four counts, both hit, neither, only the one and only the
+    other (Agresti and Min 2005), so that few images that never disagree are not taken for proof;
+    the bootstrap's interval would then have no width. Of a lead against a lead, differences are -2
+    to 2, and the same is added.
     """
-    n, only_a, only_b = len(a) + 2, int((a & ~b).sum()) + 0.5, int((~a & b).sum()) + 0.5
-    difference = (only_a - only_b) / n
-    deviation = np.sqrt((only_a + only_b) / n - difference**2)
-    reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2)) * deviation / np.sqrt(n)
-    return 100 * (difference - reach), 100 * (difference + reach)
+    n, total, squares = len(differences) + 2, differences.sum(), (differences**2).sum() + 1
+    mean = total / n
+    reach = float(stats.norm.ppf(1 - TAIL)) * np.sqrt((squares / n - mean**2) / n)
+    most = max(1, int(np.abs(differences).max(initial=0)))
+    low, high = 100 * np.clip([mean - reach, mean + reach], -most, most)
+    return float(low), float(high)
 
 
 def sign_flip(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = 2000) -> Paired:
     """Means of ``(n,) float`` values: permutation test that flips the signs of the differences.
 
     Seeded. The p-value counts the observed arrangement among the drawn ones, so it is never 0. The
-    interval is the bootstrap's over images.
+    interval is the bootstrap's over images; NaN for one.
     """
     differences, rng = np.asarray(a, float) - np.asarray(b, float), np.random.default_rng(seed)
     total, n = differences.sum(), len(differences)
@@ -111,7 +153,7 @@ def sign_flip(a: np.ndarray, b: np.ndarray, seed: int = 0, draws: int = 2000) ->
         positive = np.unpackbits(octets)[:n].astype(float)  # 1 where the sign stays, else 0
         as_large += abs(2 * (differences @ positive) - total) >= abs(total) * (1 - 1e-12)
     means = [differences[rng.integers(n, size=n)].mean() for _ in range(draws)]
-    low, high = _quantiles(np.array(means))
+    low, high = _quantiles(np.array(means)) if n > 1 else NO_INTERVAL
     return Paired(float(differences.mean()), low, high, (int(as_large) + 1) / (draws + 1), n)
 
 
@@ -138,7 +180,19 @@ def paired_bootstrap(
         weights = rng.multinomial(n, np.full(n, 1 / n))
         left, right = (statistic(np.tensordot(weights, counts, 1)) for counts in (a, b))
         differences[draw] = left - right
-    low, high = _quantiles(differences)
+    low, high = _quantiles(differences) if n > 1 else NO_INTERVAL
     beyond = min((differences <= 0).sum(), (differences >= 0).sum())
     p = min(1.0, 2 * (int(beyond) + 1) / (draws + 1))
     return Paired(statistic(a.sum(0)) - statistic(b.sum(0)), low, high, p, n)
+
+
+def paired_classes(a: np.ndarray, b: np.ndarray, statistic: Statistic) -> Paired:
+    """The same of a mean over classes, in percent: the jackknife of the images, and its t-test.
+
+    See `describe_classes`; both methods' classes are those of the whole sample.
+    """
+    difference = statistic(a.sum(0)) - statistic(b.sum(0))
+    error, degrees, reach = _jackknife(_left_out(a, statistic) - _left_out(b, statistic))
+    p = 2 * float(stats.t.sf(abs(difference) / error, degrees)) if error == error else 1.0
+    low, high = np.clip([difference - reach, difference + reach], -100, 100)
+    return Paired(difference, float(low), float(high), p, len(a))

@@ -23,12 +23,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from camx.camcore import faults
 from camx.camcore.networks import Start
 from camx.evaluators.files import write_text, write_whole
 from camx.evaluators.loop import ahead
 
 CHECKPOINT_SECONDS = 30
 DAMAGE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError)
+AGAIN = "delete it, and the same command trains from the start"
 SEED_STRIDE = 1_000_003  # torch's seeds between the first step of one seed and of the next
 Batch = tuple[Tensor, Tensor]
 Row = dict[str, Any]
@@ -145,13 +147,21 @@ def poly(steps: int, power: float) -> Callable[[int], float]:
 
 
 def answers(
-    module: nn.Module, show: Show, count: int, size: int, device: str, workers: int
+    module: nn.Module, show: Show, paths: Sequence[Path], size: int, device: str, workers: int
 ) -> Tensor:
-    """CPU logits of `count` things, `size` at a time, which ``show(places)`` makes in threads."""
-    places = [range(at, min(at + size, count)) for at in range(0, count, size)]
+    """CPU logits of the images `paths`, `size` at a time; ``show(places)`` makes them in threads.
+
+    Raises `ValueError` naming an image whose logits hold NaN or Inf.
+    """
+    places = [range(at, min(at + size, len(paths))) for at in range(0, len(paths), size)]
     with ThreadPoolExecutor(workers) as pool, torch.no_grad():
         batches = ahead(pool, show, places, 2 * workers)
-        return torch.cat([module(inputs.to(device)).float().cpu() for inputs in batches])
+        logits = torch.cat([module(inputs.to(device)).float().cpu() for inputs in batches])
+    try:
+        faults.check({faults.LOGITS: logits})
+    except faults.NotFinite as error:
+        raise ValueError(f"{paths[error.faults[0].row]}: {error.faults[0]}") from None
+    return logits
 
 
 def save_weights(path: Path, module: nn.Module, preprocessing: str = "") -> None:
@@ -181,19 +191,30 @@ class State:
 
 def resume(out: Path, job: Job, optimizer: Optimizer) -> State:
     """Put back what ``checkpoint.pt`` holds; a new state without one, `ValueError` for damage."""
-    path = out / "checkpoint.pt"
-    if not path.is_file():
+    if not (path := out / "checkpoint.pt").is_file():
         return State()
     with path.open("rb") as file:
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
             state = State(**content["state"])
         except DAMAGE as error:
-            what = "a damaged checkpoint; delete it, and the same command trains from the start"
-            raise ValueError(f"{path}: {what}") from error
+            raise ValueError(f"{path}: a damaged checkpoint; {AGAIN}") from error
     job.module.load_state_dict(content["module"])
     optimizer.load_state_dict(content["optimizer"])
+    if name := _infinite(job, optimizer):
+        raise ValueError(f"{path}: {name} holds NaN or Inf; {AGAIN}")
     return state
+
+
+def _infinite(job: Job, optimizer: Optimizer) -> str:
+    """What of the network, or of its optimiser, holds NaN or Inf; empty if nothing does."""
+    momenta = [of["momentum_buffer"] for of in optimizer.state.values() if "momentum_buffer" in of]
+    named = {f"momentum {n}": m for n, m in enumerate(momenta) if m is not None}
+    return faults.infinite({**job.module.state_dict(), **named})
+
+
+def _diverged(job: Job, what: str) -> ValueError:
+    return ValueError(f"{what}; lower --lr ({job.groups[0]['lr']:g})")
 
 
 def _checkpoint(out: Path, job: Job, optimizer: Optimizer, state: State) -> None:
@@ -204,17 +225,15 @@ def _checkpoint(out: Path, job: Job, optimizer: Optimizer, state: State) -> None
 
 def sgd(job: Job) -> SGD:
     """The optimiser; `fit` gives its groups their rates."""
-    groups = [dict(group) for group in job.groups]
-    return SGD(
-        groups, lr=0.0, momentum=job.momentum, weight_decay=job.weight_decay, nesterov=job.nesterov
-    )
+    groups, decay = [dict(group) for group in job.groups], job.weight_decay
+    return SGD(groups, lr=0.0, momentum=job.momentum, weight_decay=decay, nesterov=job.nesterov)
 
 
 def fit(job: Job, out: Path, tick: Callable[[int, str], Any]) -> list[Row]:
     """Train to the end, from where `out` stands; returns the log. `tick` gets steps and a line.
 
     The result is that of an undisturbed run: data, dropout and schedule depend on the step alone.
-    Raises `ValueError` when the loss is no longer a number.
+    Raises `ValueError` when the loss, or a weight, is no longer a number, and saves none of it.
     """
     optimizer = sgd(job)
     rates = [group["lr"] for group in job.groups]
@@ -228,13 +247,14 @@ def fit(job: Job, out: Path, tick: Callable[[int, str], Any]) -> list[Row]:
                 group["lr"] = lr * job.rate(state.step)
             loss = _step(job, optimizer, state.step, inputs, targets)
             if not math.isfinite(loss):
-                what = f"the loss is {loss} at step {state.step + 1}"
-                raise ValueError(f"{what}; lower --lr ({rates[0]:g})")
+                raise _diverged(job, f"the loss is {loss} at step {state.step + 1}")
             state.step, state.total = state.step + 1, state.total + loss
-            if state.step % job.epoch == 0 or state.step == job.steps:
-                _end_epoch(job, out, state, optimizer.param_groups[0]["lr"])
-                saved = -math.inf
-            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            ended = state.step % job.epoch == 0 or state.step == job.steps
+            if ended or time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                if name := _infinite(job, optimizer):  # a step's loss is of the weights before it
+                    raise _diverged(job, f"{name} holds NaN or Inf after step {state.step}")
+                if ended:
+                    _end_epoch(job, out, state, optimizer.param_groups[0]["lr"])
                 _checkpoint(out, job, optimizer, state)
                 saved = time.monotonic()
             tick(1, _line(state))
@@ -258,6 +278,10 @@ def _end_epoch(job: Job, out: Path, state: State, lr: float) -> None:
     loss = state.total / (state.step - (number - 1) * job.epoch)
     job.module.eval()
     columns, score = job.judge(job.module, loss)
+    infinite = [k for k, v in columns.items() if isinstance(v, float) and math.isinf(v)]
+    if infinite or not math.isfinite(score):  # NaN is a column's that has nothing to judge by
+        what = f"{infinite[0]} is infinite" if infinite else f"the score is {score}"
+        raise _diverged(job, f"{what} after epoch {number}")
     row = {"epoch": number, "step": state.step, "lr": lr, "train_loss": loss, **columns}
     state.rows.append(row)
     state.total = 0.0

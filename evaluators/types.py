@@ -1,13 +1,14 @@
 """The shared words as types. Boxes are ``(x0, y0, x1, y1)``, pixels of the original image."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from camx.camcore import plugins, variants
 from camx.evaluators.fields import Checked, choice, text
+from camx.evaluators.values import Box, as_box, path_of, settle, whole
 
-Box = tuple[int, int, int, int]
 RANDOM = "random"  # in a variant: the mask was moved to a random place
 MAP_STYLES = ("", *plugins.names("camx.camcore.styles"))
 
@@ -15,6 +16,9 @@ MAP_STYLES = ("", *plugins.names("camx.camcore.styles"))
 @dataclass(frozen=True)
 class Sample:
     """One image: its file, its class index and the true boxes of that class (exclusive end).
+
+    Paths may be given as ``str``, boxes as any four numbers, indices as NumPy's; anything else is a
+    `ValueError` that names the image.
 
     Of a defect data set, label 1 is defective, `mask` is the file that marks the defect (see
     `masks.truth`; None for a good image) or its ellipse, and `split` is ``train`` or ``test``;
@@ -28,6 +32,38 @@ class Sample:
     mask: "Path | Ellipse | None" = None
     split: str = ""
     group: str = ""
+
+    def __post_init__(self) -> None:
+        path, mask = path_of(f"{self.image_id!r}: path", self.path), self.mask
+        try:
+            boxes = tuple(map(as_box, self.boxes))
+            label = whole("label", self.label)
+            if mask is not None and not isinstance(mask, Ellipse):
+                mask = path_of("mask", mask)
+        except TypeError:
+            what = f"boxes are {self.boxes!r}; expected (x0, y0, x1, y1), ..."
+            raise ValueError(f"{path}: {what}") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        settle(self, {"path": path, "label": label, "boxes": boxes, "mask": mask})
+
+    def within(self, size: tuple[int, int]) -> "Sample":
+        """The sample with its boxes cut at the edges of its picture, width and height `size`.
+
+        `ValueError` naming the image for a box more than half of which is not in it: such a one is
+        of another picture, or of this one at another size.
+        """
+        boxes = tuple(self._within(box, size) for box in self.boxes)
+        return self if boxes == self.boxes else replace(self, boxes=boxes)
+
+    def _within(self, box: Box, size: tuple[int, int]) -> Box:
+        x0, y0, x1, y1 = box
+        a0, b0, a1, b1 = max(x0, 0), max(y0, 0), min(x1, size[0]), min(y1, size[1])
+        inside = max(a1 - a0, 0) * max(b1 - b0, 0)
+        if 2 * inside < (x1 - x0) * (y1 - y0):
+            what = f"of box {box} less than half lies in the picture, {size[0]} x {size[1]}"
+            raise ValueError(f"{self.path}: {what}; are the boxes those of this image?")
+        return a0, b0, a1, b1
 
 
 @dataclass(frozen=True)
@@ -44,6 +80,17 @@ class Scene:
     labels: tuple[int, ...] = ()
     mask: Path | None = None
     split: str = ""
+
+    def __post_init__(self) -> None:
+        path = path_of(f"{self.image_id!r}: path", self.path)
+        try:
+            if not isinstance(self.labels, Iterable):
+                raise ValueError(f"labels are {self.labels!r}; expected indices such as (0, 3)")
+            labels = tuple(whole("a label", label) for label in self.labels)
+            mask = None if self.mask is None else path_of("mask", self.mask)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        settle(self, {"path": path, "labels": labels, "mask": mask})
 
 
 class Ellipse(NamedTuple):
@@ -64,7 +111,7 @@ class Dataset(Generic[Item]):
     """A data set as read: `classes` are names by label, `model` is the network it suits by default.
 
     `samples` are `Scene`s if it is for segmentation, else `Sample`s. `fingerprint` changes when any
-    image's name, size in bytes, label or boxes change, or those of its mask.
+    image or mask, its name, label, boxes or split change (`fingerprints.fingerprint`).
     """
 
     name: str
@@ -73,6 +120,21 @@ class Dataset(Generic[Item]):
     samples: tuple[Item, ...] = field(repr=False)
     fingerprint: str
     model: str = "vgg16"
+
+    def __post_init__(self) -> None:
+        for name in ("name", "fingerprint", "model"):
+            value = getattr(self, name)
+            if not isinstance(value, str):
+                raise ValueError(f"a data set's {name} is {value!r}; expected a text")
+        if isinstance(self.samples, str) or not isinstance(self.samples, Iterable):
+            raise ValueError(f"a data set's samples are {self.samples!r}; expected a sequence")
+        several = not isinstance(self.classes, str) and isinstance(self.classes, Iterable)
+        classes = tuple(self.classes) if several else (None,)
+        if not all(isinstance(name, str) for name in classes):
+            expected = "expected their names by label"
+            raise ValueError(f"a data set's classes are {self.classes!r}; {expected}")
+        root = path_of("a data set's root", self.root)
+        settle(self, {"root": root, "classes": classes, "samples": tuple(self.samples)})
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A folder of labels or masks that camx made says in its ``labels.json`` what made
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from camx.camcore.image_files import LOSSY
 from camx.evaluators.confusion import IGNORED
-from camx.evaluators.files import read_text, write_json, write_whole
+from camx.evaluators.files import read_text, regular, write_json, write_whole
 
 ABOUT = "labels.json"
 CLASSES = 20  # of VOC 2012; label k is index k + 1
@@ -38,6 +40,12 @@ def labels(mask: np.ndarray) -> tuple[int, ...]:
     return tuple(index - 1 for index in present(mask) if index not in (0, IGNORED))
 
 
+def of_image(folder: Path, image_id: str) -> Path | None:
+    """The file of an image's mask in a folder, its suffix in any case; None if there is none."""
+    paths = (folder / f"{image_id}{suffix}" for suffix in (".png", ".PNG"))
+    return next((regular(path, "mask") for path in paths if os.path.lexists(path)), None)
+
+
 def read_mask(path: Path, classes: int = CLASSES) -> np.ndarray:
     """The mask of a file, ``(H,W) uint8`` of indices 0..`classes` and 255.
 
@@ -45,13 +53,14 @@ def read_mask(path: Path, classes: int = CLASSES) -> np.ndarray:
     Raises `ValueError` naming the file and the value if it holds anything else, `FileNotFoundError`
     if there is none.
     """
+    regular(path, "mask")
     try:
         with Image.open(path) as image:
-            pixels, mode = np.asarray(image), image.mode
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such mask") from None
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a readable mask: {error}") from None
+            pixels, mode, lossy = np.asarray(image), image.mode, image.format in LOSSY
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise ValueError(f"{path}: not a readable mask: {error}") from error
+    if lossy:
+        raise ValueError(f"{path}: a format that changes indices when it is saved; expected PNG")
     if mode == "RGB":
         return _from_colours(pixels, path, [*range(classes + 1), IGNORED])
     if mode not in ("P", "L"):

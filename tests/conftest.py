@@ -19,24 +19,34 @@ def _own_cache(camx_home, monkeypatch):
 
 
 @pytest.fixture
-def camx(tmp_path, monkeypatch, capsys):
+def camx_anyhow(tmp_path, monkeypatch, capsys):
     """Run ``camx ARGUMENTS`` in an empty folder of its own, in this process: torch is imported
-    once.
+    once. Gives ``code``, ``out`` and ``err``, whatever they are.
     """
 
-    def run(*arguments, code=0):
+    def run(*arguments):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["camx", *map(str, arguments)])
         monkeypatch.setattr(sys, "path", list(sys.path))
         monkeypatch.delenv("CAMX_DEBUG", raising=False)
         capsys.readouterr()
-        found = 0
+        code = 0
         try:
             main.main()
         except SystemExit as stop:
-            found = stop.code or 0
-        done = SimpleNamespace(**capsys.readouterr()._asdict(), code=found)
-        assert found == code, done.out + done.err
+            code = stop.code or 0
+        return SimpleNamespace(**capsys.readouterr()._asdict(), code=code)
+
+    return run
+
+
+@pytest.fixture
+def camx(camx_anyhow):
+    """Run ``camx ARGUMENTS`` that end with `code`."""
+
+    def run(*arguments, code=0):
+        done = camx_anyhow(*arguments)
+        assert done.code == code, done.out + done.err
         return SimpleNamespace(stdout=done.out, stderr=done.err)
 
     return run

@@ -24,12 +24,12 @@ FLOORS = [
     ["tasks.localize", "tasks.occlude", "tasks.defects", "tasks.pseudo", "tasks.segment"],
     ["tasks"],  # the contract
     ["training"],
-    ["loop"],
+    ["loop", "kinds"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records"],
-    ["fingerprints", "heatmaps", "voc_masks", "invocation"],
-    ["types", "confusion", "stats", "environment"],
-    ["fields", "files"],
+    ["fingerprints", "heatmaps", "nulls", "voc_masks", "invocation"],
+    ["types", "confusion", "stats", "environment", "skips"],
+    ["fields", "files", "values"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.

@@ -4,6 +4,7 @@ help.
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,6 +14,7 @@ import torch
 
 from camx.cli import main
 from camx.evaluators import datasets
+from camx.evaluators.miniature import dagm, ilsvrc, voc
 from camx.evaluators.results import tables
 from camx.evaluators.types import Cell
 
@@ -31,6 +33,67 @@ def test_the_readme_s_commands_run(camx):
     assert commands
     for line in commands:
         camx(*shlex.split(line)[1:])
+
+
+# What stands for the user's own files, and what makes a command short; then what a command gets
+# besides: the miniature's networks, for ours have no weights to begin with.
+INSTEAD = {
+    "--model vgg16 --weights vgg16_caffe.pth": "--model mini-vgg",
+    "--sample 500": "--sample 1",
+    "--split 3550/400": "--split 30/10",
+    "--download": "--init none",
+    "--crf": "",
+}
+BESIDES = {
+    "camx localize": "--set view=resize --limit 1",
+    "camx occlude": "--set view=resize --limit 1",
+    "camx defects": "--iterations 0 --limit 3",
+    "camx train defects": "--model mini-defects --epochs 1",
+    "camx train voc": "--model mini-vgg-voc --epochs 1",
+    "camx pseudo": "--limit 4",
+    "camx segment train": "--model mini-largefov --iterations 2",
+    "camx segment predict": "--limit 4",
+}
+
+
+def console(page):
+    """The commands of a page's `console` blocks."""
+    blocks = re.findall(r"```console\n(.*?)```", page, re.S)
+    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """The folders and the manifest that the README's commands speak of, of the miniature's."""
+    ilsvrc.write(tmp_path / "data/imagenet", images=3)
+    dagm.write(tmp_path / "data/DAGM2007", 2, 2)
+    voc.write(tmp_path / "data/VOCdevkit", 6, 4)
+    manifest = re.search(r"```csv\n(.*?)```", README, re.S)[1]
+    (tmp_path / "pictures.csv").write_text(manifest)
+    part = tmp_path / "data/DAGM2007/Class1/Train"
+    masks = sorted((part / "Label").iterdir())
+    for line in manifest.splitlines()[1:]:
+        image, _, mask, _ = line.split(",")
+        pictures = {image: part / masks[0].name.replace("_label", ""), mask: masks[0]}
+        for name, source in pictures.items():
+            if name:
+                (tmp_path / name).parent.mkdir(exist_ok=True)
+                shutil.copy(source, tmp_path / name)
+    return tmp_path / "data"
+
+
+@pytest.mark.slow
+def test_the_readme_s_console_blocks_run(camx, data):
+    """On the miniature's folders, in the page's order, each a short version of what is shown."""
+    commands = console(README)
+    assert len(commands) > 10
+    for command in commands:
+        line = command.replace("/data/", f"{data}/")
+        for shown, short in INSTEAD.items():
+            line = line.replace(shown, short)
+        words = shlex.split(line, comments=True)
+        name = max((n for n in BESIDES if line.startswith(n)), key=len, default="")
+        camx(*words[1:], *BESIDES.get(name, "").split())
 
 
 def test_the_readme_s_python_runs(tmp_path, monkeypatch):

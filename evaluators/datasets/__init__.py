@@ -7,12 +7,15 @@ is called by its name. ``TASK`` is ``localization``, ``defects`` or ``segmentati
 
 import dataclasses
 import inspect
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from camx.camcore import plugins
-from camx.evaluators.files import read_lines
+from camx.evaluators.datasets._ilsvrc_boxes import IMAGES, number_of
+from camx.evaluators.files import read_lines, regular
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Item, Sample, Scene
 
@@ -40,8 +43,16 @@ def _by_name(data: str, task: str, split: str) -> Any:
     if layout := getattr(plugin.module, "LAYOUT", ""):
         how = f"--data FOLDER (a folder of that name is ./{data})"
         raise ValueError(f"{data} needs a folder: {how}, which holds {layout}")
-    arguments = [task] if plugin.shipped else []
-    return plugin.object(*arguments, **_options(plugin.object, plugin.reference, task, split))
+    options = _options(plugin.object, plugin.reference, task, split)
+    if plugin.shipped:
+        return plugin.object(task, **options)
+    try:
+        return plugin.object(**options)
+    except (ValueError, OSError):  # these say what is wrong with the data
+        raise
+    except Exception as error:  # whatever goes wrong in somebody's file
+        what = f"its read() failed: {type(error).__name__}: {error}"
+        raise ValueError(f"{plugin.reference}: {what}") from error
 
 
 def _by_folder(root: Path, task: str, split: str) -> Any:
@@ -75,15 +86,36 @@ def _check(dataset: Any, task: str) -> None:
         raise ValueError(f"{dataset.root}: the data set holds no image")
     paths: dict[str, Path] = {}
     for sample in dataset.samples:
+        if not isinstance(sample, Sample | Scene):
+            expected = f"Samples or Scenes, not {sample!r}"
+            raise ValueError(f"{dataset.root}: a data set's samples are {expected}")
+        if fault := _misnamed(sample.image_id):
+            raise ValueError(f"{sample.path}: image_id is {sample.image_id!r}: {fault}")
         if sample.image_id in paths:
             what = f"another image has the same name, {paths[sample.image_id]}"
             raise ValueError(f"{sample.path}: {what}; names must differ")
         paths[sample.image_id] = sample.path
         if fault := _fault(sample, task, len(dataset.classes)):
             raise ValueError(f"{sample.path}: {fault}")
-        if isinstance(sample, Scene) and sample.mask and not sample.mask.is_file():
+        if isinstance(sample.mask, Path) and not sample.mask.is_file():
             what = f"its mask {sample.mask} is missing; expected a file, or None"
             raise FileNotFoundError(f"{sample.path}: {what}")
+    for sample in dataset.samples:
+        regular(sample.path, "image")
+
+
+def _misnamed(name: Any) -> str:
+    """What makes an `image_id` no name: maps, masks and labels are files of that name."""
+    if not isinstance(name, str) or not name.strip():
+        return "expected a name"
+    parts = re.split(r"[/\\]", name)
+    if "" in parts or any(part.startswith(".") for part in parts) or re.match("[A-Za-z]:", name):
+        return "it leaves the folder or is hidden; expected a name, or folders and a name: a/b/0001"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "it is not text in UTF-8"
+    return "it holds control characters" if re.search(r"[\x00-\x1f\x7f]", name) else ""
 
 
 def _fault(sample: Sample | Scene, task: str, classes: int) -> str:
@@ -107,18 +139,36 @@ def _fault(sample: Sample | Scene, task: str, classes: int) -> str:
 
 
 def without(dataset: Dataset[Item], blacklist: Path) -> Dataset[Item]:
-    """The data set less the images a file lists: a name a line, or a number in its order from 1.
+    """The data set less the images a file lists; that some of these are not here is no error.
 
-    Raises `ValueError` for a line that names no image. The fingerprint is that of what is left.
+    A line is an image's name or number: that in ILSVRC's names (``ILSVRC2012_val_00000057``), or of
+    data sets whose names hold none its place from 1. Raises `ValueError` for a line that can name
+    no image. The fingerprint is that of what is left.
     """
-    names = {str(number): sample.image_id for number, sample in enumerate(dataset.samples, 1)}
-    names |= {sample.image_id: sample.image_id for sample in dataset.samples}
+    ids = {sample.image_id for sample in dataset.samples}
+    numbered = {number: name for name in ids if (number := number_of(name))}
+    last = IMAGES if numbered else len(dataset.samples)
+    numbers = numbered or {place: s.image_id for place, s in enumerate(dataset.samples, 1)}
+    shapes = {_shape(name) for name in ids if _shape(name) != name}
     dropped = set()
-    for _, line in read_lines(blacklist, "blacklist"):
-        name = line if line in names else Path(line).stem
-        if name not in names:
-            expected = f"a name or a number from 1 to {len(dataset.samples)}"
-            raise ValueError(f"{blacklist}: {line!r} names no image; expected {expected}")
-        dropped.add(names[name])
+    for line, text in read_lines(blacklist, "blacklist"):
+        stem, number = os.path.splitext(text)[0], number_of(text) if numbered else None
+        if text.isdecimal() and len(text) < 10:
+            number = int(text)
+        names = [text, stem, Path(stem).name, numbers.get(number or 0)]
+        names = [name for name in names if name in ids]
+        if names:
+            dropped.add(names[0])
+        elif not (_shape(Path(stem).name) in shapes if number is None else 1 <= number <= last):
+            expected = f"a name such as {dataset.samples[0].image_id} or a number from 1 to {last}"
+            what = f"{text!r} names no image; expected {expected}"
+            raise ValueError(f"{blacklist}: line {line}: {what}")
     samples = tuple(s for s in dataset.samples if s.image_id not in dropped)
+    if not samples:
+        raise ValueError(f"{blacklist}: lists every image of {dataset.root}")
     return dataclasses.replace(dataset, samples=samples, fingerprint=fingerprint(samples))
+
+
+def _shape(name: str) -> str:
+    """A name with every digit 0: what names of one data set have in common."""
+    return re.sub(r"\d", "0", name)

@@ -4,14 +4,11 @@
 images, ``split`` is ``train`` or ``test``.
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from camx.evaluators.datasets.dagm import CLASSES, with_distinct_names
-from camx.evaluators.files import read_text
+from camx.evaluators.files import read_csv
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Sample
 
@@ -25,19 +22,6 @@ LABELS = {"0": 0, "good": 0, "false": 0, "no": 0, "1": 1, "defective": 1, "true"
 
 def accepts(root: Path) -> bool:
     return root.suffix.lower() == ".csv"
-
-
-def _rows(path: Path) -> list[list[str]]:
-    """The file's lines by `COLUMNS`. Raises `ValueError` naming the file."""
-    text = io.StringIO(read_text(path, "manifest"))
-    try:
-        frame = pd.read_csv(text, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except ValueError as error:
-        raise ValueError(f"{path}: not a CSV file: {error}") from None
-    frame.columns = [str(column).strip() for column in frame.columns]
-    if missing := [column for column in COLUMNS if column not in frame]:
-        raise ValueError(f"{path}: column {missing[0]!r} is missing; expected {','.join(COLUMNS)}")
-    return [[str(word).strip() for word in row] for row in frame[list(COLUMNS)].to_numpy()]
 
 
 def _sample(folder: Path, row: Sequence[str], where: str) -> Sample:
@@ -63,7 +47,7 @@ def read(root: Path) -> Dataset[Sample]:
     """Every line, in order. Raises `ValueError` naming the line and what is accepted."""
     folder, numbers = root.parent, dict[Path, int]()
     samples: list[Sample] = []
-    for number, row in enumerate(_rows(root), 2):
+    for number, row in read_csv(root, COLUMNS, "manifest"):
         where = f"{root}, line {number}"
         sample = _sample(folder, row, where)
         first = numbers.setdefault(sample.path.resolve(), number)
@@ -73,6 +57,7 @@ def read(root: Path) -> Dataset[Sample]:
     if not samples:
         raise ValueError(f"{root}: the manifest lists no image")
     images = tuple(samples)
-    if all(sample.path.is_relative_to(folder) for sample in samples):
+    places = [sample.path for sample in samples]
+    if all(p.is_relative_to(folder) and ".." not in p.relative_to(folder).parts for p in places):
         images = with_distinct_names(samples, folder)
     return Dataset(root.stem, root, CLASSES, images, fingerprint(images), "resnet50")

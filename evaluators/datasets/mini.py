@@ -6,7 +6,7 @@ from pathlib import Path
 import platformdirs
 
 from camx.evaluators.datasets import dagm, ilsvrc, voc
-from camx.evaluators.miniature import SEED, VERSION
+from camx.evaluators.miniature import SEED, VERSION, whole
 from camx.evaluators.miniature import dagm as textures
 from camx.evaluators.miniature import ilsvrc as objects
 from camx.evaluators.miniature import voc as scenes
@@ -30,14 +30,15 @@ def accepts(root: Path) -> bool:
 
 
 def read(task: str = "localization", split: str = "train_aug") -> Dataset[Sample] | Dataset[Scene]:
-    """The task's part of the miniature, rendered first if the cache lacks this version of it.
+    """The task's part of the miniature, rendered first if the cache lacks this version of it or any
+    file of it.
 
     `split` is of the VOC part, which has no augmented set: ``train_aug`` is its ``train``.
     """
     parts = {"defects": ("dagm", textures), "segmentation": ("voc", scenes)}
     folder, part = parts.get(task, ("ilsvrc", objects))
     root = cache() / f"miniature-v{VERSION}-seed{SEED}" / folder
-    if not root.is_dir():
+    if not whole(root):
         part.write(root)
     if task == "defects":
         return dagm.read(root, name="mini", model="mini-defects")

@@ -9,15 +9,16 @@ train and val (its own lists, or else whatever ``SegmentationClassAug`` holds) a
 VOC's val. Without any of these it is VOC's train, and each scene's `split` says so: ``train``.
 
 A file ``classes.txt`` beside ``JPEGImages``, one name a line in the masks' order, replaces VOC's
-twenty classes.
+twenty classes. Names of the background and of what is ignored, as labelme writes them first, are no
+classes. Names of folders and suffixes may be in any case.
 """
 
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from camx.evaluators import confusion, voc_masks
-from camx.evaluators.files import read_lines
+from camx.evaluators.files import below, by_stem, folders, listing, read_lines, read_xml
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Scene
 
@@ -35,13 +36,18 @@ CLASSES = (
 )  # fmt: skip
 LISTS = "ImageSets/Segmentation"
 MASKS = ("SegmentationClass", "SegmentationClassAug")
+PICTURES = (".jpg", ".jpeg", ".png")
+IGNORED = ("ignore", "ignored", "void", "ambiguous", "unlabeled", "unlabelled")
 AUGMENTED = ("train_aug", "trainaug")  # the names this list goes by
+
+
+Parts = Mapping[str, Mapping[str, Path]]  # the devkit's folders, their files by stem
 
 
 def _devkit(root: Path) -> Path | None:
     """The folder that holds JPEGImages: `root` itself, VOC2012 or VOCdevkit/VOC2012 below it."""
-    folders = (root, root / "VOC2012", root / "VOCdevkit/VOC2012")
-    return next((folder for folder in folders if (folder / "JPEGImages").is_dir()), None)
+    places = [root, *below(root, "VOC2012"), *below(root, "VOCdevkit/VOC2012")]
+    return next((folder for folder in places if folders(folder, "jpegimages")), None)
 
 
 def accepts(root: Path) -> bool:
@@ -49,15 +55,40 @@ def accepts(root: Path) -> bool:
 
 
 def read_classes(folder: Path) -> tuple[str, ...]:
-    """The names of ``classes.txt``, or VOC's. `ValueError` for none, one twice, or too many."""
+    """The names of ``classes.txt``, or VOC's. `ValueError` for none, one twice, or too many.
+
+    ``background``, ``_background_`` and ``__ignore__`` at the beginning are left out, since the
+    masks' index 1 is the first class; so is ``__ignore__``, or ``void`` behind VOC's twenty, at the
+    end. `ValueError` for such a name in between, which has an index of its own.
+    """
     path = folder / "classes.txt"
-    if not path.is_file():
+    if not os.path.lexists(path):
         return CLASSES
-    names = tuple(line for _, line in read_lines(path))
+    names = [line for _, line in read_lines(path)]
+    while names and _is_none(names[0]):
+        del names[0]
+    while names and (_is_ignored(names[-1]) or _ends_voc(names)):
+        del names[-1]
+    if amid := [name for name in names if _is_none(name)]:
+        what = f"{amid[0]!r} is no class, but is number {names.index(amid[0]) + 1} of them"
+        raise ValueError(f"{path}: {what}; expected it first, or left out")
     if not 0 < len(set(names)) == len(names) < confusion.IGNORED:
         what = f"{len(names)} names, {len(set(names))} of them different"
         raise ValueError(f"{path}: {what}; expected 1 to 254, one a line, all different")
-    return names
+    return tuple(names)
+
+
+def _is_none(name: str) -> bool:
+    return name.strip("_").lower() == "background" or _is_ignored(name)
+
+
+def _is_ignored(name: str) -> bool:
+    """``__ignore__`` and the like; without its underlines a name may well be a class's."""
+    return name.startswith("_") and name.endswith("_") and name.strip("_").lower() in IGNORED
+
+
+def _ends_voc(names: Sequence[str]) -> bool:
+    return tuple(names[:-1]) == CLASSES and names[-1].lower() in IGNORED
 
 
 def read_list(path: Path) -> list[str]:
@@ -65,13 +96,15 @@ def read_list(path: Path) -> list[str]:
 
     Raises `FileNotFoundError` saying which lists are there, `ValueError` for an id twice or none.
     """
-    if not path.is_file():
-        there = ", ".join(sorted(p.stem for p in path.parent.glob("*.txt"))) or "none"
+    if not os.path.lexists(path):
+        there = ", ".join(p.stem for p in listing(path.parent, (".txt",), "list")) or "none"
         expected = f"expected one id a line (lists there: {there})"
         raise FileNotFoundError(f"{path}: no such list of images; {expected}")
     numbers: dict[str, int] = {}
     for number, line in read_lines(path):
-        name = line.split()[0].rpartition("/")[2].removesuffix(".jpg")
+        name = line.split()[0].replace("\\", "/").rpartition("/")[2]
+        if os.path.splitext(name)[1].lower() in PICTURES:
+            name = os.path.splitext(name)[0]
         first = numbers.setdefault(name, number)
         if first != number:
             what = f"{name} is listed twice, first in line {first}"
@@ -81,20 +114,24 @@ def read_list(path: Path) -> list[str]:
     return list(numbers)
 
 
+def _lists(folder: Path) -> Path:
+    return next(iter(below(folder, LISTS)), folder / LISTS)
+
+
 def _sbd(folder: Path) -> list[str]:
     """The ids of SBD's images, by its lists or the augmented masks; empty if there is neither."""
     place = folder.resolve()
     beside = [f"{path}/benchmark_RELEASE/dataset/" for path in (place, *place.parents[:2])]
-    for prefix in (f"{folder / LISTS}/sbd_", *beside):
+    for prefix in (f"{_lists(folder)}/sbd_", *beside):
         train, val = Path(f"{prefix}train.txt"), Path(f"{prefix}val.txt")
         if train.is_file() or val.is_file():
             return read_list(train) + read_list(val)
-    return [path.stem for path in (folder / "SegmentationClassAug").glob("*.png")]
+    return list(_files(folder, MASKS[1], (".png",)))
 
 
 def members(folder: Path, split: str) -> tuple[str, list[str]]:
     """The split as it is called and its ids, a derived list's sorted. Raises as `read_list`."""
-    lists = folder / LISTS
+    lists = _lists(folder)
     if split not in AUGMENTED:
         return split, read_list(lists / f"{split}.txt")
     for name in AUGMENTED:
@@ -108,10 +145,7 @@ def members(folder: Path, split: str) -> tuple[str, list[str]]:
 
 def read_annotation(path: Path, classes: Sequence[str]) -> tuple[int, ...]:
     """The labels of an XML's objects, ascending. `ValueError` naming an unknown class."""
-    try:
-        nodes = ElementTree.parse(path).findall("object")
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{path}: not a VOC annotation: {error}") from None
+    nodes = read_xml(path, "VOC annotation").findall("object")
     names = {node.findtext("name", "").strip() for node in nodes}
     if unknown := sorted(names.difference(classes)):
         accepted = f"the data set's {len(classes)}: {', '.join(classes)}"
@@ -119,17 +153,26 @@ def read_annotation(path: Path, classes: Sequence[str]) -> tuple[int, ...]:
     return tuple(sorted(map(classes.index, names)))
 
 
-def _scene(folder: Path, image_id: str, split: str, classes: Sequence[str]) -> Scene:
-    path = folder / "JPEGImages" / f"{image_id}.jpg"
-    if not path.is_file():
+def _files(folder: Path, part: str, suffixes: Sequence[str]) -> dict[str, Path]:
+    """The files of a part of the devkit by their stems."""
+    return by_stem(
+        path for place in folders(folder, part.lower()) for path in listing(place, suffixes)
+    )
+
+
+def _scene(folder: Path, image_id: str, split: str, classes: Sequence[str], parts: Parts) -> Scene:
+    path = parts["JPEGImages"].get(image_id)
+    if path is None:
+        path = folder / "JPEGImages" / f"{image_id}.jpg"
         raise FileNotFoundError(f"{path}: no such image, but the list of {split} names it")
-    mask = next((m for part in MASKS if (m := folder / part / f"{image_id}.png").is_file()), None)
-    annotation = folder / "Annotations" / f"{image_id}.xml"
-    labels = read_annotation(annotation, classes) if annotation.is_file() else ()
+    mask = next((parts[part][image_id] for part in MASKS if image_id in parts[part]), None)
+    annotation = parts["Annotations"].get(image_id)
+    labels = read_annotation(annotation, classes) if annotation else ()
     if not labels and mask:
         labels = voc_masks.labels(voc_masks.read_mask(mask, len(classes)))
     if not labels and split != "test":
-        expected = f"expected objects in {annotation}, or a mask in {' or '.join(MASKS)}"
+        place = folder / "Annotations" / f"{image_id}.xml"
+        expected = f"expected objects in {place}, or a mask in {' or '.join(MASKS)}"
         raise ValueError(f"{path}: nothing says which classes are on it; {expected}")
     return Scene(image_id, path, labels, mask, split)
 
@@ -147,5 +190,8 @@ def read(
         raise FileNotFoundError(f"{root}: no folder JPEGImages; expected {LAYOUT}")
     classes = read_classes(folder)
     split, ids = members(folder, split)
-    scenes = tuple(_scene(folder, image_id, split, classes) for image_id in ids)
+    parts = {part: _files(folder, part, (".png",)) for part in MASKS}
+    parts["JPEGImages"] = _files(folder, "JPEGImages", PICTURES)
+    parts["Annotations"] = _files(folder, "Annotations", (".xml",))
+    scenes = tuple(_scene(folder, image_id, split, classes, parts) for image_id in ids)
     return Dataset(name, root, classes, scenes, fingerprint(scenes), model)

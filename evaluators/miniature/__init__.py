@@ -1,32 +1,75 @@
 """The embedded miniature: drawn data sets in the real data sets' layouts.
 
-Every part is a pure function of ``(VERSION, seed)``; a change of any pixel must raise `VERSION`.
+Every part is a pure function of ``(VERSION, seed)``; a change of any pixel must raise `VERSION`. A
+rendering says in a hidden file what it holds, so that one with files missing, cut short or changed
+is mended.
 """
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from camx.evaluators.files import digest, hidden, regular
+
 VERSION = 1
 SEED = 20
+RENDERED = ".rendered"  # in a rendering's folder: the digest of its files
+
+
+def whole(root: Path) -> bool:
+    """Whether a rendering holds what was rendered, all of it, as it was."""
+    try:
+        return (root / RENDERED).read_text() == _digest(root)
+    except (OSError, ValueError):  # without it, of a pipe, of no text: render again
+        return False
+
+
+def _files(root: Path) -> Mapping[str, Path]:
+    """The files below a folder that are not hidden, sorted by their names below it."""
+    paths = {path.relative_to(root).as_posix(): path for path in root.rglob("*")}
+    visible = {n: p for n, p in paths.items() if not any(map(hidden, n.split("/")))}
+    return {name: visible[name] for name in sorted(visible) if not visible[name].is_dir()}
+
+
+def _digest(root: Path) -> str:
+    files = _files(root).items()
+    return digest(b"%s\0%s" % (name.encode(), regular(path).read_bytes()) for name, path in files)
 
 
 @contextmanager
 def rendering(root: Path) -> Iterator[Path]:
-    """A folder to render into, which then becomes `root`, whole or not at all, once if twice."""
+    """A folder to render into, which then becomes `root`, whole or not at all, once if twice.
+
+    A `root` that is there and not `whole` is mended file by file, so that another process reads
+    none that is missing.
+    """
     root.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
         yield work
+        (work / RENDERED).write_text(_digest(work))
         try:
             work.rename(root)
-        except OSError:  # another process finished first; its rendering is the same
+        except OSError:  # another process finished first, or it is damaged
             if not root.is_dir():
                 raise
+            if not whole(root):
+                _mend(root, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _mend(root: Path, work: Path) -> None:
+    """Replace what differs in `root` from `work`; what is only there goes."""
+    right = _files(work)
+    for name, path in _files(root).items():
+        if name not in right:
+            path.unlink(missing_ok=True)
+    for name in (*right, RENDERED):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).replace(root / name)
 
 
 def xml_size(width: int, height: int) -> str:

@@ -1,6 +1,5 @@
 """The paper's comparative sentences, tested on recorded runs."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -66,7 +65,7 @@ def load(name: str = "") -> list[Claim]:
     """
     origin, folder = name or "claims.yaml", Path(name).parent if name else None
     shipped = resources.files("camx.configs") / "claims.yaml"
-    text = read_text(Path(name), "claims file") if name else shipped.read_text()
+    text = read_text(Path(name), "claims file") if name else shipped.read_text("utf-8")
     content = parse_yaml(text, origin)
     if not isinstance(content, list):
         raise ValueError(f"{origin}: expected a list of claims")
@@ -177,18 +176,11 @@ def _preferred(comparison: Comparison, candidates: Sequence[Measured]) -> Measur
 def _test(
     claim: Claim, comparison: Comparison, outcomes: measures.Outcomes, seed: int
 ) -> stats.Paired | None:
-    """The paired test; of equal hits with the interval that few images cannot narrow."""
+    """The paired test of a comparison; None where the two sides share no image."""
     more = [measures.of_cell(outcomes, cell, comparison.metric) for cell in comparison.more]
     less = [measures.of_cell(outcomes, cell, comparison.metric) for cell in comparison.less]
     counts = claim.task.metric(comparison.metric).counts
-    test = measures.contrast(more, less, seed, DRAWS, counts)
-    single = len(more) == len(less) == 1
-    if test and claim.equality and single and pd.api.types.is_bool_dtype(more[0]):
-        shared = more[0].index.intersection(less[0].index)
-        hits = (side[0].loc[shared].to_numpy(bool) for side in (more, less))
-        low, high = stats.matched_interval(*hits)
-        test = dataclasses.replace(test, ci_low=low, ci_high=high)
-    return test
+    return measures.contrast(more, less, seed, DRAWS, counts)
 
 
 def verdict(row: Mapping[str, Any], claim: Claim) -> str:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from camx.evaluators import stats
+from camx.evaluators import nulls, stats
 from camx.evaluators.results import measures
 from camx.evaluators.results.runs import Measured
 from camx.evaluators.results.tables import Table
 from camx.evaluators.tasks import Task
-from camx.evaluators.types import Cell
 
 COLUMNS = [
     "metric", "layer", "variant", "a", "b", "a_value", "b_value", "difference", "ci_low", "ci_high",
@@ -22,17 +21,18 @@ COLUMNS = [
 def compare(run: Path, a: str, b: str, task: Task, seed: int = 0) -> pd.DataFrame:
     """Every metric at every (layer, variant) that both methods have, on the images both have.
 
-    Hits by the exact McNemar test, means by a seeded sign-flip permutation test. Empty if the run
-    lacks either method.
+    Hits by the exact McNemar test, means by a seeded sign-flip permutation test. A null has no
+    layer, and is compared at each of the other's. Empty if the run lacks either method.
     """
     outcomes = measures.outcomes(run, task)
-    places = {(cell.layer, cell.variant) for cell in outcomes}
+    layered = [cell for cell in outcomes if cell.method in {a, b} - set(nulls.NAMES)]
+    places = {(cell.layer, cell.variant) for cell in layered} or {("", "")}
     rows: list[dict[str, object]] = []
     for layer, variant in sorted(places, key=lambda place: (place[0].count("+"), place)):
         for name, metric in task.metrics.items():
             if name == "degenerate":
                 continue
-            cells = (Cell.of(method, layer, variant) for method in (a, b))
+            cells = (nulls.cell(method, layer, variant) for method in (a, b))
             left, right = (measures.of_cell(outcomes, cell, name) for cell in cells)
             test = measures.contrast([left], [right], seed, counts=metric.counts)
             if test:

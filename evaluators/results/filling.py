@@ -1,15 +1,17 @@
 """Tables filled from runs: each cell beside the paper's value, empty where it was not run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from camx.evaluators.files import write_text
+from camx.evaluators.files import read_csv, write_text
 from camx.evaluators.results.runs import Measured, by_task
 from camx.evaluators.results.tables import Entry, Table, file_name, load
+from camx.evaluators.types import Cell
 
 COLUMNS = [
     "table", "row", "metric", "column", "paper", "measured", "ci_low", "ci_high", "delta", "n",
@@ -50,10 +52,21 @@ def _delta(entry: Entry, value: float) -> float | None:
 def entered(runs: Path) -> dict[Place, float]:
     """The numbers entered by hand."""
     path = runs / ENTERED
+    numbers: dict[Place, float] = {}
     if not path.is_file():
-        return {}
-    frame = pd.read_csv(path, keep_default_na=False)
-    return {(r.table, r.row, r.metric, r.column): float(r.measured) for r in frame.itertuples()}
+        return numbers
+    columns = ("table", "row", "metric", "column", "measured")
+    for line, (*where, measured) in read_csv(path, columns, "list of numbers"):
+        try:
+            value = float(measured)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 100:
+            raise ValueError(
+                f"{path}, line {line}: {measured!r} is no percentage; accepted: 0 to 100"
+            )
+        numbers[where[0], where[1], where[2], where[3]] = value
+    return numbers
 
 
 def enter(runs: Path, name: str, row: str, column: str, value: float) -> None:
@@ -96,9 +109,42 @@ def fill(
 
     `candidates` are runs by their task's name, newest first, and `numbers` were entered by hand.
     """
-    entries = [entry for table in tables for entry in table.entries]
-    rows = [_by_hand(_row(e, candidates.get(e.task.name, ())), e, numbers) for e in entries]
+    rows = [row for table in tables for row in _lines(table, candidates, numbers)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
+
+
+def _lines(
+    table: Table, candidates: Mapping[str, Sequence[Measured]], numbers: Mapping[Place, float]
+) -> list[dict[str, Any]]:
+    """A table's rows. The paper's values stand beside runs of its kind of data and network only.
+
+    Where all that is measured is of another kind, no value of the paper's stands in it, and no row
+    that the paper quotes.
+    """
+    entries = [*table.entries, *_nulls(table, candidates)]
+    rows = [_by_hand(_row(e, candidates.get(e.task.name, ())), e, numbers) for e in entries]
+    of_kind = {m.folder: table.comparable(m.run) for group in candidates.values() for m in group}
+    runs = {row["run"] for row in rows} - {None, "entered"}
+    another = {run for run in runs if not of_kind[Path(run)]}
+    if another and another == runs:
+        another |= {None, "entered"}
+        rows = [row for row, e in zip(rows, entries) if row["run"] or not e.quoted]
+    strange = {"paper": None, "delta": None}
+    return [row | strange if row["run"] in another else row for row in rows]
+
+
+def _nulls(table: Table, candidates: Mapping[str, Sequence[Measured]]) -> list[Entry]:
+    """Further rows: each null measured, the same in every column, which the paper does not have."""
+    measured = [e for e in table.entries if e.cell]
+    places = dict.fromkeys((e.metric, e.column, e.task.name) for e in measured)
+    first = {(e.metric, e.column, e.task.name): e for e in reversed(measured)}
+    rows = []
+    for name in dict.fromkeys(name for e in measured for name in e.task.nulls):
+        for place in (p for p in places if name in first[p].task.nulls):
+            entry, key = first[place], (*Cell(name).key, place[0])
+            if any(key in m.numbers.index for m in candidates.get(entry.task.name, ())):
+                rows.append(replace(entry, row=name, paper=None, cell=Cell(name), quoted=""))
+    return rows
 
 
 def printed(table: Table, filled: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
@@ -117,7 +163,7 @@ def layout(table: Table, filled: pd.DataFrame) -> pd.DataFrame:
         by_column = group.set_index("column")
         line = {"row": row, "metric": metric}
         if any(quoted.values()):
-            line["quoted"] = quoted[row]
+            line["quoted"] = quoted.get(row, "")
         line |= {c or "measured": by_column["measured"].get(c) for c in order}
         line |= {f"{c} (paper)" if c else "paper": by_column["paper"].get(c) for c in order}
         lines.append(line)

@@ -7,12 +7,13 @@ their sum means.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from camx.evaluators import stats
+from camx.evaluators import confusion, stats
 from camx.evaluators.records import CELL
 from camx.evaluators.stats import Statistic
 from camx.evaluators.tasks import Metric, Task
@@ -39,7 +40,7 @@ def numbers(outcomes: Outcomes, task: Task) -> pd.DataFrame:
     for cell, frames in outcomes.items():
         for frame in frames:
             for metric in (m for m in frame if m in task.metrics):
-                values = frame[metric].dropna()
+                values = _held(frame, metric)
                 if len(values):
                     rows[(*cell.key, metric)] = _describe(values, task.metrics[metric])
     lines = [(*key, *row) for key, row in rows.items()]
@@ -59,14 +60,21 @@ def _hits(outcomes: pd.Series) -> bool:
 
 
 def _describe(values: pd.Series, metric: Metric) -> tuple[float, float, float, int]:
+    if metric.counts is confusion.mean:
+        return stats.describe_classes(np.stack(values.to_list()), metric.counts)
     if metric.counts:
         return stats.describe_counts(np.stack(values.to_list()), metric.counts)
     return stats.describe(values.to_numpy(bool if _hits(values) else float))
 
 
+def _held(frame: pd.DataFrame, metric: str) -> pd.Series:
+    """A metric's outcomes by image without what is missing; hits as bool, whatever held them."""
+    return frame[metric].dropna().infer_objects()
+
+
 def of_cell(outcomes: Outcomes, cell: Cell, metric: str) -> pd.Series:
     """One cell's outcomes of a metric by image; empty if it was not measured."""
-    columns = (frame[metric].dropna() for frame in outcomes.get(cell, []) if metric in frame)
+    columns = (_held(frame, metric) for frame in outcomes.get(cell, []) if metric in frame)
     return next(columns, pd.Series(dtype=float))
 
 
@@ -76,8 +84,9 @@ def contrast(
     """Is the sum of `more` larger than the sum of `less`, on the images that all have?
 
     None if they share none. Two cells' hits are compared by the exact McNemar test, two cells'
-    counts (`counts` says what their sum means) by the bootstrap of the images, everything else by
-    sign flips of each image's difference.
+    counts (`counts` says what their sum means) by the bootstrap of the images, or a mean over
+    classes by the jackknife, everything else by sign flips of each image's difference. Of hits, the
+    interval is `stats.matched_interval`.
     """
     shared = more[0].index
     for series in (*more[1:], *less):
@@ -90,8 +99,15 @@ def contrast(
         if not single:
             raise ValueError("counts are compared one cell with one other")
         a, b = (np.stack(side[0].to_list()) for side in sides)
+        if counts is confusion.mean:
+            return stats.paired_classes(a, b, counts)
         return stats.paired_bootstrap(a, b, counts, seed, draws)
-    if single and _hits(left[0]) and _hits(right[0]):
-        return stats.mcnemar(left[0].to_numpy(bool), right[0].to_numpy(bool), seed)
+    hits = all(_hits(series) for side in sides for series in side)
+    if single and hits:
+        return stats.mcnemar(left[0].to_numpy(bool), right[0].to_numpy(bool))
     a, b = (sum(s.to_numpy(float) * (100 if _hits(s) else 1) for s in side) for side in sides)
-    return stats.sign_flip(a, b, seed, draws)
+    test = stats.sign_flip(a, b, seed, draws)
+    if not hits:
+        return test
+    low, high = stats.matched_interval(np.round((a - b) / 100).astype(int))
+    return replace(test, ci_low=low, ci_high=high)

@@ -6,9 +6,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from camx.camcore.suggestions import near
 from camx.evaluators import tasks
 from camx.evaluators.fields import finite
 from camx.evaluators.files import parse_yaml, read_text
+from camx.evaluators.records import Run
 from camx.evaluators.tasks import Task
 from camx.evaluators.types import Cell
 
@@ -42,7 +44,9 @@ class Entry:
 class Table:
     """A declarative table: its `name` (the file's), title, source and entries in the paper's order.
 
-    `shown` are metrics that the terminal shows though the paper does not print them.
+    `shown` are metrics that the terminal shows though the paper does not print them. `data` are the
+    kinds of data (`kinds.kind`) and `networks` the networks that its values are of, and the
+    miniature's, which stand for them; none named are any.
     """
 
     name: str
@@ -51,6 +55,13 @@ class Table:
     task: Task
     entries: tuple[Entry, ...]
     shown: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+    def comparable(self, run: Run) -> bool:
+        """Whether the run is of the data and networks that the table's values are of."""
+        network = not self.networks or run.model in (None, *self.networks)
+        return network and (not self.data or run.kind in self.data)
 
 
 def names() -> list[str]:
@@ -68,9 +79,10 @@ def load(name: str) -> Table:
     if name.endswith((".yaml", ".yml")):
         text, origin, folder = read_text(Path(name), "table file"), name, Path(name).parent
     elif name in names():
-        text, origin = (_FOLDER / f"{name}.yaml").read_text(), f"table {name}"
+        text, origin = (_FOLDER / f"{name}.yaml").read_text("utf-8"), f"table {name}"
     else:
-        raise ValueError(f"unknown table {name!r}; known: {', '.join(names())} (or FILE.yaml)")
+        known = f"{', '.join(names())} (or FILE.yaml){near(name, names())}"
+        raise ValueError(f"unknown table {name!r}; known: {known}")
     content = parse_yaml(text, origin)
     for key in NEEDED:
         if not isinstance(content, dict) or key not in content:
@@ -82,7 +94,8 @@ def load(name: str) -> Table:
     rows = [_entries(stem, content, row, of_metric, origin) for row in content["rows"]]
     entries = tuple(entry for row in rows for entry in row)
     shown = tuple(content.get("shown", ()))
-    return Table(stem, content["title"], content["source"], task, entries, shown)
+    kinds = (tuple(content.get(key, ())) for key in ("data", "networks"))
+    return Table(stem, content["title"], content["source"], task, entries, shown, *kinds)
 
 
 def _check(content: Content, origin: str) -> None:
@@ -95,15 +108,19 @@ def _check(content: Content, origin: str) -> None:
         names = content.get(key, [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"{origin}: {key} is {names!r}; expected a list of metrics")
+    for key in ("data", "networks"):
+        words = content.get(key, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"{origin}: {key} is {words!r}; expected a list of names")
     measured = [*content["metrics"], *content.get("also", [])]
     accepted = {"row", "cell", "quoted", *measured}
     for row in content["rows"]:
         if not isinstance(row, dict) or "row" not in row:
             raise ValueError(f"{origin}: a row is {row!r}; expected a mapping with its name as row")
         where = f"{origin}: row {row['row']!r}"
-        if strange := set(row) - accepted:
-            names = ", ".join(sorted(accepted))
-            raise ValueError(f"{where}: unknown {min(map(str, strange))!r}; known: {names}")
+        if strange := sorted(str(key) for key in row if key not in accepted):
+            names = f"{', '.join(sorted(accepted))}{near(strange[0], accepted)}"
+            raise ValueError(f"{where}: unknown {strange[0]!r}; known: {names}")
         for metric in (metric for metric in measured if metric in row):
             values = row[metric]
             if not isinstance(values, list) or not all(v is None or finite(v) for v in values):

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from camx.camcore import plugins
+from camx.camcore.suggestions import near
 from camx.evaluators import datasets, records
 from camx.evaluators.fields import Checked
 from camx.evaluators.types import Cell, Dataset, MapProtocol, Protocol
@@ -72,6 +73,7 @@ class Task:
     metrics: Mapping[str, Metric]
     network: bool = True
     tables: tuple[str, ...] = ()
+    nulls: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     layer: str = ""
     trainer: str = ""
@@ -119,14 +121,15 @@ class Task:
     def metric(self, name: str) -> Metric:
         """A metric by name. `ValueError` naming those there are."""
         if name not in self.metrics:
-            raise ValueError(f"unknown metric {name!r}; known: {', '.join(self.metrics)}")
+            accepted = f"{', '.join(self.metrics)}{near(name, self.metrics)}"
+            raise ValueError(f"unknown metric {name!r}; known: {accepted}")
         return self.metrics[name]
 
 
 DECLARED = {
     "data": "TASK", "record": "Record", "protocol": "Protocol", "options": "Options",
-    "network": "NETWORK", "tables": "TABLES", "methods": "METHODS", "layer": "LAYER",
-    "trainer": "TRAINER", "out": "OUT", "help": "__doc__",
+    "network": "NETWORK", "tables": "TABLES", "nulls": "NULLS", "methods": "METHODS",
+    "layer": "LAYER", "trainer": "TRAINER", "out": "OUT", "help": "__doc__",
 }  # fmt: skip
 CALLED = (
     "grade", "loop", "canonical", "check", "read", "parts", "cells", "identity", "versions",

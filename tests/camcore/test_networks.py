@@ -160,6 +160,9 @@ def test_named_weights_load_from_torchvision_s_cache(tmp_path, monkeypatch):
     torch.save(
         {k: v for k, v in state.items() if "num_batches" not in k}, tmp_path / "checkpoints" / name
     )
+    with pytest.raises(ValueError, match=rf"{name}: its sha256 begins with .*, not 0676ba61 as"):
+        networks.load("resnet50", "IMAGENET1K_V1", "paper")
+    monkeypatch.setattr("camx.camcore.weights.sha256", lambda path: f"0676ba61{'0' * 56}")
     network = networks.load("resnet50", "IMAGENET1K_V1", "paper")
     assert network.class_names[:1] == ("tench",)
     assert network.preprocessing.name == "torchvision"

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from camx.camcore import maps, networks, plugins
+from camx.camcore.image_files import read_image
 from camx.evaluators import datasets
 
 grad_cam = pytest.importorskip("pytorch_grad_cam", reason="extra `bench` is not installed")
@@ -20,7 +21,7 @@ def images(network):
     from camx.camcore import views
 
     samples = datasets.load("mini").samples[:3]
-    squashed = np.stack([views.squash(views.read_image(s.path), 112) for s in samples])
+    squashed = np.stack([views.squash(read_image(s.path), 112) for s in samples])
     return network.preprocessing(torch.from_numpy(squashed))
 
 

@@ -1,10 +1,11 @@
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn.functional import interpolate
 
 from camx.camcore import maps
-from camx.camcore.taps import Layer, tap
+from camx.camcore.taps import Layer, belongs, tap
 
 IMAGES = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 
@@ -133,6 +134,107 @@ def test_unknown_module_and_twice_run_module_are_refused():
     with pytest.raises(ValueError, match="more than once"):
         tap(net, IMAGES, TARGETS, [Layer("x", "1")])
     assert not relu._forward_hooks
+
+
+@pytest.mark.parametrize(
+    ("sides", "of"),
+    [
+        ((7, 7), (224, 224)),
+        ((224, 224), (224, 224)),
+        ((1, 1), (224, 224)),
+        ((7, 8), (224, 224)),  # a kernel of 1 x 2
+        ((7, 14), (224, 448)),
+        ((1, 8), (224, 448)),  # unpadded: fc6 as a convolution
+        ((7, 7), (224, 448)),  # pooled to a square
+        ((4, 11), (101, 333)),
+        ((11, 4), (333, 101)),
+        ((3, 8), (150, 299)),  # Inception's last
+        ((225, 225), (224, 224)),
+    ],
+)
+def test_sides_that_an_activation_can_have(sides, of):
+    assert belongs(sides, of)
+
+
+@pytest.mark.parametrize(
+    ("sides", "of"),
+    [
+        ((7, 768), (224, 224)),  # Swin's last stage, channels last
+        ((56, 96), (224, 224)),  # its first
+        ((768, 7), (224, 224)),
+        ((49, 768), (224, 224)),
+        ((7, 9), (224, 224)),
+        ((577, 577), (384, 384)),  # tokens by tokens
+        ((10, 768), (224, 336)),
+        ((84, 96), (224, 336)),  # as no one stride makes them
+        ((14, 7), (224, 448)),  # turned
+    ],
+)
+def test_sides_that_no_activation_has(sides, of):
+    assert not belongs(sides, of)
+
+
+FAMILIES = {
+    "resnet18": ("layer4", "layer1.0.conv1"),
+    "mobilenet_v2": ("features.18", "features.3"),
+    "densenet121": ("features.denseblock4", "features.norm5"),
+    "googlenet": ("inception5b", "inception3a.branch3"),
+    "inception_v3": ("Mixed_7c", "Mixed_6b.branch7x7_2"),
+    "squeezenet1_1": ("features.12", "classifier.1"),
+    "shufflenet_v2_x0_5": ("conv5", "stage2"),
+    "convnext_tiny": ("features.7", "features.1.0.block.6"),
+    "swin_t": ("permute",),
+    "vit_b_16": ("conv_proj",),
+}
+
+
+def of_torchvision(name):
+    """The network with random weights, and two small images."""
+    torch.manual_seed(0)
+    if name == "vit_b_16":  # its class, at a tenth of the width
+        size = {"num_layers": 2, "num_heads": 2, "hidden_dim": 32, "mlp_dim": 64}
+        net = torchvision.models.VisionTransformer(64, 16, num_classes=10, **size)
+        return net.eval(), torch.rand(2, 3, 64, 64)
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    net = getattr(torchvision.models, name)(weights=None, num_classes=10, **options).eval()
+    return net, torch.rand(2, 3, *[107 if name == "inception_v3" else 65] * 2)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_activations_of_torchvision_s_networks(name):
+    net, images = of_torchvision(name)
+    layers = [Layer(path, path) for path in FAMILIES[name]]
+    for shown in (images,) if name == "vit_b_16" else (images, images[..., :60]):
+        if name == "inception_v3" and shown is not images:
+            shown = images.repeat(1, 1, 1, 2)[..., :150]
+        for tapped in tap(net, shown, torch.tensor([1, 2]), layers).values():
+            assert tapped.acts.shape == tapped.grads.shape
+            assert len(tapped.acts) == 2
+            assert tapped.acts.shape[1] > max(tapped.acts.shape[2:])
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "shape"),
+    [
+        ("swin_t", "features.7", "(2, 2, 2, 768)"),
+        ("swin_t", "features.0", "(2, 16, 16, 96)"),
+        ("swin_t", "norm", "(2, 2, 2, 768)"),
+        ("convnext_tiny", "features.1.0.block.2", "(2, 16, 16, 96)"),
+        ("convnext_tiny", "features.1.0.block.3", "(2, 16, 16, 384)"),
+        ("vit_b_16", "encoder.layers.encoder_layer_1", "(2, 17, 32)"),
+        ("vit_b_16", "encoder.layers.encoder_layer_1.self_attention", "a tuple"),
+        ("vit_b_16", "heads", "(2, 10)"),
+        ("resnet18", "fc", "(2, 10)"),
+    ],
+)
+def test_other_layouts_are_refused_with_their_shape(name, path, shape):
+    net, images = of_torchvision(name)
+    with pytest.raises(ValueError, match="expected one tensor") as error:
+        tap(net, images, torch.tensor([1, 2]), [Layer("x", path)])
+    side = images.shape[-1]
+    assert str(error.value).startswith(f"module {path!r} gives {shape}")
+    assert f"(N,C,h,w), N=2, h and w in proportion to {side} x {side}" in str(error.value)
+    assert not any(m._forward_hooks for m in net.modules())
 
 
 def test_no_memory_of_earlier_batches():

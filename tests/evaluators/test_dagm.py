@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camx.camcore import views
 from camx.evaluators import datasets
 from camx.evaluators.tasks.defects import masks
 
@@ -70,6 +69,74 @@ def test_a_mask_without_its_image(official):
         datasets.load(str(official), "defects")
 
 
+def masked(dataset):
+    return {s.image_id: s.mask is not None for s in dataset.samples}
+
+
+def test_names_of_folders_and_suffixes_in_any_case(official):
+    """A class with ``label/`` has its defects all the same, as have those of other spellings."""
+    before = masked(datasets.load(str(official), "defects"))
+    (official / "Class1/Train/Label").rename(official / "Class1/Train/label")
+    (official / "Class2/Test").rename(official / "Class2/TEST")
+    (official / "Class10/Test").rename(official / "Class10/test")
+    (official / "Class10/test/Label").rename(official / "Class10/test/LABEL")
+    mask = official / "Class10/test/LABEL/0002_label.PNG"
+    mask.rename(mask.with_name("0002_LABEL.png"))
+    dataset = datasets.load(str(official), "defects")
+    assert parts(dataset) == QUARTERS
+    assert list(masked(dataset).values()) == list(before.values())
+
+
+def test_parts_of_two_spellings_are_read_together(official):
+    half = official / "Class1/Train"
+    (half / "label").mkdir()
+    (official / "Class1/train/Label").mkdir(parents=True)
+    picture(half / "0006.PNG")
+    picture(half / "label/0006_label.PNG", value=255)
+    picture(official / "Class1/train/0008.PNG")
+    picture(official / "Class1/train/Label/0008_label.PNG", value=255)
+    dataset = datasets.load(str(official), "defects")
+    assert parts(dataset) == {**QUARTERS, ("train", 1): 5}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("Class1/Train/Label", "Class1/Train/Labels", "Labels: 1 pictures that are neither images"),
+        (
+            "Class1/Train/Label",
+            "gone",
+            "Class1: none of its 2 images of train has a mask .*but 2 of",
+        ),
+        (
+            "Class1/Train/Label/0004_label.PNG",
+            "Class1/Train/0004_label.PNG",
+            r"0004_label\.PNG: a mask beside its image; expected it in .*/Train/Label",
+        ),
+    ],
+)
+def test_masks_that_lie_elsewhere_make_no_good_image(official, old, new, word):
+    (official / old).rename(official / new)
+    with pytest.raises(ValueError, match=word):
+        datasets.load(str(official), "defects")
+
+
+def test_dot_files_are_nobody_s(official):
+    before = datasets.load(str(official), "defects")
+    for name in ("Class1/Train/._0003.PNG", "Class1/Train/Label/._0003_label.PNG"):
+        (official / name).write_bytes(b"\0")
+    (official / "Class1/Test/Thumbs.db").write_bytes(b"\0")
+    for name in (".Trash", "__MACOSX"):
+        picture(official / name / "Train/0001.PNG")
+    assert datasets.load(str(official), "defects") == before
+
+
+def test_a_class_of_neither_layout(official):
+    picture(official / "Class7/1.png")
+    with pytest.raises(ValueError, match=r"Class7: 1 pictures, but it has no Train or Test, nor"):
+        datasets.load(str(official), "defects")
+
+
 def test_two_files_of_one_image(official):
     picture(official / "Class1/Test/0001.jpg")
     with pytest.raises(ValueError, match=r"stands beside it for the same image"):
@@ -105,6 +172,13 @@ def test_the_older_mirror(tmp_path):
     assert not second[24, 46]
     ellipses.write_text("1 10 5 0 30\n")
     with pytest.raises(ValueError, match=r"labels\.txt: line 1 is '1 10 5 0 30'; expected"):
+        datasets.load(str(tmp_path), "defects")
+    for line in ("1 10 5 0 inf 20", "1 10 0 0 30 20", "1 nan 5 0 30 20", "1 10 -5 0 30 20"):
+        ellipses.write_text(f"2 8 4 0 40 24\n{line}\n")
+        with pytest.raises(ValueError, match=rf"labels\.txt: line 2 is '{line}'; expected"):
+            datasets.load(str(tmp_path), "defects")
+    ellipses.write_text("1 10 5 0 30 20\n1. 10 5 0 30 21\n")
+    with pytest.raises(ValueError, match=r"labels\.txt: line 2: image 1 is listed twice"):
         datasets.load(str(tmp_path), "defects")
     ellipses.write_text("1 10 5 0 30 20\n")
     with pytest.raises(ValueError, match=r"2\.png: .*labels\.txt has no line for it"):
@@ -158,6 +232,9 @@ def test_a_manifest(factory):
         ("pics/bad.jpg,1,masks/none.png,test\n", r"line 2: no such mask .*none\.png"),
         ("pics/bad.jpg,0,masks/bad.png,test\n", "line 2: a good image has the mask"),
         ("", "lists no image"),
+        ("pics/good.png,0\n", "line 2: 2 values, but the header names 4; expected image,defective"),
+        ("pics/good.png,0,,train,x\n", "line 2: 5 values, but the header names 4"),
+        ('pics/good.png,0,"a"b,train\n', "line 2: not a CSV file"),
     ],
 )
 def test_what_is_wrong_in_a_manifest(factory, lines, word):
@@ -171,8 +248,28 @@ def test_a_manifest_needs_its_columns(factory):
         manifest(factory, "image,defective,split\n")
 
 
-def test_sixteen_bits_of_grey(tmp_path):
-    """65535 is white and 32896 is middle grey; PIL alone would cut both to 255."""
-    Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16)).save(tmp_path / "deep.png")
-    pixels = np.asarray(views.read_image(tmp_path / "deep.png"))[0]
-    assert pixels.tolist() == [[value] * 3 for value in (0, 1, 128, 255)]
+@pytest.mark.parametrize(
+    ("header", "word"),
+    [
+        ("image;defective;mask;split\n", "column 'image' is missing; .* separated by ';'"),
+        ("image,image,defective,mask,split\n", "column 'image' stands twice"),
+        ("", "column 'image' is missing"),
+    ],
+)
+def test_a_header_of_another_form(factory, header, word):
+    with pytest.raises(ValueError, match=rf"mine\.csv: {word}"):
+        manifest(factory, header)
+
+
+def test_a_trailing_comma_and_old_line_ends(factory):
+    for text in (
+        "image,defective,mask,split,\npics/good.png,0,,train,\n",
+        HEAD + "pics/good.png,0,,train,\n\n,,,\n",
+        "\ufeff" + HEAD.replace("\n", "\r") + "pics/good.png,0,,train\r",
+    ):
+        (factory / "mine.csv").write_text(text, "utf-8", newline="")
+        (sample,) = datasets.load(str(factory / "mine.csv"), "defects").samples
+        assert (sample.image_id, sample.label, sample.split) == ("good", 0, "train")
+    (factory / "mine.csv").write_text(HEAD, "utf-16")
+    with pytest.raises(ValueError, match=r"mine\.csv: not a manifest in UTF-8: it is in UTF-16"):
+        datasets.load(str(factory / "mine.csv"), "defects")

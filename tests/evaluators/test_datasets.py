@@ -79,7 +79,7 @@ def val_box(path, samples):
     for i, sample in enumerate(samples):
         boxes = np.empty((1, len(sample.boxes)), [("label", "O"), ("bbox", "O")])
         for j, box in enumerate(sample.boxes):
-            boxes[0, j] = (np.array([[900]], np.uint16), np.array([box], np.uint8))
+            boxes[0, j] = (np.array([[900 - sample.label]], np.uint16), np.array([box], np.uint8))
         objects[0, i] = (boxes,)
     scipy.io.savemat(path, {"rec": objects})
 
@@ -146,8 +146,12 @@ def test_a_blacklist_leaves_images_out(root, tmp_path):
     left = datasets.without(dataset, tmp_path / "black.txt")
     assert [s.image_id[-1] for s in left.samples] == ["1", "3"]
     assert left.fingerprint != dataset.fingerprint
-    (tmp_path / "black.txt").write_text("99\n")
-    with pytest.raises(ValueError, match="'99' names no image"):
+    for nonsense in ("0", "50001", "-3", "2.5", "cat", "mini_val_00050001", ".", "../x"):
+        (tmp_path / "black.txt").write_text(f"1\n{nonsense}\n")
+        with pytest.raises(ValueError, match=r"black\.txt: line 2: '.*' names no image; expected"):
+            datasets.without(dataset, tmp_path / "black.txt")
+    (tmp_path / "black.txt").write_text("1\n2\n3\n4\n")
+    with pytest.raises(ValueError, match="lists every image"):
         datasets.without(dataset, tmp_path / "black.txt")
     with pytest.raises(FileNotFoundError, match="no such blacklist"):
         datasets.without(dataset, tmp_path / "nothing.txt")
@@ -180,10 +184,13 @@ def test_texts_are_utf_8_with_or_without_a_mark(root, tmp_path):
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("Image,Boxes\n", "expected the columns ImageId,PredictionString"),
+        ("Image,Boxes\n", "column 'ImageId' is missing; expected ImageId,PredictionString"),
         ("ImageId,PredictionString\n", "no boxes for mini_val_00000001; expected 'wnid x0 y0 x1"),
         ("{id},n90000000 1 2 3\n", "no boxes for mini_val_00000001"),
-        ("{id},n90000000 1 2 x 4\n", "boxes of mini_val_00000001: could not convert"),
+        (
+            "{id},n90000000 1 2 x 4\n",
+            r"boxes of mini_val_00000001: box \(1, 2, x, 4\) is not four numbers",
+        ),
         ("{id},n90000000 9 2 3 4\n", r"boxes of mini_val_00000001: box \(9, 2, 3, 4\)"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_a_reader_never_sees_a_part(tmp_path):
 
 
 def test_two_writers_at_once_leave_one_whole_file(tmp_path):
-    path, both, names = tmp_path / "a.txt", threading.Barrier(2, timeout=10), []
+    path, both, names = tmp_path / "a.txt", threading.Barrier(2, timeout=600), []
 
     def write(content):
         def fill(temporary: Path):
@@ -95,6 +96,77 @@ def test_other_text_is_named(tmp_path):
     for missing in (tmp_path / "b.txt", tmp_path):
         with pytest.raises(FileNotFoundError, match=rf"{missing}: no such list"):
             files.read_text(missing, "list")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_wide_text_is_named(tmp_path, encoding):
+    (tmp_path / "a.txt").write_text("one\ntwo\n", encoding)
+    with pytest.raises(ValueError, match=r"a\.txt: not a list in UTF-8: it .*UTF-16.*as UTF-8"):
+        files.read_lines(tmp_path / "a.txt")
+
+
+def test_lines_end_as_anywhere_and_only_there(tmp_path):
+    """Not at what Python takes for a line's end: a form feed, a group separator, U+2028."""
+    names = ["a\x0cb", "c\x1dd", "e\u2028f", "g\x85h", "i"]
+    for end in ("\n", "\r\n", "\r"):
+        (tmp_path / "a.txt").write_text(end.join(names), "utf-8-sig", newline="")
+        assert files.read_lines(tmp_path / "a.txt") == list(enumerate(names, 1))
+
+
+def test_marks_inside_are_those_of_joined_files(tmp_path):
+    (tmp_path / "a.txt").write_text("\ufeffone\n\ufefftwo\n\ufeff\n", "utf-8")
+    assert files.read_lines(tmp_path / "a.txt") == [(1, "one"), (2, "two")]
+
+
+def test_columns_of_a_csv_file(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('\ufeffb, a ,c\r\n1,"2,\r\n3", x\r\n\r\n,,\r\n4,5,6,,\r\n', "utf-8", newline="")
+    assert files.read_csv(path, ("a", "b"), "table") == [(3, ["2,\n3", "1"]), (6, ["5", "4"])]
+    with pytest.raises(ValueError, match=r"a\.csv: column 'd' is missing; expected a,d$"):
+        files.read_csv(path, ("a", "d"), "table")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_is_no_file_is_never_opened(tmp_path):
+    """A pipe would wait for ever."""
+    pipe, gone = tmp_path / "a.png", tmp_path / "b.png"
+    os.mkfifo(pipe)
+    gone.symlink_to(tmp_path / "nothing")
+    for path, what in [
+        (pipe, "but a named pipe; expected a file"),
+        (gone, "but a link to nothing"),
+        (tmp_path, "but a folder"),
+        (Path("/dev/null"), "but a device"),
+        (tmp_path / "c.png", ""),
+        (pipe / "d.png", ""),
+    ]:
+        for read in (files.read_text, files.regular, lambda p: files.read_xml(p, "text file")):
+            with pytest.raises(FileNotFoundError, match=rf"{path}: no such .*{what}"):
+                read(path)
+    for path in (pipe, gone):
+        with pytest.raises(FileNotFoundError, match=r"\.png: no such picture, but"):
+            files.listing(tmp_path, (".png",), "picture")
+        path.unlink()
+    assert files.listing(tmp_path, (".png",), "picture") == []
+
+
+def test_a_listing_is_of_visible_files(tmp_path):
+    for name in ("b.PNG", "a.png", "._a.png", ".png", ".DS_Store", "Thumbs.db", "c.txt", "d"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "e.png").symlink_to(tmp_path / "a.png")
+    assert [p.name for p in files.listing(tmp_path, (".png",))] == ["a.png", "b.PNG", "e.png"]
+    assert files.listing(tmp_path / "nowhere", (".png",)) == []
+    (tmp_path / "f.png").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"f\.png: no such file, but a folder"):
+        files.listing(tmp_path, (".png",))
+
+
+def test_folders_in_any_case(tmp_path):
+    for name in ("Val/A", "VAL/a", ".val/a", "__MACOSX/a"):
+        (tmp_path / name).mkdir(parents=True)
+    assert [p.name for p in files.folders(tmp_path, "val")] == ["VAL", "Val"]
+    assert files.below(tmp_path, "val/A") == [tmp_path / "VAL/a", tmp_path / "Val/A"]
+    assert [p.name for p in files.folders(tmp_path)] == ["VAL", "Val"]
 
 
 def test_lines_keep_their_numbers(tmp_path):

@@ -5,7 +5,8 @@ record.
 import signal
 import subprocess
 import sys
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -164,18 +165,21 @@ def test_only_the_missing_cells_of_an_image_are_recorded(network, tmp_path):
 
 
 def test_results_come_in_order_and_not_all_at_once():
-    from concurrent.futures import ThreadPoolExecutor
-
-    begun = []
+    """The first is done after the second and third, and the fourth is not begun before it."""
+    begun, done = [], [threading.Event() for _ in range(20)]
 
     def work(number):
         begun.append(number)
-        time.sleep(0.01 * (number % 3 == 0))
+        if number == 0:
+            assert done[1].wait(600)
+            assert done[2].wait(600)
+        done[number].set()
         return number
 
     with ThreadPoolExecutor(4) as pool:
         results = loop.ahead(pool, work, range(20), 3)
         assert next(results) == 0
+        assert sorted(begun)[:3] == [0, 1, 2]
         assert max(begun) <= 3
         assert list(results) == list(range(1, 20))
 
@@ -186,28 +190,39 @@ def test_a_task_without_a_network_makes_no_maps(tmp_path):
         _ = job.plan
 
 
+# camx that kills itself after so many images, however fast it is; parts are of 256 images alone.
+KILLED = """
+import os, signal, sys
+from camx.cli.main import main
+from camx.evaluators import records
+
+left, add = [int(sys.argv.pop(1))], records.Writer.add
+records.PART_SECONDS = float("inf")
+
+def counted(writer, rows):
+    add(writer, rows)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+records.Writer.add = counted
+main()
+"""
+
+
 @pytest.mark.slow
 def test_kill_9_then_the_same_command(tmp_path):
     """The records of a run killed twice are those of an undisturbed run, none twice."""
-    command = [CAMX, "localize", "--protocol", "single", "--method", "layercam"]
+    command = ["localize", "--protocol", "single", "--method", "layercam"]
     command += ["--batch-size", "2", "--out"]
-    subprocess.run([*command, "whole"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([CAMX, *command, "whole"], cwd=tmp_path, check=True, capture_output=True)
     killed, held = tmp_path / "killed", []
-
-    def kill_when(ready):
-        process = subprocess.Popen(
-            [*command, "killed"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while process.poll() is None and not ready():
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL  # it had not finished before
+    for images in (300, 50):  # in the second part of the first run, and of the next
+        line = [sys.executable, "-c", KILLED, str(images), *command, "killed"]
+        assert subprocess.run(line, cwd=tmp_path).returncode == -signal.SIGKILL
         held.append(len(records.read(killed)))
-
-    kill_when(lambda: any((killed / "records").glob("*.parquet")))
-    kill_when(lambda: len(records.load(killed).invocations) == 2)
     assert held == [256 * 5, 256 * 5]
-    subprocess.run([*command, "killed"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([CAMX, *command, "killed"], cwd=tmp_path, check=True, capture_output=True)
     frame = records.read(killed)
     assert not frame.duplicated(["image_id", "method", "layer", "variant"]).any()
     assert frame.equals(records.read(tmp_path / "whole"))

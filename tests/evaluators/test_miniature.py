@@ -1,5 +1,7 @@
 """The embedded miniature: drawn, rendered whole or not at all, and read as real data."""
 
+import shutil
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,9 +10,9 @@ import pytest
 from PIL import Image
 
 from camx.evaluators import datasets, voc_masks
-from camx.evaluators.datasets import ilsvrc, mini, voc
+from camx.evaluators.datasets import dagm, ilsvrc, mini, voc
 from camx.evaluators.miniature import dagm as textures
-from camx.evaluators.miniature import drawing
+from camx.evaluators.miniature import drawing, whole
 from camx.evaluators.miniature import ilsvrc as objects
 from camx.evaluators.miniature import voc as scenes
 from camx.evaluators.tasks.defects import masks
@@ -136,3 +138,93 @@ def test_scenes_are_read_as_drawn(tmp_path):
         assert set(mask.shape) <= SIDES
         assert voc_masks.labels(mask) == scene.labels
         assert 1 <= len(scene.labels) <= 3
+
+
+@pytest.fixture
+def small_cache(tmp_path, monkeypatch):
+    """A cache of its own, in which the part for localization has three images."""
+    monkeypatch.setenv("CAMX_HOME", str(tmp_path))
+    write, renderings = objects.write, []
+
+    def few(root):
+        renderings.append(root)
+        write(root, images=3)
+
+    monkeypatch.setattr(objects, "write", few)
+    return renderings
+
+
+PICTURES = "ILSVRC/Data/CLS-LOC/val"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda root: (root / f"{PICTURES}/mini_val_00000002.JPEG").unlink(),
+        lambda root: (root / f"{PICTURES}/mini_val_00000002.JPEG").write_bytes(b"\xff\xd8"),
+        lambda root: (root / f"{PICTURES}/mini_val_00000002.JPEG").write_bytes(
+            bytes((root / f"{PICTURES}/mini_val_00000002.JPEG").stat().st_size)
+        ),
+        lambda root: (root / f"{PICTURES}/another.JPEG").write_bytes(b"\xff\xd8"),
+        lambda root: (root / "LOC_synset_mapping.txt").unlink(),
+        lambda root: shutil.rmtree(root / "ILSVRC/Data"),
+        lambda root: (root / ".rendered").unlink(),
+        lambda root: (root / ".rendered").write_bytes(b"\xff"),
+    ],
+    ids=["missing", "cut", "zeros", "more", "text", "folder", "old", "binary"],
+)
+def test_a_damaged_rendering_is_rendered_again(small_cache, tmp_path, damage):
+    before = datasets.load("mini")
+    assert len(before.samples) == 3
+    assert datasets.load("mini") == before
+    assert len(small_cache) == 1
+    damage(before.root)
+    assert datasets.load("mini") == before
+    assert len(small_cache) == 2
+    assert datasets.load("mini") == before
+    assert len(small_cache) == 2
+    assert [p.name for p in before.root.parent.iterdir()] == ["ilsvrc"]
+
+
+def test_what_systems_leave_behind_is_no_damage(small_cache):
+    root = datasets.load("mini").root
+    for name in (".DS_Store", f"{PICTURES}/._mini_val_00000001.JPEG", f"{PICTURES}/Thumbs.db"):
+        (root / name).write_bytes(b"\0")
+    assert len(datasets.load("mini").samples) == 3
+    assert len(small_cache) == 1
+
+
+def test_two_processes_may_mend_at_once(tmp_path):
+    """And who reads meanwhile finds what was there all the time."""
+    objects.write(tmp_path / "d", images=3)
+    kept = tmp_path / f"d/{PICTURES}/mini_val_00000001.JPEG"
+    (tmp_path / f"d/{PICTURES}/mini_val_00000002.JPEG").unlink()
+    content, seen, done = kept.read_bytes(), [], threading.Event()
+
+    def watch():
+        while not done.is_set():
+            seen.append(kept.read_bytes() == content)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: objects.write(tmp_path / "d", images=3), range(2)))
+    finally:
+        done.set()
+        watcher.join()
+    assert seen
+    assert all(seen)
+    assert whole(tmp_path / "d")
+    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_renderings_have_one_fingerprint(tmp_path):
+    """Wherever and whenever they were made, so that their numbers are of one data set."""
+    prints = set()
+    for place in ("a", "b"):
+        objects.write(tmp_path / place / "d", images=2)
+        textures.write(tmp_path / place / "t", train=2, test=2)
+        parts = ilsvrc.read(tmp_path / place / "d"), dagm.read(tmp_path / place / "t")
+        prints.add(tuple(part.fingerprint for part in parts))
+    assert len(prints) == 1

@@ -2,10 +2,10 @@
 
 import csv
 import dataclasses
+import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -191,24 +191,123 @@ def test_a_checkpoint_of_something_else_is_damaged(tmp_path):
 
 def test_a_run_s_folder_holds_four_files(tmp_path):
     training.fit(job(), tmp_path / "run", quiet)
-    names = sorted(path.name for path in (tmp_path / "run").iterdir())
-    assert names == ["best.safetensors", "checkpoint.pt", "last.safetensors", "log.csv"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == FILES
 
 
 def test_answers_are_in_order_and_without_gradients():
     module = nn.Linear(1, 2)
     inputs = torch.arange(7.0)[:, None]
     for size in (1, 3, 7, 10):
-        logits = training.answers(module, lambda places: inputs[list(places)], 7, size, "cpu", 2)
+        paths = [Path(f"{n}.png") for n in range(7)]
+        show = lambda places: inputs[list(places)]  # noqa: E731
+        logits = training.answers(module, show, paths, size, "cpu", 2)
         assert torch.allclose(logits, module(inputs))
         assert not logits.requires_grad
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
-    broken = job()
-    broken = dataclasses.replace(broken, loss=lambda x, y: broken.module(x).sum() * float("nan"))
-    with pytest.raises(ValueError, match="the loss is nan at step 1; lower --lr"):
-        training.fit(broken, tmp_path, quiet)
+FILES = ["best.safetensors", "checkpoint.pt", "last.safetensors", "log.csv"]
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*")}
+
+
+def spoiling(at, value=float("nan"), what="loss", **changes):
+    """A job that diverges in step `at`: its loss is no number, or the gradient of a finite one."""
+    task = job(**changes)
+
+    def loss(inputs, targets):
+        finite = task.loss(inputs, targets)
+        if torch.equal(inputs, task.batch(at)[0]):
+            if what == "loss":
+                return finite * value
+            finite.register_hook(lambda gradient: gradient * value)
+        return finite
+
+    return dataclasses.replace(task, loss=loss)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path, value):
+    """Nothing of it is saved; gone on with, the run stops there again."""
+    with pytest.raises(ValueError, match=rf"the loss is {value} at step 1; lower --lr \(0\.1\)"):
+        training.fit(spoiling(0, value), tmp_path, quiet)
+    assert contents(tmp_path) == {}
+    for _ in range(2):
+        with pytest.raises(ValueError, match="at step 8"):
+            training.fit(spoiling(7, value), tmp_path, quiet)
+        assert training.resume(tmp_path, job(), training.sgd(job())).step == 5
+        before = contents(tmp_path)
+        assert sorted(before) == sorted(FILES)
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 2  # the head, and one epoch
+
+
+@pytest.mark.parametrize("at", [4, 9, 11, 10])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path, monkeypatch, at, value):
+    """The loss of the step that made them was a number: of an epoch's last step, the run's last,
+    and one that a checkpoint would follow.
+    """
+    if at == 10:
+        monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"0\.weight holds NaN or Inf after step {at + 1}"):
+            training.fit(spoiling(at, value, "gradient"), tmp_path, quiet)
+        held = contents(tmp_path)
+        for name in set(held) & {"best.safetensors", "last.safetensors"}:
+            assert all(v.isfinite().all() for v in load_file(tmp_path / name).values())
+        step = at - at % 5 if at != 10 else 10
+        if step:
+            task = job()
+            assert training.resume(tmp_path, task, training.sgd(task)).step == step
+            assert all(p.isfinite().all() for p in task.module.parameters())
+        else:
+            assert held == {}
+
+
+def test_momentum_that_is_no_number_is_not_saved(tmp_path):
+    """A rate of nothing leaves the weights as they are."""
+    task = spoiling(4, float("inf"), "gradient", rate=lambda step: 0.0 if step == 4 else 1.0)
+    with pytest.raises(ValueError, match="holds NaN or Inf after step 5"):
+        training.fit(task, tmp_path, quiet)
+    assert contents(tmp_path) == {}
+
+
+def test_a_checkpoint_that_holds_no_numbers_is_refused(tmp_path):
+    task = job()
+    training.fit(task, tmp_path, quiet)
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    content["module"]["3.bias"][1] = float("nan")
+    torch.save(content, tmp_path / "checkpoint.pt")
+    with pytest.raises(ValueError, match=r"checkpoint\.pt: 3\.bias holds NaN or Inf; delete it"):
+        training.fit(job(), tmp_path, quiet)
+
+
+@pytest.mark.parametrize(
+    ("judged", "said"),
+    [
+        (({"val_loss": float("inf")}, 0.5), "val_loss is infinite after epoch 1"),
+        (({}, float("nan")), "the score is nan after epoch 1"),
+        (({}, float("-inf")), "the score is -inf after epoch 1"),
+    ],
+)
+def test_an_epoch_without_a_score_is_not_saved(tmp_path, judged, said):
+    with pytest.raises(ValueError, match=said):
+        training.fit(job(judge=lambda network, loss: judged), tmp_path, quiet)
+    assert contents(tmp_path) == {}
+    undefined = {"test_auc": float("nan")}  # where a split is of one kind
+    assert training.fit(job(judge=lambda network, loss: (undefined, 1.0)), tmp_path, quiet)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_logits_that_are_no_numbers_are_not_judged(value):
+    """They would rank first and be the best."""
+    module = nn.Identity()
+    logits = torch.zeros(5, 2)
+    logits[3, 1] = value
+    paths = [Path(f"{n}.png") for n in range(5)]
+    with pytest.raises(ValueError, match=r"^3\.png: the logits of the network hold"):
+        training.answers(module, lambda places: logits[list(places)], paths, 2, "cpu", 2)
 
 
 def test_the_log_is_a_csv_file(tmp_path):
@@ -230,6 +329,25 @@ def test_precision(monkeypatch, able):
 def test_bf16_computes(tmp_path):
     rows = training.fit(job(precision="bf16"), tmp_path, quiet)
     assert np.isfinite(rows[-1]["train_loss"])
+
+
+# camx that kills itself in the second step after its first checkpoint, however fast it is.
+KILLED = """
+import os, signal
+from camx.cli.main import main
+from camx.evaluators import training
+
+left, step, save = [], training._step, training._checkpoint
+
+def counted(*arguments):
+    if left and not left.pop():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments)
+
+training._step = counted
+training._checkpoint = lambda *arguments: (save(*arguments), left or left.extend([0, 1]))
+main()
+"""
 
 
 @pytest.mark.slow
@@ -254,13 +372,10 @@ def test_kill_9_then_the_same_command(tmp_path):
         "--out",
     ]
     subprocess.run([*command, "whole"], cwd=tmp_path, check=True, capture_output=True)
-    process = subprocess.Popen(
-        [*command, "killed"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while process.poll() is None and not (tmp_path / "killed/checkpoint.pt").is_file():
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL  # it had not finished before
+    killed = subprocess.run([sys.executable, "-c", KILLED, *command[1:], "killed"], cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "killed/checkpoint.pt").is_file()
+    assert json.loads((tmp_path / "killed/run.json").read_text())["end"] is None
     subprocess.run([*command, "killed"], cwd=tmp_path, check=True, capture_output=True)
     for name in ("best.safetensors", "last.safetensors"):
         assert same(tmp_path / "whole" / name, tmp_path / "killed" / name)

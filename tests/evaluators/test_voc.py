@@ -221,6 +221,53 @@ def test_classes_of_one_s_own(kit):
             load(kit)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        ("background",), ("_background_",), ("__background__",), ("Background",), ("__ignore__",),
+        ("__ignore__", "_background_"), ("_background_", "__IGNORE__"), ("__void__",),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("tail", [(), ("__ignore__",), ("void",), ("ambiguous",), ("__void__",)])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_background_is_no_class(kit, head, tail, mark):
+    """VOC's indices are as without it: the mask's 12 is the dog, label 11."""
+    text = mark + "".join(f"{name}\r\n" for name in (*head, *voc.CLASSES, *tail))
+    (kit.folder / "classes.txt").write_text(text, "utf-8", newline="")
+    (kit.folder / "Annotations/2007_01.xml").unlink()
+    dataset = load(kit)
+    assert dataset.classes == voc.CLASSES
+    assert [s.labels for s in dataset.samples] == [(11,), (0,)]
+
+
+def test_a_background_amid_the_classes(kit):
+    for names in ("dog person background", "dog __ignore__ person", "dog _background_ __ignore__"):
+        (kit.folder / "classes.txt").write_text(names.replace(" ", "\n"))
+        with pytest.raises(ValueError, match=r"classes\.txt: '.*' is no class, but is number [23]"):
+            load(kit)
+    kit.list("train", "2007_01\n")
+    (kit.folder / "classes.txt").write_text("person\ndog\nvoid\n")  # voids in castings
+    assert load(kit).classes == ("person", "dog", "void")
+
+
+def test_names_in_any_case(kit):
+    expected = [(s.image_id, s.labels, bool(s.mask)) for s in load(kit).samples]
+    for old, new in [
+        ("JPEGImages/2007_01.jpg", "JPEGImages/2007_01.JPG"),
+        ("JPEGImages/2007_02.jpg", "JPEGImages/2007_02.jpeg"),
+        ("SegmentationClass/2007_02.png", "SegmentationClass/2007_02.PNG"),
+        ("Annotations/2007_01.xml", "Annotations/2007_01.XML"),
+        ("SegmentationClass", "segmentationclass"),
+        ("Annotations", "annotations"),
+        ("JPEGImages", "JpegImages"),
+        ("ImageSets", "imagesets"),
+    ]:
+        (kit.folder / old).rename(kit.folder / new)
+    for name in ("JpegImages/._2007_01.jpg", "segmentationclass/._2007_02.png"):
+        (kit.folder / name).write_bytes(b"\0")
+    assert [(s.image_id, s.labels, bool(s.mask)) for s in load(kit).samples] == expected
+
+
 def test_lists_are_utf_8(kit):
     for name in (f"{LISTS}/train.txt", "classes.txt"):
         (kit.folder / name).write_text("chaîne\n", "latin-1")

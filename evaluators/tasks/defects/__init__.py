@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from camx.evaluators import datasets, heatmaps, records, splits
+from camx.evaluators import datasets, heatmaps, nulls, records, splits
 from camx.evaluators.fields import BadOption, Checked, choice, path, text, whole
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.tasks.defects import masks
@@ -33,10 +33,12 @@ TITLE = "defect localization: Tables VII and VIII, FPS, contact sheets"
 SOURCE = "LayerCAM paper, section III-C"
 TASK = "defects"
 TABLES = ("VII", "VIII")
+NULLS = nulls.MAPS
 METHODS = ("gradcam", "gradcampp", "layercam")  # Table VII's
 LAYER = "layer3"
 TRAINER = "train defects"
 TIMING = "timing.parquet"
+NEARLY_ALL = 90  # percent of the pixels
 
 
 def _share(counts: np.ndarray) -> float:
@@ -63,6 +65,10 @@ METRICS = (
         better="neither", interval=False,
     ),
     Metric("threshold-train", "the best on the training images", better="neither", interval=False),
+    Metric(
+        "marked", "mean share of an image that is marked at that threshold",
+        better="neither", shown=False, interval=False,
+    ),
     Metric("recognised", "defective images that the network calls so", interval=False),
     DEGENERATE,
     Metric("FPS", "one image at a time", "images/s", counts=_rate, interval=False),
@@ -96,7 +102,9 @@ class Options(Checked):
         "test", "train", default="test",
         help="train: also find the best threshold on the training images, the honest variant.",
     )  # fmt: skip
-    iterations: int = whole(0, default=100, help="Timed iterations a cell; 0 times nothing.")
+    iterations: int = whole(
+        0, default=100, help="Timed iterations a cell, and at most so many batches; 0: none."
+    )
     sheet: Path | None = path(default=None, help="Also draw image, truth and maps: FILE.png.")
     sheet_images: int = whole(1, default=6, help="Images of the sheet.")
 
@@ -215,6 +223,9 @@ def _cell(group: pd.DataFrame, thresholds: np.ndarray) -> pd.DataFrame:
     for suffix, part in (("", test), ("-train", train)):
         if len(part):
             at = masks.best(*_counts(part), thresholds)
+            if not suffix:
+                above = sum(masks.marked(part, thresholds[at : at + 1])[:, 0] for part in counts)
+                frame["marked"] = 100 * above / sum(part.sum(1) for part in counts)
             frame[f"mIoU{suffix}"] = 100 * hit[:, at] / union[:, at]
             frame[f"set IoU{suffix}"] = list(np.stack([hit[:, at], union[:, at]], 1))
             frame[f"threshold{suffix}"] = 100 * thresholds[at]
@@ -254,7 +265,20 @@ def finish(job: "Measurement[Protocol, Options]", progress: Any) -> Sequence[str
 
     if job.options.iterations:
         timing.clock(job, progress)
+    lines = marking(job)
     if not job.options.sheet:
-        return []
+        return lines
     sheet.draw(job)
-    return [f"sheet: {job.options.sheet}"]
+    return [*lines, f"sheet: {job.options.sheet}"]
+
+
+def marking(job: "Measurement[Protocol, Options]") -> list[str]:
+    """A line for each cell whose best threshold marks nearly the whole image."""
+    (frame, *_) = outcomes(job.out)
+    shares = frame.groupby(records.CELL)["marked"].mean()
+    return [
+        f"{cell}: its best threshold marks {shares[cell.key]:.0f} % of the image: "
+        "no better than marking everything"
+        for cell in job.cells
+        if cell.key in shares and shares[cell.key] >= NEARLY_ALL
+    ]

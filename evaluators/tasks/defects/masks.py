@@ -7,13 +7,14 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
+from camx.evaluators.tasks.defects.drawn import drawn
 from camx.evaluators.types import Ellipse, Sample
 
 LEVELS = 256  # of a uint8 map
 
 
 def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
-    """Where the image of `size` (width, height) is defective, ``(H,W) bool``: the mask above 0.
+    """Where the image of `size` (width, height) is defective, ``(H,W) bool``; see `drawn`.
 
     A mask of another size is resized if its proportions are the image's. Raises `ValueError` naming
     the file if they are not, if it marks nothing, or if a defective image has none.
@@ -25,8 +26,8 @@ def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
         return inside(sample.mask, size)
     try:
         with Image.open(sample.mask) as image:
-            defect: np.ndarray = _drawn(image).astype(np.uint8)
-    except (OSError, SyntaxError) as error:
+            defect: np.ndarray = drawn(image).astype(np.uint8)
+    except Exception as error:  # a decoder may raise anything on a damaged file
         raise ValueError(f"{sample.mask}: not a readable mask: {error}") from None
     if defect.shape[::-1] != size:
         (height, width), scale = defect.shape, size[0] / defect.shape[1]
@@ -38,22 +39,6 @@ def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
         what = "the mask of a defective image marks nothing"
         raise ValueError(f"{sample.mask}: {what}; a good image has no mask")
     return defect.astype(bool)
-
-
-def _drawn(image: Image.Image) -> np.ndarray:
-    """Where a mask's picture is not 0: by a palette's colours; by alpha where the colour is silent.
-
-    A palette without black has its index 0 as background.
-    """
-    pixels: np.ndarray = np.asarray(image)
-    if image.mode == "P":
-        coloured: np.ndarray = np.any(np.asarray(image.convert("RGB")), axis=2)
-        return np.asarray(pixels > 0) if coloured.all() else coloured
-    if pixels.ndim == 2:
-        return np.asarray(pixels > 0)
-    alpha = image.mode in ("LA", "RGBA", "PA")
-    colour: np.ndarray = np.any(pixels[..., :-1] if alpha else pixels, axis=2)
-    return np.asarray(pixels[..., -1] > 0) if alpha and colour.all() else colour
 
 
 def inside(ellipse: Ellipse, size: tuple[int, int]) -> np.ndarray:

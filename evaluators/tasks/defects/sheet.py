@@ -15,10 +15,11 @@ PANEL = 1.7  # inches a picture
 
 
 def draw(job: Measurement[Protocol, Options]) -> None:
-    """Draw some of the test images, their truth and every cell's map."""
+    """Draw some of the test images, their truth and every cell's map; none that is skipped."""
     plan, options = job.plan, job.options
     assert options.sheet, "there is a file to draw into"
-    tests = [s for s in job.samples if s.split == "test"]
+    sound = [s for s in job.samples if s.image_id not in job.skips.rows]
+    tests = [s for s in sound if s.split == "test"]
     count = min(options.sheet_images, len(tests))
     places = np.random.default_rng(job.seed).choice(len(tests), count, replace=False)
     rows = []

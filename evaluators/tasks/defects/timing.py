@@ -20,7 +20,7 @@ from camx.evaluators.tasks.defects import TIMING, Options, Protocol
 from camx.evaluators.types import Cell
 
 WARM_UP = 10
-BATCHES = 10  # timed batches of the throughput
+BATCHES = 10  # timed batches of the throughput, at most
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,12 @@ def clock(job: Measurement[Protocol, Options], progress: Callable[..., Any]) -> 
     cells = tuple(cell for cell in plan.cells if cell not in held)
     if not cells:
         return
-    image = stacked([decode(job.samples[0], (plan.view.grid,))])[0]
-    with progress(iterations + WARM_UP + BATCHES + 2, 0, "timing") as bar:
+    sample = next((s for s in job.samples if s.image_id not in job.skips.rows), None)
+    if sample is None:
+        return
+    image = stacked([decode(sample, (plan.view.grid,))])[0]
+    turns = sum(warm + keep for _, _, warm, keep in _turns(plan, iterations))
+    with progress(turns, 0, "timing") as bar:
         part = dataclasses.replace(plan, cells=cells)
         save(job.out, measure(part, cells, image, iterations, bar.update))
 
@@ -59,19 +63,26 @@ def _once(plan: Plan, cell: Cell, images: Tensor, targets: Tensor) -> float:
     return time.perf_counter() - start
 
 
+def _turns(plan: Plan, iterations: int) -> list[tuple[int, Plan, int, int]]:
+    """Images at once, the plan that shows so many, iterations that warm up, and those timed."""
+    one = dataclasses.replace(plan, batch_size=plan.view.crops)
+    turns = [(1, one, WARM_UP, iterations)]
+    if plan.batch > 1:
+        turns += [(plan.batch, plan, min(2, iterations), min(BATCHES, iterations))]
+    return turns
+
+
 def measure(
     plan: Plan, cells: Sequence[Cell], image: Tensor, iterations: int, tick: Tick = lambda: None
 ) -> list[Timing]:
-    """`iterations` of one image a cell, then ten batches; cells take turns, so noise hits all.
+    """`iterations` of one image a cell, then of batches, at most ten; cells take turns, so noise
+    hits all.
 
     ``image (3,g,g) uint8`` is shown, class 1 asked about. The first iterations only warm up.
     """
     images = image[None].to(plan.device)
-    one = dataclasses.replace(plan, batch_size=plan.view.crops)
     timings = []
-    turns = [(1, one, WARM_UP, iterations)]
-    turns += [(plan.batch, plan, 2, BATCHES)] if plan.batch > 1 else []
-    for count, turn, warm, keep in turns:
+    for count, turn, warm, keep in _turns(plan, iterations):
         shown = images.expand(count, -1, -1, -1).contiguous()
         targets = torch.ones(count, dtype=torch.long)
         for iteration in range(-warm, keep):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from camx.camcore import views
+from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
 from camx.evaluators import splits, training
 from camx.evaluators.tasks.defects.recipe import Recipe
@@ -31,7 +32,7 @@ class Pictures:
         """Picture number `place` as bytes ``(3,s,s)``."""
         if place in self.cache:
             return self.cache[place]
-        pixels = views.squash(views.read_image(self.samples[place].path), self.start.input_size)
+        pixels = views.squash(read_image(self.samples[place].path), self.start.input_size)
         if len(self.cache) < self.room:
             self.cache[place] = pixels
         return pixels
@@ -72,8 +73,8 @@ def measure(
     module: nn.Module, pictures: Pictures, batch: int, device: str, workers: int = 1
 ) -> dict[str, float]:
     """Loss, accuracy and ROC-AUC (shares of 1) of the network on every picture."""
-    count, labels = len(pictures.samples), torch.from_numpy(pictures.labels)
-    logits = training.answers(module, pictures.batch, count, batch, device, workers)
+    paths, labels = [s.path for s in pictures.samples], torch.from_numpy(pictures.labels)
+    logits = training.answers(module, pictures.batch, paths, batch, device, workers)
     return {
         "loss": float(cross_entropy(logits, labels)),
         "accuracy": float((logits.argmax(1) == labels).float().mean()),

@@ -1,8 +1,8 @@
 """The loops of occlusion and of curves: samples -> maps -> changed images -> records."""
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,8 @@ import torch
 from scipy.integrate import trapezoid
 from torch import Tensor
 
-from camx.camcore import occlusion, views
+from camx.camcore import faults, occlusion, views
+from camx.camcore.faults import Fault, NotFinite
 from camx.evaluators import grids, loop
 from camx.evaluators.grids import Missing
 from camx.evaluators.loop import Measurement, Picture, Tick
@@ -35,9 +36,10 @@ def answers(logits: Tensor, labels: Sequence[int], score: str) -> list[Answer]:
     """The answers of ``logits (N,crops,K)``; `score` is ``sum`` or ``mean`` (see `Protocol`).
 
     Ranks are of the summed logits whatever the score, as in `camx localize`; of equal logits the
-    lower class is first.
+    lower class is first. Raises `NotFinite` for logits that hold NaN or Inf: they have no ranks.
     """
     logits = logits.double().cpu()
+    faults.check({faults.LOGITS: logits})
     totals, classes = logits.sum(1), torch.tensor(labels)[:, None]
     label = totals.gather(1, classes)
     lower = torch.arange(totals.shape[1]) < classes
@@ -63,31 +65,58 @@ class Batch:
         return self.images.shape[-1] * self.images.shape[-2]
 
 
-def batches(job: Job, samples: Sequence[Any], missing: Missing, fill: str) -> Iterator[Batch]:
+def batch_of(
+    job: Job, missing: Missing, fill: str, pictures: list[Picture], padded: list[Picture]
+) -> Batch:
     """One forward and one backward pass give a batch's answers and its missing maps."""
     plan, network = job.plan, job.plan.network
-    for pictures, padded in loop.batches(plan, samples):
-        cells, real = loop.lacking(job.cells, pictures, missing), len(pictures)
-        squashed, labels = loop.stacked(padded), loop.labels(padded)
-        wanted = list(dict.fromkeys(cell.map for cell in cells))
-        maps, logits = grids.grids(plan, squashed, labels, wanted, real)
-        told = answers(logits[:real], labels[:real].tolist(), job.protocol.score)
-        maps = {cell: m.nan_to_num(0, 0, 0)[:real] for cell, m in maps.items()}
-        images = network.prepare(squashed.to(plan.device))
-        hidden = occlusion.substitute(images, fill, network.prepare, network.input_size)
-        yield Batch(pictures, cells, told, maps, images, hidden)
+    cells, real = loop.lacking(job.cells, pictures, missing), len(pictures)
+    squashed, labels = loop.stacked(padded), loop.labels(padded)
+    wanted = list(dict.fromkeys(cell.map for cell in cells))
+    maps, logits = grids.grids(plan, squashed, labels, wanted, real)
+    told = answers(logits[:real], labels[:real].tolist(), job.protocol.score)
+    maps = {cell: m[:real] for cell, m in maps.items()}
+    images = network.prepare(squashed.to(plan.device))
+    hidden = occlusion.substitute(images, fill, network.prepare, network.input_size)
+    return Batch(pictures, cells, told, maps, images, hidden)
 
 
-def ask(job: Job, images: Sequence[Callable[[], Tensor]], labels: Sequence[int]) -> list[Answer]:
-    """The answers of grid images ``(3,g,g)``, made in turn, padded so that all passes are alike."""
+@dataclass(frozen=True)
+class Question:
+    """An image of a batch, changed as a cell's map says: ``make()`` gives it, ``(3,g,g)``."""
+
+    row: int
+    label: int
+    cell: Cell
+    make: Callable[[], Tensor]
+
+
+def _asked(questions: Sequence[Question], network: str, of: str, fault: Fault) -> Fault:
+    """The fault of an answer's row as that of its question's image."""
+    question = questions[fault.row]
+    where = {"method": question.cell.method, "layer": question.cell.layer}
+    return replace(fault, row=question.row, network=network, of=of, **where)
+
+
+def ask(job: Job, questions: Sequence[Question], of: str) -> list[Answer]:
+    """The answers to images changed in turn, padded so that all passes are alike.
+
+    Raises `NotFinite` naming the rows of the batch whose image, changed into what `of` says, has
+    logits that hold NaN or Inf.
+    """
     plan, told = job.plan, []
-    for at in range(0, len(images), plan.batch):
-        made = [make() for make in images[at : at + plan.batch]]
-        inputs = views.cut(torch.stack(made + [made[-1]] * (plan.batch - len(made))), plan.view)
+    for at in range(0, len(questions), plan.batch):
+        part = questions[at : at + plan.batch]
+        images = [question.make() for question in part]
+        images += [images[-1]] * (plan.batch - len(images))
+        inputs = views.cut(torch.stack(images), plan.view)
         with torch.no_grad():
-            parts = [plan.network.module(part) for part in inputs.split(plan.batch_size)]
-        logits = torch.cat(parts).unflatten(0, (-1, plan.view.crops))[: len(made)]
-        told += answers(logits, labels[at : at + plan.batch], job.protocol.score)
+            parts = [plan.network.module(views) for views in inputs.split(plan.batch_size)]
+        logits = torch.cat(parts).unflatten(0, (-1, plan.view.crops))[: len(part)]
+        try:
+            told += answers(logits, [question.label for question in part], job.protocol.score)
+        except NotFinite as error:
+            raise error.mapped(partial(_asked, part, plan.network.name, of)) from None
     return told
 
 
@@ -133,28 +162,41 @@ def occlude(job: Job, samples: Sequence[Any], missing: Missing, writer: Writer, 
     An image that the network does not recognise, and one whose mask is empty, passes unchanged and
     unasked.
     """
-    protocol = job.protocol
-    for batch in batches(job, samples, missing, protocol.fill):
-        masks = holes(batch, job.seed, protocol.threshold)
-        shares = {cell: mask.flatten(1).double().mean(1).tolist() for cell, mask in masks.items()}
-        blank = {cell: _degenerate(batch.maps[cell.map]) for cell in masks}
-        names = [picture.sample.image_id for picture in batch.pictures]
-        lacking = [[cell for cell in batch.cells if cell in missing[name]] for name in names]
-        recognised = [i for i, answer in enumerate(batch.answers) if answer.rank == 1]
-        asked = [(i, cell) for i in recognised for cell in lacking[i] if shares[cell][i]]
-        images = [_hidden(batch, masks[cell], i) for i, cell in asked]
-        labels = [batch.pictures[i].sample.label for i, _ in asked]
-        after = dict(zip(asked, ask(job, images, labels)))
-        for i, picture in enumerate(batch.pictures):
-            sample, before, records = picture.sample, batch.answers[i], []
-            for cell in lacking[i]:
-                now = after.get((i, cell), before)
-                share = shares[cell][i] if (i, cell) in after else 0.0
-                key = (sample.image_id, sample.label, *cell.key, before.rank, now.rank)
-                row = (*key, before.score, now.score, before.logit, now.logit, share)
-                records.append(Record(*row, blank[cell][i]))
-            writer.add(records)
+    for _, records in loop.made(job, samples, partial(occluded, job, missing), tick):
+        for of_image in records:
+            writer.add(of_image)
             tick()
+
+
+def occluded(
+    job: Job, missing: Missing, pictures: list[Picture], padded: list[Picture]
+) -> list[list[Record]]:
+    """The records of each picture of a batch."""
+    batch = batch_of(job, missing, job.protocol.fill, pictures, padded)
+    masks = holes(batch, job.seed, job.protocol.threshold)
+    shares = {cell: mask.flatten(1).double().mean(1).tolist() for cell, mask in masks.items()}
+    blank = {cell: _degenerate(batch.maps[cell.map]) for cell in masks}
+    samples = [picture.sample for picture in pictures]
+    lacking = [[cell for cell in batch.cells if cell in missing[s.image_id]] for s in samples]
+    recognised = [i for i, answer in enumerate(batch.answers) if answer.rank == 1]
+    asked = [
+        Question(i, samples[i].label, cell, _hidden(batch, masks[cell], i))
+        for i in recognised
+        for cell in lacking[i]
+        if shares[cell][i]
+    ]
+    told = ask(job, asked, "the occluded image")
+    after = {(question.row, question.cell): answer for question, answer in zip(asked, told)}
+    records: list[list[Record]] = [[] for _ in samples]
+    for i, sample in enumerate(samples):
+        before = batch.answers[i]
+        for cell in lacking[i]:
+            now = after.get((i, cell), before)
+            share = shares[cell][i] if (i, cell) in after else 0.0
+            key = (sample.image_id, sample.label, *cell.key, before.rank, now.rank)
+            row = (*key, before.score, now.score, before.logit, now.logit, share)
+            records[i].append(Record(*row, blank[cell][i]))
+    return records
 
 
 def _hidden(batch: Batch, mask: Tensor, i: int) -> Callable[[], Tensor]:
@@ -170,26 +212,33 @@ def curves(
     deletion ends at the `fill`, insertion begins at the `start`, and the area is the trapezoids'.
     The score is the label's, on images where it is also the network's first choice.
     """
-    protocol = job.protocol
-    fill = protocol.fill if metric == "deletion" else protocol.start
-    for batch in batches(job, samples, missing, fill):
-        size = -(-batch.pixels // (protocol.steps or batch.images.shape[-1]))
-        steps = range(-(-batch.pixels // size) + 1)
-        counts = [min(step * size, batch.pixels) for step in steps]
-        blank = {cell: _degenerate(m) for cell, m in batch.maps.items()}
-        for i, picture in enumerate(batch.pictures):
-            sample, before, records = picture.sample, batch.answers[i], []
-            for cell in (c for c in batch.cells if c in missing[sample.image_id]):
-                scores: tuple[float, ...] = ()
-                if before.rank == 1 and not blank[cell.map][i]:
-                    images = _stepped(batch, i, cell, counts, metric, job.seed)
-                    told = ask(job, images, [sample.label] * len(images))
-                    scores = tuple(answer.score for answer in told)
-                area = trapezoid(scores, dx=1 / (len(scores) - 1)) if scores else float("nan")
-                key = (sample.image_id, sample.label, *cell.key, before.rank)
-                records.append(Curve(*key, float(area), scores, blank[cell.map][i]))
-            writer.add(records)
+    fill = job.protocol.fill if metric == "deletion" else job.protocol.start
+    for pictures, batch in loop.made(job, samples, partial(batch_of, job, missing, fill), tick):
+        for i, picture in enumerate(pictures):
+            try:
+                writer.add(_curves(job, metric, missing, batch, i))
+            except NotFinite as error:
+                job.skips.take(picture.sample, error, error.faults[0])
             tick()
+
+
+def _curves(job: Job, metric: str, missing: Missing, batch: Batch, i: int) -> list[Curve]:
+    """The curves of image i of a batch, one a cell."""
+    size = -(-batch.pixels // (job.protocol.steps or batch.images.shape[-1]))
+    counts = [min(step * size, batch.pixels) for step in range(-(-batch.pixels // size) + 1)]
+    sample, before, records = batch.pictures[i].sample, batch.answers[i], []
+    for cell in (c for c in batch.cells if c in missing[sample.image_id]):
+        scores: tuple[float, ...] = ()
+        (blank,) = _degenerate(batch.maps[cell.map][i : i + 1])
+        if before.rank == 1 and not blank:
+            images = _stepped(batch, i, cell, counts, metric, job.seed)
+            asked = [Question(i, sample.label, cell, image) for image in images]
+            told = ask(job, asked, f"an image of its {metric} curve")
+            scores = tuple(answer.score for answer in told)
+        area = trapezoid(scores, dx=1 / (len(scores) - 1)) if scores else float("nan")
+        key = (sample.image_id, sample.label, *cell.key, before.rank)
+        records.append(Curve(*key, float(area), scores, blank))
+    return records
 
 
 def _stepped(

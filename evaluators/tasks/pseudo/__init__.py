@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from camx.evaluators import confusion, datasets, heatmaps, records
+from camx.evaluators import confusion, datasets, heatmaps, nulls, records
 from camx.evaluators.fields import Checked, choice, flag, number, path, text, whole
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.tasks.pseudo import labels, superpixels
@@ -34,6 +34,7 @@ TITLE = "segmentation labels from maps: Table XIII, seeds for DGCN"
 SOURCE = "LayerCAM paper, sections III-D (eq. 10) and III-E"
 TASK = "segmentation"
 TABLES = ("XIII",)
+NULLS = nulls.MAPS
 METHODS = ("layercam", "layercam-normal")  # Table XIII's
 LAYER = "S5"
 TRAINER = "train voc"

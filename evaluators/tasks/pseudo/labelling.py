@@ -3,6 +3,8 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import torch
 from torch import Tensor
 
 from camx.camcore import fusion, maps, views
-from camx.evaluators import voc_masks
+from camx.camcore.faults import Fault, NotFinite
+from camx.evaluators import nulls, voc_masks
 from camx.evaluators.grids import Missing, cell_name, combine, layer_names, pairs
-from camx.evaluators.loop import Measurement, Picture, Tick, ahead, batches, decode, stacked
+from camx.evaluators.loop import Measurement, Picture, Tick, ahead, made, stacked
 from camx.evaluators.records import Writer
 from camx.evaluators.tasks.pseudo import (
     Options,
@@ -40,13 +43,29 @@ def class_maps(
     """Each cell's maps ``(N,g,g) uint8``, a row for each class of the first `real` pictures.
 
     One forward pass a scale (and mirrored), and as many backward passes as the richest picture has
-    classes; the maps of all scales are averaged on the grid before they are normalised.
+    classes; the maps of all scales are averaged on the grid before they are normalised. Raises
+    `NotFinite` of pictures whose logits or maps hold NaN or Inf.
     """
-    plan, protocol = job.plan, job.protocol
-    network, grid = plan.network, plan.view.grid
+    plan, grid = job.plan, job.plan.view.grid
     rows = [(i, label) for i, p in enumerate(pictures[:real]) for label in p.sample.labels]
     if not rows:
         return {cell: np.zeros((0, grid, grid), np.uint8) for cell in cells}
+    if not cells:  # nulls alone are missing, which no network makes
+        return {}
+    try:
+        combined = combine(plan, cells, _summed(job, pictures, cells, rows), len(rows))
+        together = torch.stack([fusion.to_bytes(m) for m in combined])
+    except NotFinite as error:
+        raise error.mapped(partial(_of_picture, rows, plan.network.name)) from None
+    return dict(zip(cells, together.cpu().numpy()))
+
+
+def _summed(
+    job: Job, pictures: Sequence[Picture], cells: Sequence[Cell], rows: list[tuple[int, int]]
+) -> dict[tuple[str, str], Tensor]:
+    """Raw maps on the grid by method and layer, a row for each picture and class, all scales'."""
+    plan, protocol = job.plan, job.protocol
+    network, grid = plan.network, plan.view.grid
     targets = torch.tensor(rows, device=plan.device)
     layers = [network.layer(name) for name in layer_names(cells)]
     total: dict[tuple[str, str], Tensor] = {}
@@ -61,8 +80,12 @@ def class_maps(
             merged = views.merge(part, views.View("resize", grid, grid))
             merged = merged.flip(2) if mirrored else merged
             total[key] = total[key] + merged if key in total else merged
-    combined = torch.stack([fusion.to_bytes(m) for m in combine(plan, cells, total)])
-    return dict(zip(cells, combined.cpu().numpy()))
+    return total
+
+
+def _of_picture(rows: Sequence[tuple[int, int]], network: str, fault: Fault) -> Fault:
+    """The fault of a picture's class as the picture's."""
+    return replace(fault, row=rows[fault.row][0], network=network)
 
 
 def label_folder(out: Path, cell: Cell) -> Path:
@@ -96,18 +119,32 @@ def measure(
     unlabelled = unsaved(job)
     wanted = {s.image_id: missing[s.image_id] | unlabelled[s.image_id] for s in samples}
 
-    def made() -> Iterator[tuple[Picture, dict[Cell, np.ndarray]]]:
-        for batch, padded in batches(job.plan, samples, sides(job)):
-            of_batch = set().union(*(wanted[p.sample.image_id] for p in batch))
-            cells = [cell for cell in job.cells if cell in of_batch]
-            grids, first = class_maps(job, padded, cells, len(batch)), 0
+    def lacking(pictures: Sequence[Picture]) -> list[Cell]:
+        of_them = set().union(*(wanted[p.sample.image_id] for p in pictures))
+        return [cell for cell in job.cells if cell in of_them]
+
+    def make(batch: list[Picture], padded: list[Picture]) -> dict[Cell, np.ndarray]:
+        return class_maps(job, padded, lacking(batch), len(batch))
+
+    def shown() -> Iterator[tuple[Picture, dict[Cell, np.ndarray]]]:
+        for batch, grids in made(job, samples, make, tick, sides(job)):
+            first = 0
             for picture in batch:
                 part = slice(first, first := first + len(picture.sample.labels))
-                lacking = [c for c in cells if c in wanted[picture.sample.image_id]]
-                yield picture, {cell: grids[cell][part] for cell in lacking}
+                blind = {c: _blind(job, picture.sample, c) for c in job.nulls}
+                stacks = {cell: grid[part] for cell, grid in grids.items()} | blind
+                yield (
+                    picture,
+                    {c: stacks[c] for c in stacks if c in wanted[picture.sample.image_id]},
+                )
 
+    def grade(item: tuple[Picture, dict[Cell, np.ndarray]]) -> list[Record]:
+        return _grade(job, *item)
+
+    tried = job.skips.tried(grade, lambda item: item[0].sample)
     with ThreadPoolExecutor(job.plan.workers) as graders:
-        for rows in ahead(graders, lambda shown: _grade(job, *shown), made(), 2 * job.plan.batch):
+        graded = ahead(graders, tried, shown(), 2 * job.plan.batch)
+        for rows in job.skips.sound(graded, tick):
             keys = ((r, Cell.of(r.method, r.layer, r.variant)) for r in rows)
             writer.add([r for r, cell in keys if cell in missing[r.image_id]])
             tick()
@@ -122,9 +159,18 @@ def _grade(job: Job, picture: Picture, grids: dict[Cell, np.ndarray]) -> list[Re
     for cell, grid in grids.items():
         on_image[cell] = labels.on_image(grid, picture.size, protocol.interpolation)
         pseudo[cell] = labels.assign(on_image[cell], scene.labels, regions, protocol.threshold)
+        if cell in job.nulls:
+            continue
         path = label_folder(job.out, cell) / f"{scene.image_id}.png"
         voc_masks.write_mask(path, pseudo[cell])
     return score(scene, on_image, pseudo, truth, classes, protocol)
+
+
+def _blind(job: Job, scene: Scene, cell: Cell) -> np.ndarray:
+    """A null's maps of a scene's classes, ``(K,g,g) uint8``."""
+    side, keys = job.plan.view.grid, [f"{scene.image_id} {label}" for label in scene.labels]
+    stack = [nulls.grid(cell.method, key, side) for key in keys]
+    return np.array(stack, np.uint8).reshape(-1, side, side)
 
 
 def export(job: Job) -> str:
@@ -134,11 +180,14 @@ def export(job: Job) -> str:
     numbers = seeds.input_list(job.options.input_list)
     path = job.out / f"{cell_name(cell)}.pickle"
 
+    def make(batch: list[Picture], padded: list[Picture]) -> np.ndarray:
+        return class_maps(job, padded, [cell], len(batch))[cell]
+
     def cues() -> Iterator[tuple[str, Sequence[int], np.ndarray]]:
-        for scene in (s for s in job.samples if s.image_id in numbers):
-            picture = decode(scene, sides(job))
-            grids = class_maps(job, [picture] * job.plan.batch, [cell], 1)[cell]
-            yield scene.image_id, scene.labels, seeds.cues(grids, scene.labels)
+        listed = [s for s in job.samples if s.image_id in numbers]
+        for scene in (s for s in listed if s.image_id not in job.skips.rows):
+            for _, grids in made(job, [scene], make, lambda: None, sides(job)):
+                yield scene.image_id, scene.labels, seeds.cues(grids, scene.labels)
 
     lacking = seeds.export_cues(path, numbers, cues())
     return f"seeds: {path} ({len(numbers) - len(lacking)} of the list's {len(numbers)} images)"

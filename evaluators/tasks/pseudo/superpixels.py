@@ -4,14 +4,16 @@ Which ones the paper used is not established, so a table names what it was made 
 docs/protocol.md, section 4, "Pseudo labels".
 """
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.io
 from PIL import Image
 
-from camx.evaluators.files import digest
+from camx.camcore.image_files import LOSSY
+from camx.evaluators import fingerprints
+from camx.evaluators.files import listing, read_mat, regular
 
 if TYPE_CHECKING:
     from camx.evaluators.tasks.pseudo import Protocol
@@ -29,9 +31,8 @@ def of_image(protocol: "Protocol", image_id: str, image: np.ndarray) -> np.ndarr
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over the names and sizes of a folder's label maps."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix in FORMATS)
-    return digest(f"{p.name} {p.stat().st_size}\n".encode() for p in paths)
+    """SHA-256 over the names and contents of a folder's label maps."""
+    return fingerprints.contents(listing(folder, FORMATS, "label map"))
 
 
 def slic(image: np.ndarray, segments: int = 300, compactness: float = 10.0) -> np.ndarray:
@@ -58,10 +59,13 @@ def from_folder(folder: Path, image_id: str, shape: tuple[int, int]) -> np.ndarr
         accepted = "superpixels accepts slic, none or a folder of label maps"
         raise FileNotFoundError(f"{folder}: no such folder; {accepted}")
     names = [image_id + ending for ending in FORMATS]
-    path = next((folder / name for name in names if (folder / name).is_file()), None)
-    if path is None:
+    paths = [regular(folder / n, "label map") for n in names if os.path.lexists(folder / n)]
+    if not paths:
         expected = f"expected {' or '.join(names)}"
         raise FileNotFoundError(f"{folder}: no superpixels of {image_id}; {expected}")
+    path, *others = paths
+    if others:
+        raise ValueError(f"{path}: {others[0].name} stands beside it for the same image; keep one")
     labels = READERS[path.suffix](path)
     if labels.shape != shape:
         size, expected = (" x ".join(map(str, sides[::-1])) for sides in (labels.shape, shape))
@@ -83,9 +87,11 @@ def _png(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             pixels: np.ndarray = np.asarray(image)
-            alpha = image.mode in ("LA", "RGBA", "PA")
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: not a readable picture: {error}") from None
+            alpha, lossy = image.mode in ("LA", "RGBA", "PA"), image.format in LOSSY
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise ValueError(f"{path}: not a readable picture: {error}") from error
+    if lossy:
+        raise ValueError(f"{path}: a format that changes numbers when it is saved; expected PNG")
     if pixels.ndim == 2:
         return pixels
     channels = pixels[..., :-1] if alpha else pixels
@@ -101,12 +107,7 @@ def _npy(path: Path) -> np.ndarray:
 
 def _mat(path: Path) -> np.ndarray:
     """The file's one matrix, whatever its name; scalars and texts beside it do not matter."""
-    try:
-        content = scipy.io.loadmat(path)
-    except NotImplementedError:
-        raise ValueError(f"{path}: a MATLAB 7.3 file; save it with -v7") from None
-    except Exception as error:  # a file that is not MATLAB's may fail anywhere in the reader
-        raise ValueError(f"{path}: not a readable MATLAB file: {error}") from None
+    content = read_mat(path, "a readable MATLAB file")
     arrays = {k: v for k, v in content.items() if isinstance(v, np.ndarray) and v.ndim == 2}
     matrices = {k: v for k, v in arrays.items() if v.dtype.kind in "iubf" and min(v.shape) > 1}
     if len(matrices) != 1:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import multilabel_soft_margin_loss
 
 from camx.camcore import views
+from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
 from camx.evaluators import training
 from camx.evaluators.tasks.pseudo.recipe import Recipe
@@ -29,7 +30,7 @@ def targets(scenes: Sequence[Scene], classes: int) -> np.ndarray:
 
 def crop(path: Path, side: int, flip: bool, rng: np.random.Generator) -> np.ndarray:
     """``(3,side,side) uint8``: a random square of the image at that short side, maybe mirrored."""
-    image = views.read_image(path)
+    image = read_image(path)
     scale = side / min(image.size)
     width, height = (max(side, round(length * scale)) for length in image.size)
     x, y = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
@@ -63,12 +64,13 @@ def measure(
     """Loss and multi-label mAP (a share of 1) on whole images squashed to the input's square."""
 
     def show(places: range) -> Tensor:
-        images = (views.read_image(scenes[place].path) for place in places)
+        images = (read_image(scenes[place].path) for place in places)
         pixels = np.stack([views.squash(image, start.input_size) for image in images])
         return start.preprocessing(torch.from_numpy(pixels))
 
     truth = targets(scenes, start.classes)
-    logits = training.answers(module, show, len(scenes), batch, device, workers)
+    paths = [scene.path for scene in scenes]
+    logits = training.answers(module, show, paths, batch, device, workers)
     loss = multilabel_soft_margin_loss(logits, torch.from_numpy(truth).float())
     return {"loss": float(loss), "map": mean_average_precision(logits.numpy(), truth)}
 

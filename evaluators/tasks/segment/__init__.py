@@ -9,16 +9,18 @@ camx segment evaluate --masks DIR --name DGCN-LayerCAM --data VOCdevkit    Table
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
 from camx.camcore import variants
-from camx.evaluators import confusion, datasets, records, voc_masks
+from camx.evaluators import confusion, datasets, fingerprints, nulls, records, voc_masks
 from camx.evaluators.fields import Checked, flag, path, text
-from camx.evaluators.files import digest
+from camx.evaluators.files import listing
 from camx.evaluators.tasks import Metric
 from camx.evaluators.types import Cell, Dataset, Protocol, Scene
 
@@ -32,6 +34,7 @@ TITLE = "segmentation networks trained on pseudo labels, measured: Tables IX to 
 SOURCE = "LayerCAM paper, section III-D"
 TASK = "segmentation"
 TABLES = ("IX", "X", "XI")
+NULLS = (nulls.BACKGROUND,)
 NETWORK = False
 OUT = "segment-evaluate"
 KINDS = {"mIoU": "records", "mIoU-crf": "records-crf"}
@@ -107,9 +110,9 @@ def cells(_maps: Sequence[Cell], options: Options, _protocol: Protocol) -> list[
 def versions(job: "Job") -> dict[str, str]:
     """Several networks' masks may share a folder of records; each in one version."""
     (cell,) = job.cells
-    masks = sorted(job.options.masks.glob("*.png"))
+    masks = listing(job.options.masks, (".png",), "mask")
     name = f"CRF {cell}" if job.options.crf else str(cell)
-    return {name: digest(m.name.encode() + m.read_bytes() for m in masks)}
+    return {name: fingerprints.contents(masks)}
 
 
 def folder(options: Options) -> str:
@@ -125,24 +128,31 @@ def shown(options: Options) -> list[str]:
 def loop(
     job: "Job", samples: Sequence[Scene], missing: "Missing", writer: records.Writer, tick: "Tick"
 ) -> None:
-    """Compare each scene's mask in a folder with the true one.
-
-    Raises `FileNotFoundError` or `ValueError` naming the image.
-    """
-    (cell,), classes = job.cells, len(job.dataset.classes)
-    for scene in samples:
-        mask = job.options.masks / f"{scene.image_id}.png"
-        if not mask.is_file():
-            raise FileNotFoundError(f"{mask}: missing; every image needs a mask")
-        if scene.mask is None:
-            raise ValueError(f"{scene.path}: no true mask to compare with; choose another --split")
-        truth, predicted = (voc_masks.read_mask(p, classes) for p in (scene.mask, mask))
-        try:
-            counts = confusion.confusion(truth, predicted, classes + 1)
-        except ValueError as error:
-            raise ValueError(f"{scene.image_id}: {error}") from None
-        writer.add([Record(scene.image_id, *cell.key, classes, confusion.sparse(counts))])
+    """Compare each scene's mask in a folder with the true one; see `compared`."""
+    compare = job.skips.tried(partial(compared, job), lambda scene: scene)
+    for rows in job.skips.sound(map(compare, samples), tick):
+        keys = ((r, Cell.of(r.method, r.layer, r.variant)) for r in rows)
+        writer.add([r for r, cell in keys if cell in missing[r.image_id]])
         tick()
+
+
+def compared(job: "Job", scene: Scene) -> list[Record]:
+    """A scene's records, its nulls' too. `FileNotFoundError` or `ValueError` naming the image."""
+    (cell,), classes = job.cells, len(job.dataset.classes)
+    mask = voc_masks.of_image(job.options.masks, scene.image_id)
+    if mask is None:
+        place = job.options.masks / f"{scene.image_id}.png"
+        raise FileNotFoundError(f"{place}: missing; every image needs a mask")
+    if scene.mask is None:
+        raise ValueError(f"{scene.path}: no true mask to compare with; choose another --split")
+    truth, predicted = (voc_masks.read_mask(p, classes) for p in (scene.mask, mask))
+    try:
+        counts = confusion.confusion(truth, predicted, classes + 1)
+    except ValueError as error:
+        raise ValueError(f"{scene.image_id}: {error}") from None
+    blank = confusion.confusion(truth, np.zeros_like(truth), classes + 1)
+    rows = {cell: counts} | dict.fromkeys(job.nulls, blank)
+    return [Record(scene.image_id, *c.key, classes, confusion.sparse(rows[c])) for c in rows]
 
 
 def outcomes(run: Path) -> list[pd.DataFrame]:

@@ -17,7 +17,7 @@ def refine(image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         from pydensecrf.densecrf import DenseCRF2D
         from pydensecrf.utils import unary_from_softmax
     except ImportError:
-        how = "pip install 'camx[crf]' (pydensecrf2)"
+        how = "`pip install pydensecrf2` brings it"
         raise ModuleNotFoundError(f"the dense CRF is an optional package: {how}") from None
     classes, height, width = probabilities.shape
     field = DenseCRF2D(width, height, classes)

@@ -2,17 +2,19 @@
 
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from camx.camcore import views
+from camx.camcore.faults import NotFinite
+from camx.camcore.image_files import read_image
 from camx.camcore.multiscale import predict
 from camx.camcore.networks import Network
-from camx.evaluators import voc_masks
-from camx.evaluators.files import digest, write_whole
+from camx.evaluators import fingerprints, voc_masks
+from camx.evaluators.files import listing, write_whole
 from camx.evaluators.tasks.segment.recipe import Shown
 from camx.evaluators.types import Dataset, Scene
 
@@ -35,8 +37,8 @@ def pairs(labels: Path, dataset: Dataset[Scene]) -> list[tuple[Path, Path]]:
         raise ValueError(f"{labels}: {what}")
     labelled = []
     for scene in dataset.samples:
-        path, mask = labels / f"{scene.image_id}.png", scene.mask
-        if path.is_file():
+        path, mask = voc_masks.of_image(labels, scene.image_id), scene.mask
+        if path:
             if mask and (path.samefile(mask) or path.read_bytes() == mask.read_bytes()):
                 what = f"the true mask of {scene.image_id}, not a pseudo label"
                 raise ValueError(f"{path}: this is {what}")
@@ -49,19 +51,20 @@ def pairs(labels: Path, dataset: Dataset[Scene]) -> list[tuple[Path, Path]]:
 
 def fingerprint(labels: Iterable[Path]) -> str:
     """SHA-256 over the labels' names and contents, in order."""
-    return digest(label.name.encode() + label.read_bytes() for label in labels)
+    return fingerprints.contents(labels)
 
 
 def probabilities(network: Network, shown: Shown, scene: Scene) -> tuple[np.ndarray, torch.Tensor]:
-    """``(image (H,W,3) uint8, probabilities (K,H,W))``."""
-    image = np.asarray(views.read_image(scene.path))
+    """``(image (H,W,3) uint8, probabilities (K,H,W))``. `ValueError` naming the image for none."""
+    image = np.asarray(read_image(scene.path))
     device = next(network.module.parameters()).device
     pixels = torch.from_numpy(image.transpose(2, 0, 1).copy()).to(device)
-    scores = predict(
-        network.module, pixels, network.prepare,
-        shown.scales, shown.long_side, shown.pad_to, shown.flip,
-    )  # fmt: skip
-    return image, scores
+    how = shown.scales, shown.long_side, shown.pad_to, shown.flip
+    try:
+        return image, predict(network.module, pixels, network.prepare, *how)
+    except NotFinite as error:
+        fault = replace(error.faults[0], network=network.name)
+        raise ValueError(f"image {scene.image_id} ({scene.path}): {fault}") from None
 
 
 def write_masks(
@@ -92,7 +95,7 @@ def write_masks(
 
 def archive(masks: Path, path: Path) -> int:
     """Pack a folder's masks as the test server wants them; returns how many there are."""
-    pngs = sorted(masks.glob("*.png"))
+    pngs = listing(masks, (".png",), "mask")
 
     def write(temporary: Path) -> None:
         with tarfile.open(temporary, "w:gz") as file:

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, pad
 
-from camx.camcore import views
+from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
 from camx.evaluators import training
 from camx.evaluators.tasks.segment.recipe import Recipe
@@ -22,7 +22,7 @@ Read = Callable[[Path], np.ndarray]
 
 def read_pair(pair: Pair, read: Read, classes: int) -> tuple[Image.Image, Image.Image]:
     """An image and its labels. `ValueError` for other sizes, or a label that is no class or 255."""
-    image, labels = views.read_image(pair[0]), read(pair[1])
+    image, labels = read_image(pair[0]), read(pair[1])
     if labels.shape != image.size[::-1]:
         size = " x ".join(map(str, labels.shape[::-1]))
         what = f"its image {pair[0]} has {image.width} x {image.height}"

@@ -1,3 +1,4 @@
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 
-from camx.evaluators import stats
+from camx.evaluators import confusion, stats
 from camx.evaluators.results import measures
 from camx.evaluators.tasks import Metric
 from camx.evaluators.types import Cell
@@ -27,8 +28,8 @@ def test_numbers_are_shares_and_means():
     numbers = measures.numbers({CELL: frames}, TASK)
     assert numbers.loc[(*CELL.key, "hit")].to_dict() == {
         "value": 75,
-        "low": 25,
-        "high": 100,
+        "low": pytest.approx(30.06, abs=0.01),  # Wilson's
+        "high": pytest.approx(95.44, abs=0.01),
         "n": 4,
     }
     assert (numbers.loc[(*CELL.key, "share"), "value"], numbers.loc[(*CELL.key, "share"), "n"]) == (
@@ -81,4 +82,37 @@ def test_a_lead_against_a_lead():
     found = measures.contrast([a, d], [b, c])
     lead = 100 * ((a.astype(float) - b.astype(float)) - (c.astype(float) - d.astype(float)))
     assert found.difference == pytest.approx(lead.mean())
-    assert found == stats.sign_flip(100 * (a.astype(float) + d), 100 * (b.astype(float) + c))
+    flipped = stats.sign_flip(100 * (a.astype(float) + d), 100 * (b.astype(float) + c))
+    interval = stats.matched_interval((lead / 100).astype(int).to_numpy())
+    assert found == dataclasses.replace(flipped, ci_low=interval[0], ci_high=interval[1])
+    even = measures.contrast([a, d], [a, d])
+    assert (even.difference, even.p_value) == (0, 1)
+    assert even.ci_low == -even.ci_high < -2  # fifty leads that never differ prove little
+
+
+def test_hits_of_any_dtype_are_hits():
+    """A task of a user's own may leave None among True and False."""
+    hits = [True, False, None, True]
+    for column in (pd.Series(hits, dtype=object), pd.Series(hits, dtype="boolean")):
+        column.index = column.index.astype(str)
+        numbers = measures.numbers({CELL: [column.to_frame("hit")]}, TASK)
+        value, low, high, n = numbers.loc[(*CELL.key, "hit")]
+        assert (value, n) == (pytest.approx(200 / 3), 3)
+        assert (low, high) == stats.share_interval(200 / 3, 3)
+        (series,) = [measures.of_cell({CELL: [column.to_frame("hit")]}, CELL, "hit")]
+        assert measures.contrast([series], [series]).p_value == 1
+
+
+def test_a_mean_over_classes_is_told_by_the_jackknife():
+    """Whichever task's metric it is."""
+    metric = Metric("mIoU", counts=confusion.mean)
+    counts = np.random.default_rng(0).integers(1, 9, (20, 1, 4))
+    a, b = (list(np.concatenate([counts, counts + more], 1).astype(float)) for more in (3, 5))
+    task = SimpleNamespace(metrics={"mIoU": metric})
+    numbers = measures.numbers({CELL: [frame(mIoU=a)]}, task)
+    expected = stats.describe_classes(np.stack(a), confusion.mean)
+    assert tuple(numbers.loc[(*CELL.key, "mIoU")]) == expected
+    left, right = (pd.Series(side) for side in (a, b))
+    test = measures.contrast([left], [right], counts=confusion.mean)
+    assert test == stats.paired_classes(np.stack(a), np.stack(b), confusion.mean)
+    assert test.ci_low > 0

@@ -174,7 +174,7 @@ def test_cells_take_turns_and_are_timed_once(network, monkeypatch, tmp_path):
     )
     decoded = loop.decode(job.samples[0], (job.plan.view.grid,))
     found = timing.measure(job.plan, job.cells, loop.stacked([decoded])[0], 3)
-    assert asked == [1] * 2 * (3 + timing.WARM_UP) + [4] * 2 * (2 + timing.BATCHES)
+    assert asked == [1] * 2 * (3 + timing.WARM_UP) + [4] * 2 * (2 + 3)
     assert [(t.method, t.images) for t in found[:4]] == [("layercam", 1), ("gradcam", 1)] * 2
     assert all(t.seconds > 0 for t in found)
     timing.save(tmp_path, found)

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from camx.camcore import networks, views
+from camx.camcore.image_files import read_image
 from camx.camcore.taps import Layer
 from camx.evaluators import datasets, grids, loop, protocols, records, tasks, types
 from camx.evaluators.records import KEY
@@ -67,7 +68,7 @@ def hole(area=None, random=False, cell=CELL):
 def make(network, cells, out, seed=0, batch_size=4, workers=1, **fields):
     protocol = protocols.load("single", "occlude", occlude.Protocol, fields)
     plan = grids.plan(network, protocol, cells, batch_size=batch_size, workers=workers)
-    data = types.Dataset("by hand", out, (), (), "d")
+    data = types.Dataset("by hand", out, ("one",), (), "d")
     options = occlude.Options()
     return loop.Measurement(out, data, (), tuple(cells), protocol, options, seed, plan)
 
@@ -162,7 +163,8 @@ def test_fills(linear, tmp_path):
     assert black["logit_after"] == pytest.approx(8 * 0.15 - 8 * 0.25)
     linear = dataclasses.replace(linear, input_size=SIDE * 8)  # a wider kernel
     job = make(linear, [CELL], tmp_path, batch_size=1, fill="blur")
-    batch = next(perturb.batches(job, [sample], {"a": {CELL}}, "blur"))
+    shown = [loop.decode(sample, (job.plan.view.grid,))]
+    batch = perturb.batch_of(job, {"a": {CELL}}, "blur", shown, shown)
     assert batch.hidden.equal(perturb.occlusion.blurred(batch.images, SIDE * 8))
 
 
@@ -205,7 +207,7 @@ def rise(image, places, first, second, network, label, step):
 def test_curves_are_rise_s(linear, tmp_path, metric, steps):
     sample = picture(tmp_path, "a", np.random.default_rng(0).integers(20, 255, (SIDE, SIDE)))
     row = curves(linear, [sample], tmp_path / "run", metric, batch_size=3, steps=steps).iloc[0]
-    squashed = torch.from_numpy(views.squash(views.read_image(sample.path), SIDE))[None]
+    squashed = torch.from_numpy(views.squash(read_image(sample.path), SIDE))[None]
     image = linear.prepare(squashed)
     plan = make(linear, [CELL], tmp_path, batch_size=3).plan
     maps, _ = grids.grids(plan, squashed, torch.tensor([1]), [CELL], 1)

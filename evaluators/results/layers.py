@@ -1,0 +1,53 @@
+"""A run's own table: methods by layers, metric by metric, beside nobody's numbers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from camx.evaluators import nulls
+from camx.evaluators.files import write_text
+from camx.evaluators.results import tables
+from camx.evaluators.results.runs import Measured
+from camx.evaluators.tasks import Task
+from camx.evaluators.types import Cell
+
+
+def further(measured: Measured, task: Task) -> list[Cell]:
+    """The cells of a run that no table of the paper's holds: all, if it is of another kind."""
+    comparable = [t for t in map(tables.load, task.tables) if t.comparable(measured.run)]
+    held = {entry.cell for table in comparable for entry in table.entries}
+    cells = [cell for cell in measured.cells if cell.method not in nulls.NAMES]
+    return [cell for cell in cells if cell not in held]
+
+
+def table(measured: Measured, task: Task, cells: Sequence[Cell]) -> pd.DataFrame:
+    """A line per metric, method and variant; columns of each layer, its interval's ends, and n.
+
+    A null stands below the methods, the same at every layer.
+    """
+    layers = list(dict.fromkeys(cell.layer for cell in cells))
+    rows = dict.fromkeys((cell.method, cell.variant) for cell in cells)
+    lines = []
+    for metric in task.metrics:
+        for method, variant in [*rows, *((name, "") for name in task.nulls)]:
+            line: dict[str, object] = {"metric": metric, "method": method, "variant": variant}
+            for layer in layers:
+                key = (*nulls.cell(method, layer, variant).key, metric)
+                if key in measured.numbers.index:
+                    value, low, high, n = measured.numbers.loc[key]
+                    place = layer or "measured"
+                    line |= {place: value, f"{place} low": low, f"{place} high": high, "n": int(n)}
+            lines += [line] if "n" in line else []
+    places = [layer or "measured" for layer in layers]
+    ends = [f"{place} {end}" for place in places for end in ("low", "high")]
+    return pd.DataFrame(lines, columns=["metric", "method", "variant", *places, *ends, "n"])
+
+
+def write(frame: pd.DataFrame, measured: Measured, runs: Path, out: Path) -> Path:
+    """Write ``OUT/runs/<run>.csv``, called as the run's folder below `runs`, with two decimals."""
+    parts = measured.folder.resolve().relative_to(runs.resolve()).parts
+    name = "-".join(parts) or measured.folder.resolve().name
+    path = out / "runs" / f"{name}.csv"
+    write_text(path, frame.round(2).to_csv(index=False))
+    return path
