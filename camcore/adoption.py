@@ -63,6 +63,8 @@ def adopt(content: Any, expected: State, rename: Rename | None) -> Adopted:
 
 def _nested(content: Any, keys: str = "", depth: int = DEPTH) -> Iterator[tuple[str, State]]:
     """Every mapping of names to tensors inside of `content`, by the keys that lead to it."""
+    if isinstance(content, list | tuple):
+        content = {str(at): value for at, value in enumerate(content)}
     if not isinstance(content, Mapping):
         return
     items = [(key, value) for key, value in content.items() if isinstance(key, str)]
@@ -150,9 +152,10 @@ def filled(module: nn.Module, state: State, path: Path, name: str) -> nn.Module:
     wrong = [f"{k} is missing" for k in expected if k not in state]
     wrong += [f"{k} is not part of {name}" for k in state if k not in expected]
     wrong += [misfit(k, state[k], v) for k, v in expected.items() if k in state]
-    infinite = [k for k, v in state.items() if not v.isfinite().all()]
-    wrong += [f"{k} holds values that are not finite" for k in infinite]
     wrong = [what for what in wrong if what]
+    if not wrong:
+        infinite = [k for k, v in state.items() if not v.isfinite().all()]
+        wrong = [f"{k} holds values that are not finite" for k in infinite]
     if wrong:
         others = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise ValueError(f"{path}: weights do not fit {name}: {wrong[0]}{others}")
@@ -161,6 +164,11 @@ def filled(module: nn.Module, state: State, path: Path, name: str) -> nn.Module:
 
 
 def misfit(name: str, tensor: Tensor, expected: Tensor) -> str:
-    """What is wrong with a tensor's shape; empty if nothing is."""
-    shapes = tuple(tensor.shape), tuple(expected.shape)
-    return "" if shapes[0] == shapes[1] else f"{name} is {shapes[0]}, expected {shapes[1]}"
+    """What is wrong with a tensor's shape or kind; empty if nothing is."""
+    if tensor.shape != expected.shape:
+        return f"{name} is {tuple(tensor.shape)}, expected {tuple(expected.shape)}"
+    real = tensor.is_floating_point() or not expected.is_floating_point()
+    if real and tensor.layout == torch.strided and tensor.device.type == "cpu":
+        return ""
+    kind = f"{str(tensor.dtype).removeprefix('torch.')} ({tensor.layout} on {tensor.device})"
+    return f"{name} holds {kind}, expected plain numbers such as float32"

@@ -37,7 +37,8 @@ class NetworkOptions(Checked):
         default=None, help="Network: a name of `camx list models`, module:function or FILE.py."
     )
     weights: str | None = text(
-        default=None, help="FILE.pth, FILE.safetensors, or torchvision's name of its weights."
+        default=None,
+        help="A file of tensors (.pth, .safetensors), or torchvision's name of its weights.",
     )
     download: bool = flag(help="Let torchvision fetch weights that are not in its cache.")
     device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")

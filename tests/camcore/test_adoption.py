@@ -123,6 +123,33 @@ def test_what_does_not_fit_is_still_refused(tmp_path, state):
             networks.load("mini-resnet", str(tmp_path / "w.pth"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("int32", lambda w: w.int()),
+        ("bool", lambda w: w > 0),
+        ("complex64", lambda w: w.to(torch.complex64)),
+        ("qint8", lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8)),
+        ("float32", lambda w: w.to_sparse()),
+        ("float32", lambda w: w.to("meta")),
+    ],
+)
+def test_numbers_of_another_kind_are_refused(tmp_path, state, kind, change):
+    weights = {**state, "fc.weight": change(state["fc.weight"])}
+    torch.save(weights, tmp_path / "w.pth")
+    for begin in (networks.load, lambda *a: networks.start(*a, 7, 0)):
+        with pytest.raises(ValueError, match=rf"w\.pth: .*fc\.weight holds {kind}.*float32$"):
+            begin("mini-resnet", str(tmp_path / "w.pth"))
+
+
+def test_halves_and_doubles_and_a_tuple_are_taken(tmp_path, state):
+    for change in (torch.Tensor.half, torch.Tensor.double, torch.Tensor.bfloat16):
+        torch.save(({k: change(v) for k, v in state.items()}, 3), tmp_path / "w.pth")
+        network = networks.load("mini-resnet", str(tmp_path / "w.pth"))
+        assert torch.allclose(network.module.fc.weight, state["fc.weight"], atol=1e-2)
+        assert network.module.fc.weight.dtype == torch.float32
+
+
 class SlimVGG(nn.Module):
     """VGG16 an eighth as wide, with its 7x7 cells."""
 

@@ -489,5 +489,5 @@ def test_cam_is_read_at_its_layer_beside_other_methods(camx, small, tmp_path):
     assert set(frame[frame["method"] == "layercam"]["layer"]) == {
         "S5", "S4", "S3", "S2", "S1", "conv6",
     }  # fmt: skip
-    error = camx(*SMALL, *both, "--out", "none", code=2).stderr
-    assert "cam is not defined for mini-vgg: none of its layers S5, S4, S3, S2, S1" in error
+    error = camx(*SMALL, *both, "--out", "none", code=1).stderr
+    assert "CAM needs a network that ends in global average pooling of S5 and one linear" in error

@@ -5,9 +5,11 @@ import shlex
 
 import pandas as pd
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from camx.camcore import networks
+from camx.camcore.models import mini_resnet
 from camx.evaluators import fields, training
 from camx.evaluators.tasks.defects import recipe as defects
 from camx.evaluators.tasks.pseudo import recipe as pseudo
@@ -67,7 +69,7 @@ def test_another_recipe_needs_another_folder(camx, tmp_path):
 def test_weights_may_come_from_a_file(camx, tmp_path):
     camx(*QUICK)
     trained = tmp_path / "results/train-defects/last.safetensors"
-    camx(
+    done = camx(
         "train",
         "defects",
         "--init",
@@ -81,6 +83,8 @@ def test_weights_may_come_from_a_file(camx, tmp_path):
         "--out",
         "again",
     )
+    assert "new: nothing; not used of last.safetensors: nothing\n" in done.stdout
+    assert "mini-defects from last.safetensors, torchvision preprocessing; " in done.stdout
     first, again = load_file(trained), load_file(tmp_path / "again/last.safetensors")
     assert abs(first["layer3.0.conv1.weight"] - again["layer3.0.conv1.weight"]).max() < 1e-6
 
@@ -107,6 +111,17 @@ def test_wrong_usage(camx, monkeypatch, tmp_path, arguments, word, code):
     done = camx("train", "defects", *arguments, code=code)
     assert word in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_is_new_and_what_is_not_used_is_printed(camx, tmp_path):
+    torch.manual_seed(0)
+    state = {f"module.{k}": v for k, v in mini_resnet.build(7).state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "w.pth.tar")
+    done = camx(*QUICK[:2], "--init", "w.pth.tar", *QUICK[4:])
+    assert "mini-defects from w.pth.tar: its state_dict, names without module., " in done.stdout
+    assert "new: fc.*; not used of w.pth.tar: fc.*\n" in done.stdout
+    error = camx(*QUICK, "--preprocessing", "caffe", "--out", "other", code=1).stderr
+    assert "preprocessing is 'caffe', but mini-defects has no such form" in error
 
 
 @pytest.mark.slow
