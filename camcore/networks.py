@@ -17,6 +17,7 @@ from camx.camcore.plugins import Plugin
 from camx.camcore.preprocessing import Preprocessing
 from camx.camcore.spec import LAYERS as EXPECTED_LAYERS
 from camx.camcore.spec import Spec, modules_of
+from camx.camcore.suggestions import near
 from camx.camcore.taps import Layer, frozen
 from camx.camcore.weights import locate, preprocessed, sha256, shipped
 
@@ -61,6 +62,7 @@ class Network:
         block = re.fullmatch(r"(.+)\[(-?\d+)\]", name)
         if not block or block[1] not in self.layers:
             listed = f"{', '.join(self.layers)} (or a block such as layer3[-2])"
+            listed += near(name, self.layers)
             raise ValueError(f"unknown layer {name!r} of {self.name}; known: {listed}")
         path, index = self.layers[block[1]].activation, int(block[2])
         stage = self.module.get_submodule(path)
@@ -215,7 +217,7 @@ def start(
     unused: tuple[str, ...] = ()
     with offline(download):
         if init != "none":
-            path, label, names = locate(spec, plugin.name, init, download)
+            path, label, names = locate(spec, plugin.name, init, download, "--init")
             adopted, digest = _adopted(plugin, spec, path, classes), sha256(path)
             label = ": ".join(filter(None, (label, adopted.choice)))
             form = _form(spec, path, bool(names), preprocessing, adopted.original)

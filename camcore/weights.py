@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from camx.camcore.checkpoints import is_safetensors
 from camx.camcore.spec import Spec
+from camx.camcore.suggestions import near
 
 Located = tuple[Path, str, tuple[str, ...]]  # file, label, class names
 ENUMERATED = re.compile(r"(?:(\w+_Weights)\.)?(\w+)")  # how torchvision names weights
@@ -36,8 +37,13 @@ def shipped(name: str) -> Path:
     return Path(str(resources.files("camx.configs") / "weights" / name))
 
 
-def locate(spec: Spec, network: str, weights: str | None, download: bool) -> Located:
-    """``(file, label, class names)`` of weights: shipped, a file, or torchvision's by name."""
+def locate(
+    spec: Spec, network: str, weights: str | None, download: bool, option: str = "--weights"
+) -> Located:
+    """``(file, label, class names)`` of weights: shipped, a file, or torchvision's by name.
+
+    `option` is what the user's command calls them.
+    """
     if weights is None and spec.shipped:
         path = shipped(spec.shipped)
         return path, f"shipped {path.name}", ()
@@ -45,13 +51,13 @@ def locate(spec: Spec, network: str, weights: str | None, download: bool) -> Loc
     named = ENUMERATED.fullmatch(weights)
     if Path(weights).exists() or not named:  # what has a folder or a suffix is no name
         path = Path(weights)
-        return path, path.name, _published(spec, path)
+        return path, path.name, _published(spec, path, option)
     if named[1] and named[1] != getattr(spec.weights, "__name__", ""):
         raise ValueError(f"unknown weights {weights!r}: they are not {network}'s")
-    return _cached(spec, network, named[2], download)
+    return _cached(spec, network, named[2], download, option)
 
 
-def _published(spec: Spec, path: Path) -> tuple[str, ...]:
+def _published(spec: Spec, path: Path, option: str) -> tuple[str, ...]:
     """The class names of a file that torchvision publishes, known by name and sha256."""
     for member in spec.weights or ():
         name = member.url.rpartition("/")[2]
@@ -59,18 +65,18 @@ def _published(spec: Spec, path: Path) -> tuple[str, ...]:
         if published and sha256(path).startswith(path.stem.rpartition("-")[2]):
             if member.meta.get("categories"):
                 return tuple(member.meta["categories"])
-            expected = "--init or --weights IMAGENET1K_V1, or another file"
+            expected = f"{option} IMAGENET1K_V1, or another file"
             raise ValueError(f"{path}: weights in a form of their own; expected {expected}")
     return ()
 
 
-def _cached(spec: Spec, network: str, name: str, download: bool) -> Located:
+def _cached(spec: Spec, network: str, name: str, download: bool, option: str) -> Located:
     """What `locate` says of torchvision's weights `name`, which lie in torch's cache."""
     members = [w.name for w in spec.weights or () if w.meta.get("categories")]
     if name == "DEFAULT" and members:
         name = spec.weights.DEFAULT.name
     if name not in members:
-        accepted = ", ".join([*members, "FILE.pth", "FILE.safetensors"])
+        accepted = ", ".join([*members, "FILE.pth", "FILE.safetensors"]) + near(name, members)
         raise ValueError(f"unknown weights {name!r} of {network}; accepted: {accepted}")
     weights = spec.weights[name]
     path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
@@ -79,7 +85,7 @@ def _cached(spec: Spec, network: str, name: str, download: bool) -> Located:
     if not path.is_file():
         raise FileNotFoundError(
             f"{network}'s weights {name} are not at {path}; --download fetches them "
-            f"({weights.meta['_file_size']:.0f} MB), or give --weights FILE"
+            f"({weights.meta['_file_size']:.0f} MB), or give {option} FILE"
         )
     named = path.stem.rpartition("-")[2]  # torchvision names a file by its hash's first digits
     if re.fullmatch("[0-9a-f]{8,}", named) and not (actual := sha256(path)).startswith(named):

@@ -37,7 +37,10 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}.tmp")
     try:
+        temporary.touch()  # with the mode that the umask says, which not every writer keeps
+        mode = temporary.stat().st_mode
         write(temporary)
+        temporary.chmod(mode)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -210,6 +213,14 @@ def read_mat(path: Path, kind: str) -> dict[str, Any]:
         raise
     except Exception as error:  # a file that is not MATLAB's may fail anywhere in the reader
         raise ValueError(f"{path}: not {kind}: {error}") from None
+
+
+def parse_json(text: str, origin: str) -> Any:
+    """JSON, or a `ValueError` that says where it is broken."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
+        raise ValueError(f"{origin}: not JSON: {error}") from None
 
 
 def parse_yaml(text: str, origin: str) -> Any:

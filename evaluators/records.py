@@ -10,7 +10,7 @@ import json
 import time
 import typing
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from camx.evaluators import environment
-from camx.evaluators.files import listing, read_text, write_json, write_whole
+from camx.evaluators.files import listing, parse_json, read_text, write_json, write_whole
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
 from camx.evaluators.types import Cell
@@ -30,6 +30,7 @@ CELL = ["method", "layer", "variant"]
 KEY = ["image_id", *CELL]
 PART_IMAGES = 256
 PART_SECONDS = 30
+WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a mapping"}  # of JSON
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
@@ -172,6 +173,34 @@ class Run:
         self.save()
 
 
+# What a run.json holds, by the path of its keys; those in OPTIONAL may be absent or null.
+REQUIRED: dict[str, type] = {
+    "command": str, "seed": int, "model": str, "invocations": list,
+    "data": dict, "data.fingerprint": str, "protocol": dict, "protocol.name": str,
+    "dataset": dict, "dataset.name": str, "dataset.root": str, "preprocessing": str,
+}  # fmt: skip
+REQUIRED_OF_INVOCATION: dict[str, type] = {
+    "": dict, "start": str, "dataset": dict, "dataset.name": str, "dataset.root": str,
+    "plugins": dict, "options": dict, "task": str, "counts": dict, "weights": str,
+}  # fmt: skip
+OPTIONAL = {
+    "seed", "model", "protocol", "preprocessing", "plugins", "options", "task", "counts", "weights",
+}  # fmt: skip
+
+
+def _typed(path: Path, content: Any, kinds: Mapping[str, type], whose: str = "") -> None:
+    """Raise `ValueError` for what of a ``run.json`` is missing or of another type."""
+    for name, kind in kinds.items():
+        value, above = content, name.split(".")[0]
+        for key in filter(None, name.split(".")):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None and above in OPTIONAL and content.get(above) is None:
+            continue
+        if not isinstance(value, kind):
+            what = f"{whose}{name or 'entry'} is {str(value)[:80]!r}; expected {WORDS[kind]}"
+            raise ValueError(f"{path}: a damaged run.json: {what}")
+
+
 def find(runs: Path) -> list[Run]:
     """Every run at or below `runs`, sorted by folder."""
     if not runs.is_dir():
@@ -182,16 +211,12 @@ def find(runs: Path) -> list[Run]:
 def load(folder: Path) -> Run:
     """The run in a folder. Raises `ValueError` naming its ``run.json`` when that is none."""
     path = folder / "run.json"
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not a run.json: {error}") from None
-    needed = {"command", "invocations", "data", "dataset"}
-    if not isinstance(content, dict) or not needed <= set(content) or not content["invocations"]:
+    content = parse_json(read_text(path), str(path))
+    if not isinstance(content, dict) or not content.get("invocations"):
         raise ValueError(f"{path}: not a run.json that camx wrote")
-    started = [isinstance(i, dict) and "start" in i for i in content["invocations"]]
-    if not all(started) or "name" not in (content.get("protocol") or {"name": ""}):
-        raise ValueError(f"{path}: a damaged run.json: it lacks a start or a protocol's name")
+    _typed(path, content, REQUIRED)
+    for invocation in content["invocations"]:
+        _typed(path, invocation, REQUIRED_OF_INVOCATION, "an invocation's ")
     changing = {f.name for f in dataclasses.fields(Invocation)} | {"invocations"}
     identity = {key: value for key, value in content.items() if key not in changing}
     return Run(folder, identity, content["invocations"])

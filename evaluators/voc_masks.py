@@ -3,7 +3,6 @@
 A folder of labels or masks that camx made says in its ``labels.json`` what made them.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 
 from camx.camcore.image_files import LOSSY
 from camx.evaluators.confusion import IGNORED
-from camx.evaluators.files import read_text, regular, write_json, write_whole
+from camx.evaluators.files import parse_json, read_text, regular, write_json, write_whole
 
 ABOUT = "labels.json"
 CLASSES = 20  # of VOC 2012; label k is index k + 1
@@ -105,8 +104,5 @@ def describe(folder: Path, about: Mapping[str, Any]) -> None:
 def about(folder: Path) -> dict[str, Any]:
     """What a folder's ``labels.json`` says of its labels or masks; empty without one."""
     path = folder / ABOUT
-    try:
-        content = json.loads(read_text(path)) if path.is_file() else {}
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    content = parse_json(read_text(path), str(path)) if os.path.lexists(path) else {}
     return content if isinstance(content, dict) else {}
