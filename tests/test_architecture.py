@@ -37,7 +37,8 @@ TORCH = {
     "grids.py", "loop.py", "training.py", "plan.py",
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
-        "occlude/perturb", "pseudo/labelling", "pseudo/trainer", "segment/predict", "segment/trainer",
+        "occlude/perturb", "pseudo/labelling", "pseudo/trainer", "segment/predict",
+        "segment/trainer",
     )),
 }  # fmt: skip
 
