@@ -70,6 +70,8 @@ def measure(task: Task, request: Request) -> None:
         click.echo(line, err=True)
     announce(job)
     record(task, job, run)
+    for line in task.doubts(job):
+        click.echo(f"warning: {line}", err=True)
     lines = task.finish(job, printing.progress)
     if not request.data.summary:
         return

@@ -75,7 +75,9 @@ def command(
         return every_pair(runs, out, loaded)
     filled = filling.cells(loaded, runs.runs, runs.data)
     for table in loaded:
-        if filling.printed(table, filled)["measured"].notna().any():
+        rows = filling.printed(table, filled)
+        comparable = not table.data or rows["paper"].notna().any()
+        if rows["measured"].notna().any() and comparable:
             printing.paper_table(table, filled)
     beside = [] if wanted.tables else by_layer(runs, out)
     if not filled["measured"].notna().any() and not beside:

@@ -36,8 +36,9 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 TORCH = {
     "grids.py", "loop.py", "training.py", "plan.py",
     *(f"tasks/{name}.py" for name in (
-        "defects/sheet", "defects/timing", "defects/trainer", "occlude/perturb",
-        "pseudo/labelling", "pseudo/trainer", "segment/predict", "segment/trainer",
+        "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
+        "occlude/perturb", "pseudo/labelling", "pseudo/trainer", "segment/predict",
+        "segment/trainer",
     )),
 }  # fmt: skip
 

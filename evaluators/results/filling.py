@@ -122,8 +122,12 @@ def _lines(
     Where all that is measured is of another kind, no value of the paper's stands in it, and no row
     that the paper quotes.
     """
-    entries = [*table.entries, *_nulls(table, candidates)]
+    entries = list(table.entries)
     rows = [_by_hand(_row(e, candidates.get(e.task.name, ())), e, numbers) for e in entries]
+    if any(row["n"] for row in rows):
+        blind = _nulls(table, candidates)
+        rows += [_row(entry, candidates[entry.task.name]) for entry in blind]
+        entries += blind
     of_kind = {m.folder: table.comparable(m.run) for group in candidates.values() for m in group}
     runs = {row["run"] for row in rows} - {None, "entered"}
     another = {run for run in runs if not of_kind[Path(run)]}

@@ -92,6 +92,7 @@ class Task:
     folder: Callable[[Any], str] = lambda _: "records"
     unsaved: Callable[[Any], Mapping[str, set[Cell]]] = _nothing
     begin: Callable[[Any], Iterable[str]] = _nothing
+    doubts: Callable[[Any], Iterable[str]] = _nothing
     finish: Callable[[Any, Any], Iterable[str]] = _nothing
     shown: Callable[[Any], Sequence[str]] | None = None
 
@@ -133,7 +134,7 @@ DECLARED = {
 }  # fmt: skip
 CALLED = (
     "grade", "loop", "canonical", "check", "read", "parts", "cells", "identity", "versions",
-    "folder", "unsaved", "begin", "finish", "shown",
+    "folder", "unsaved", "begin", "doubts", "finish", "shown",
 )  # fmt: skip
 
 

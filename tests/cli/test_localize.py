@@ -23,7 +23,7 @@ def test_a_run_has_what_the_contract_says(camx, small, tmp_path):
     methods = ["gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal"]
     done = camx(*SMALL, "--data", small, *(word for m in methods for word in ("--method", m)))
     frame = records.read(tmp_path / "results/localize")
-    assert len(frame) == 6 * 25
+    assert len(frame) == 6 * (25 + 3)  # and the null rows
     assert not frame.duplicated(["image_id", "method", "layer", "variant"]).any()
     columns = [
         "image_id",
@@ -75,18 +75,18 @@ def test_a_run_has_what_the_contract_says(camx, small, tmp_path):
 def test_cells_can_be_added_and_nothing_is_measured_twice(camx, small, tmp_path):
     run = tmp_path / "results/localize"
     camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5", "--limit", 2)
-    assert len(records.read(run)) == 2
+    assert len(records.read(run)) == 2 * 4  # and the null rows
     camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5")
-    assert len(records.read(run)) == 6
+    assert len(records.read(run)) == 6 * 4
     camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5", "--layer", "S3+S5+S4")
     frame = records.read(run)
-    assert len(frame) == 12
-    assert set(frame["layer"]) == {"S5", "S5+S4+S3"}
+    assert len(frame) == 6 * 5
+    assert set(frame["layer"]) == {"S5", "S5+S4+S3", ""}
     assert (
         "6 of 6 images done before"
         in camx(*SMALL, "--data", small, "--method", "layercam", "--layer", "S5").stdout
     )
-    assert len(records.read(run)) == 12
+    assert len(records.read(run)) == 6 * 5
 
 
 def test_a_changed_protocol_is_refused(camx, small, tmp_path):
@@ -102,10 +102,10 @@ def test_config_file_and_command_line(camx, small, tmp_path):
     )
     camx("localize", "--data", small, "--model", "mini-vgg", "--config", "mine.yaml", "--limit", 2)
     frame = records.read(tmp_path / "results/localize")
-    assert (len(frame), set(frame["layer"])) == (2, {"S4"})
+    assert (len(frame), set(frame["layer"])) == (2 * 4, {"S4", ""})
     (tmp_path / "mine.yaml").write_text("method: layercam\nlayer: S5\n")
     camx(*SMALL, "--data", small, "--config", "mine.yaml", "--limit", 1, "--out", "one")
-    assert len(records.read(tmp_path / "one")) == 1
+    assert len(records.read(tmp_path / "one")) == 4
     for text, word in (
         ("limit: many\n", "a whole number from 1"),
         ("limit: [\n", "mine.yaml: not YAML"),
@@ -148,7 +148,7 @@ def test_a_method_a_data_set_and_a_table_are_one_new_file_each(camx, small, tmp_
     )
     assert "Brightness" in camx("tables", "--table", "mine.yaml").stdout
     table = pd.read_csv(tmp_path / "results/tables/table_mine.csv")
-    assert table["row"].tolist() == ["Brightness", "LayerCAM"]
+    assert table["row"].tolist() == ["Brightness", "LayerCAM", "everything", "centre", "random"]
     assert table["S3"].notna().all()
     assert pd.read_csv(tmp_path / "results/tables/cells.csv")["n"].tolist() == [6, 6]
     camx(
@@ -290,7 +290,7 @@ def test_methods_tell_paired_differences(camx, small, tmp_path):
     frame = pd.read_csv(tmp_path / "results/tables/compare_layercam_gradcam.csv")
     assert frame["n"].tolist() == [6, 6, 6, 6]
     assert (
-        "methods recorded: gradcam, gradcampp"
+        "methods recorded: centre, everything, gradcam, gradcampp"
         in camx("tables", "--compare", "layercam", "scorecam", code=1).stderr
     )
 
@@ -336,7 +336,7 @@ def test_a_moved_data_set_is_the_same(camx, small, tmp_path):
     camx(*SMALL, "--data", small, "--layer", "S4", "--limit", 1)
     shutil.copytree(small, tmp_path / "moved", copy_function=shutil.copy2)
     camx(*SMALL, "--data", "moved", "--layer", "S4")
-    assert len(records.read(tmp_path / "results/localize")) == 6 * 5
+    assert len(records.read(tmp_path / "results/localize")) == 6 * (5 + 3)
 
 
 def test_every_pair_of_a_table(camx, small, tmp_path):
@@ -371,6 +371,7 @@ def test_residual_networks_have_cam_and_their_own_layers(camx, small, tmp_path):
         "layercam",
     )
     frame = records.read(tmp_path / "results/localize")
+    frame = frame[frame["layer"] != ""]  # but the null rows
     assert set(zip(frame["method"], frame["layer"])) == {
         ("cam", "layer4"),
         *(("layercam", f"layer{i}") for i in (1, 2, 3, 4)),

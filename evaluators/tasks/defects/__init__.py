@@ -39,6 +39,7 @@ LAYER = "layer3"
 TRAINER = "train defects"
 TIMING = "timing.parquet"
 NEARLY_ALL = 90  # percent of the pixels
+NEAR_CHANCE = 0.6  # of a ROC-AUC, which is 0.5 without any knowledge
 
 
 def _share(counts: np.ndarray) -> float:
@@ -257,6 +258,23 @@ def begin(job: "Measurement[Protocol, Options]") -> list[str]:
         return []
     what = f"learned from another split of {job.dataset.root}, perhaps from these test images"
     return [f"warning: {job.weights} {what}"]
+
+
+def doubts(job: "Measurement[Protocol, Options]") -> list[str]:
+    """Say so when the network does not tell defective test images from good ones."""
+    from camx.evaluators.tasks.defects import classifier
+
+    frame = records.read(job.out, [*records.KEY, "split", "score"]).drop_duplicates("image_id")
+    frame = frame[frame["split"] == "test"]
+    if frame.empty:
+        return []
+    area, recognised = classifier.auc(job, frame), 100 * float((frame["score"] > 0.5).mean())
+    if recognised > 0 and not area < NEAR_CHANCE:
+        return []
+    what = f"the network recognises {recognised:.2f} % of the defective images"
+    told = "" if area != area else f" (AUC {area:.2f})"
+    nothing = "that learned nothing" if not area >= NEAR_CHANCE else "that calls every image good"
+    return [f"{what}{told}: its maps are of a network {nothing}"]
 
 
 def finish(job: "Measurement[Protocol, Options]", progress: Any) -> Sequence[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from camx.evaluators import heatmaps, nulls, records
+from camx.evaluators import heatmaps, nulls, records, stats
 from camx.evaluators.fields import choice, number, text
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.tasks.localize import boxes
@@ -151,6 +151,18 @@ def outcomes(run: Path) -> list[pd.DataFrame]:
         return []
     rest = {"mean IoU": 100 * frame["iou"], "degenerate": frame["degenerate"]}
     return [frame[records.KEY].join(hits(frame)).assign(**rest)]
+
+
+def doubts(job: "Measurement[Protocol, Any]") -> list[str]:
+    """Say so when the network's first choice is no better than a guess."""
+    top1, _, n = classification(job.out)
+    chance = 100 / len(job.dataset.classes)
+    low, high = stats.share_interval(top1, n)
+    if low > chance or top1 > 2 * chance or chance > 50:
+        return []
+    what = f"the network recognises {top1:.2f} % [{low:.2f}, {high:.2f}] of the images"
+    guess = f"a guess among {len(job.dataset.classes)} classes is right in {chance:.2f} %"
+    return [f"{what}, and {guess}: its maps are of a network that learned nothing"]
 
 
 def finish(job: "Measurement[Protocol, Any]", _progress: Any) -> list[str]:

@@ -4,15 +4,16 @@ import pandas as pd
 import pytest
 
 from camx.evaluators import records
-from camx.evaluators.results import filling, tables
+from camx.evaluators.results import filling, layers, runs, tables
 from camx.evaluators.tasks.localize import Record
 from camx.evaluators.types import Cell
 
 
 def write_run(
-    folder, images, hit, protocol="single", data="d", start="2026-01-01", methods=("layercam",)
-):
-    identity = records.Identity("localize", data, 0, protocol={"name": protocol})
+    folder, images, hit, protocol="single", data="mini", start="2026-01-01", methods=("layercam",),
+    model="mini-vgg",
+):  # fmt: skip
+    identity = records.Identity("localize", data, 0, model, protocol={"name": protocol})
     place = {"name": data, "root": data}
     records.begin(folder, identity, records.Invocation({}, place, "cpu", start=start))
     with records.Writer(folder / "records") as writer:
@@ -119,6 +120,70 @@ def test_data_sets_are_never_mixed(tmp_path):
     assert cell(filling.cells([tables.load("I")], tmp_path, "old"))["measured"] == 10
     with pytest.raises(ValueError, match="the runs are on: new, old"):
         filling.cells([tables.load("I")], tmp_path, "other")
+
+
+@pytest.mark.parametrize(
+    ("data", "model", "comparable"),
+    [("mini", "mini-vgg", True), ("ilsvrc", "vgg16", True), ("own", "vgg16", False),
+     ("ilsvrc", "resnet50", False), ("mini", "net", False)],
+)  # fmt: skip
+def test_the_paper_s_value_stands_beside_its_kind_alone(tmp_path, data, model, comparable):
+    write_run(tmp_path / "run", 10, 4, data=data, model=model)
+    shown = [tables.load("I"), tables.load("V")]
+    filled = filling.cells(shown, tmp_path)
+    row = cell(filled)
+    assert row["measured"] == 40
+    assert (row["paper"] == 46.62, row["delta"] == pytest.approx(-6.62)) == (comparable,) * 2
+    of_one = filled[filled["table"] == "I"]
+    assert of_one["paper"].notna().any() == of_one["delta"].notna().any() == comparable
+
+
+def test_nothing_that_the_paper_quotes_stands_in_a_table_of_one_s_own(tmp_path):
+    text = (
+        "{title: x, source: y, command: localize, metrics: [loc1], data: [ilsvrc], "
+        "columns: {S5: {layer: S5}}, rows: [{row: ADL, quoted: quoted, loc1: [44.92]}, "
+        "{row: LayerCAM, cell: {method: layercam}, loc1: [46.62]}]}"
+    )
+    (tmp_path / "t.yaml").write_text(text)
+    table = tables.load(str(tmp_path / "t.yaml"))
+    write_run(tmp_path / "run", 10, 4, data="own")
+    filled = filling.cells([table], tmp_path)
+    assert filled["row"].tolist() == ["LayerCAM"]
+    assert filled["paper"].isna().all()
+    write_run(tmp_path / "other", 10, 4, data="ilsvrc", start="2027-01-01")
+    assert filling.cells([table], tmp_path)["row"].tolist() == ["ADL", "LayerCAM"]
+
+
+def test_null_rows_stand_below_the_paper_s(tmp_path):
+    write_run(tmp_path / "run", 10, 4)
+    with records.Writer(tmp_path / "run" / "records") as writer:
+        key = (1, (1, 2, 3, 4, 5), "random", "", "")
+        writer.add([Record(str(i), *key, 0, 0, 1, 1, float(i < 3), False) for i in range(10)])
+    table = tables.load("I")
+    filled = filling.cells([table], tmp_path)
+    blind = filled[filled["row"] == "random"]
+    assert filled["row"].tolist()[-len(blind) :] == ["random"] * len(blind)
+    assert set(blind["column"]) == {"S5", "S4", "S3", "S2", "S1"}
+    assert set(blind[blind["metric"] == "loc1"]["measured"]) == {30}
+    assert blind["paper"].isna().all()
+    assert filling.layout(table, filled)["row"].tolist()[-2:] == ["random"] * 2
+
+
+def test_a_run_of_one_s_own_has_methods_by_layers(tmp_path):
+    write_run(tmp_path / "run", 10, 4, data="own", methods=("layercam", "gradcam"))
+    task = tables.load("I").task
+    (measured,) = runs.measured(tmp_path, task)
+    cells = layers.further(measured, task)
+    assert [c.method for c in cells] == ["gradcam", "layercam"]
+    frame = layers.table(measured, task, cells)
+    assert list(frame) == ["metric", "method", "variant", "S5", "S5 low", "S5 high", "n"]
+    line = frame[(frame["metric"] == "loc1") & (frame["method"] == "layercam")].iloc[0]
+    assert (line["S5"], line["n"]) == (40, 10)
+    path = layers.write(frame, measured, tmp_path, tmp_path / "out")
+    assert path == tmp_path / "out/runs/run.csv"
+    write_run(tmp_path / "b", 10, 4, methods=("layercam", "gradcam"))
+    by_folder = {m.folder.name: m for m in runs.measured(tmp_path, task)}
+    assert layers.further(by_folder["b"], task) == []
 
 
 def test_every_shipped_table_cites_its_source():

@@ -1,0 +1,34 @@
+"""Whether the classifier behind the maps tells defective images from good ones."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from camx.camcore import views
+from camx.evaluators.grids import probabilities
+from camx.evaluators.loop import Measurement, batches, stacked
+from camx.evaluators.tasks.defects import Options, Protocol, trainer
+
+GOOD = 100  # good images asked at most
+
+
+def auc(job: Measurement[Protocol, Options], frame: pd.DataFrame) -> float:
+    """The ROC-AUC of the score on defective test images, recorded in `frame`, and good ones.
+
+    At most `GOOD` good ones, and as many as there are defective, spread over the data set. NaN
+    where there are none.
+    """
+    samples = [s for s in job.dataset.samples if s.split == "test" and s.label == 0]
+    count = min(GOOD, len(frame), len(samples))
+    if not count:
+        return float("nan")
+    places = np.linspace(0, len(samples) - 1, count).round().astype(int)
+    network, view, good = job.plan.network, job.plan.view, []
+    for batch, padded in batches(job.plan, [samples[place] for place in places]):
+        images = stacked(padded).to(job.plan.device)
+        with torch.no_grad():
+            logits = network.module(network.prepare(views.cut(images, view)))
+        summed = logits.unflatten(0, (-1, view.crops)).sum(1).cpu().numpy()
+        good += [float(probabilities(row)[1]) for row in summed[: len(batch)]]
+    scores = np.array([*good, *frame["score"]])
+    return trainer.auc(scores, np.repeat([0, 1], [len(good), len(frame)]))
