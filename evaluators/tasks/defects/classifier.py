@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from camx.camcore import views
+from camx.camcore import faults, views
 from camx.evaluators.grids import probabilities
-from camx.evaluators.loop import Measurement, batches, stacked
+from camx.evaluators.loop import Measurement, Picture, made, stacked
 from camx.evaluators.tasks.defects import Options, Protocol, trainer
 
 GOOD = 100  # good images asked at most
@@ -24,11 +24,16 @@ def auc(job: Measurement[Protocol, Options], frame: pd.DataFrame) -> float:
         return float("nan")
     places = np.linspace(0, len(samples) - 1, count).round().astype(int)
     network, view, good = job.plan.network, job.plan.view, []
-    for batch, padded in batches(job.plan, [samples[place] for place in places]):
+
+    def answers(batch: list[Picture], padded: list[Picture]) -> torch.Tensor:
         images = stacked(padded).to(job.plan.device)
         with torch.no_grad():
             logits = network.module(network.prepare(views.cut(images, view)))
-        summed = logits.unflatten(0, (-1, view.crops)).sum(1).cpu().numpy()
-        good += [float(probabilities(row)[1]) for row in summed[: len(batch)]]
+        summed = logits.unflatten(0, (-1, view.crops)).sum(1)[: len(batch)]
+        faults.check({faults.LOGITS: summed})
+        return summed
+
+    for _, logits in made(job, [samples[place] for place in places], answers, lambda: None):
+        good += [float(probabilities(row)[1]) for row in logits.cpu().numpy()]
     scores = np.array([*good, *frame["score"]])
     return trainer.auc(scores, np.repeat([0, 1], [len(good), len(frame)]))
