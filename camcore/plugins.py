@@ -135,8 +135,8 @@ def load(package: str, hook: str | None, name: str) -> Plugin:
         name = where.rpartition(".")[2] if attribute in (hook, *ROLES) else attribute
         name = name.replace("_", "-")
     else:
-        known = names(package)
-        accepted = f"{', '.join(known)} (or module:function, or FILE.py){near(name, known)}"
+        listed = names(package)
+        accepted = f"{', '.join(listed)} (or module:function, or FILE.py){near(name, listed)}"
         raise ValueError(f"unknown {kind} {name!r}; known: {accepted}")
     if name in names(package) and not stem and not point:
         clash = f"would be recorded as {name!r}, which camx has already; give it another name"

@@ -56,8 +56,8 @@ class Group(click.Group):
         except click.UsageError as error:
             names = self.list_commands(ctx)
             said = error.message.partition(". ")[0].rstrip(".")
-            known = f"{', '.join(names)}{near(args[0], names)}"
-            raise click.UsageError(f"{said}; known: {known}", error.ctx) from None
+            accepted = f"{', '.join(names)}{near(args[0], names)}"
+            raise click.UsageError(f"{said}; known: {accepted}", error.ctx) from None
 
 
 def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Callable[[Any], Any]:

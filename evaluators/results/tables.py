@@ -81,8 +81,8 @@ def load(name: str) -> Table:
     elif name in names():
         text, origin = (_FOLDER / f"{name}.yaml").read_text("utf-8"), f"table {name}"
     else:
-        known = f"{', '.join(names())} (or FILE.yaml){near(name, names())}"
-        raise ValueError(f"unknown table {name!r}; known: {known}")
+        accepted = f"{', '.join(names())} (or FILE.yaml){near(name, names())}"
+        raise ValueError(f"unknown table {name!r}; known: {accepted}")
     content = parse_yaml(text, origin)
     for key in NEEDED:
         if not isinstance(content, dict) or key not in content:

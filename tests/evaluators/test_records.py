@@ -136,3 +136,53 @@ def test_a_torn_part_is_named(tmp_path):
     (tmp_path / "records/part-1.parquet").write_bytes(b"")
     with pytest.raises(ValueError, match="a part is damaged; delete it"):
         records.read(tmp_path)
+
+
+NONSENSE = (None, 3, "x", [], {}, [1], {"a": 1}, True, 10**400)
+
+
+def places(content, path=()):
+    """The path of every key of a run.json, of the last invocation's too."""
+    items = content.items() if isinstance(content, dict) else enumerate(content)
+    for key, value in items if isinstance(content, dict | list) else ():
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from places(value, (*path, key))
+
+
+def used(run):
+    """What commands ask of a run."""
+    return run.about(), run.newest, run.task, run.fingerprint, run.command, run.kind, run.classes
+
+
+def test_every_edit_of_a_run_json_is_read_or_named(tmp_path):
+    run = records.begin(tmp_path, IDENTITY, invocation(plugins={"mine": "0"}, weights="w"))
+    write(tmp_path, "a")
+    run.finish(images=1)
+    path, tried, refused = tmp_path / "run.json", 0, 0
+    whole = path.read_text()
+    for place in list(places(json.loads(whole))):
+        for value in (*NONSENSE, "gone"):
+            content = json.loads(whole)
+            inner = content
+            for key in place[:-1]:
+                inner = inner[key]
+            if value == "gone":
+                del inner[place[-1]]
+            else:
+                inner[place[-1]] = value
+            path.write_text(json.dumps(content))
+            tried += 1
+            try:
+                used(records.load(tmp_path))
+            except ValueError as error:
+                refused += 1
+                assert str(path) in str(error)
+    assert refused > tried / 10
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "[" * 100_000, "3", "[]", "{}", "", "\0"])
+def test_what_is_no_run_json(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(ValueError, match=r"run\.json: not "):
+        records.load(tmp_path)
