@@ -105,8 +105,9 @@ def describe(folder: Path, about: Mapping[str, Any]) -> None:
 def about(folder: Path) -> dict[str, Any]:
     """What a folder's ``labels.json`` says of its labels or masks; empty without one."""
     path = folder / ABOUT
+    text = read_text(path) if os.path.lexists(path) else "{}"
     try:
-        content = json.loads(read_text(path)) if path.is_file() else {}
-    except json.JSONDecodeError as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
     return content if isinstance(content, dict) else {}
