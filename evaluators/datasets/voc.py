@@ -148,7 +148,7 @@ def read_annotation(path: Path, classes: Sequence[str]) -> tuple[int, ...]:
     nodes = read_xml(path, "VOC annotation").findall("object")
     names = {node.findtext("name", "").strip() for node in nodes}
     if unknown := sorted(names.difference(classes)):
-        accepted = f"the data set's {len(classes)}: {', '.join(classes)}"
+        accepted = f"the data set's {len(classes)}: {', '.join(classes)} (classes.txt, or VOC's)"
         raise ValueError(f"{path}: class {unknown[0]!r} is not one of {accepted}")
     return tuple(sorted(map(classes.index, names)))
 
