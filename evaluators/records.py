@@ -181,10 +181,11 @@ REQUIRED: dict[str, type] = {
 }  # fmt: skip
 REQUIRED_OF_INVOCATION: dict[str, type] = {
     "": dict, "start": str, "dataset": dict, "dataset.name": str, "dataset.root": str,
-    "plugins": dict, "options": dict, "task": str, "counts": dict, "weights": str,
+    "plugins": dict, "options": dict, "classes": list, "task": str, "counts": dict, "weights": str,
 }  # fmt: skip
 OPTIONAL = {
-    "seed", "model", "protocol", "preprocessing", "plugins", "options", "task", "counts", "weights",
+    "seed", "model", "protocol", "preprocessing", "plugins", "options", "classes", "task", "counts",
+    "weights",
 }  # fmt: skip
 
 

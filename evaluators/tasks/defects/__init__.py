@@ -39,7 +39,6 @@ LAYER = "layer3"
 TRAINER = "train defects"
 TIMING = "timing.parquet"
 NEARLY_ALL = 90  # percent of the pixels
-NEAR_CHANCE = 0.6  # of a ROC-AUC, which is 0.5 without any knowledge
 
 
 def _share(counts: np.ndarray) -> float:
@@ -264,17 +263,7 @@ def doubts(job: "Measurement[Protocol, Options]") -> list[str]:
     """Say so when the network does not tell defective test images from good ones."""
     from camx.evaluators.tasks.defects import classifier
 
-    frame = records.read(job.out, [*records.KEY, "split", "score"]).drop_duplicates("image_id")
-    frame = frame[frame["split"] == "test"]
-    if frame.empty:
-        return []
-    area, recognised = classifier.auc(job, frame), 100 * float((frame["score"] > 0.5).mean())
-    if recognised > 0 and not area < NEAR_CHANCE:
-        return []
-    what = f"the network recognises {recognised:.2f} % of the defective images"
-    told = "" if area != area else f" (AUC {area:.2f})"
-    nothing = "that learned nothing" if not area >= NEAR_CHANCE else "that calls every image good"
-    return [f"{what}{told}: its maps are of a network {nothing}"]
+    return classifier.doubts(job)
 
 
 def finish(job: "Measurement[Protocol, Options]", progress: Any) -> Sequence[str]:

@@ -5,10 +5,12 @@ import pandas as pd
 import torch
 
 from camx.camcore import faults, views
+from camx.evaluators import records
 from camx.evaluators.grids import probabilities
 from camx.evaluators.loop import Measurement, Picture, made, stacked
 from camx.evaluators.tasks.defects import Options, Protocol, trainer
 
+NEAR_CHANCE = 0.6  # of a ROC-AUC, which is 0.5 without any knowledge
 GOOD = 100  # good images asked at most
 
 
@@ -37,3 +39,18 @@ def auc(job: Measurement[Protocol, Options], frame: pd.DataFrame) -> float:
         good += [float(probabilities(row)[1]) for row in logits.cpu().numpy()]
     scores = np.array([*good, *frame["score"]])
     return trainer.auc(scores, np.repeat([0, 1], [len(good), len(frame)]))
+
+
+def doubts(job: Measurement[Protocol, Options]) -> list[str]:
+    """Say so when the network does not tell defective test images from good ones."""
+    frame = records.read(job.out, [*records.KEY, "split", "score"]).drop_duplicates("image_id")
+    frame = frame[frame["split"] == "test"]
+    if frame.empty:
+        return []
+    area, recognised = auc(job, frame), 100 * float((frame["score"] > 0.5).mean())
+    if recognised > 0 and not area < NEAR_CHANCE:
+        return []
+    what = f"the network recognises {recognised:.2f} % of the defective images"
+    told = "" if area != area else f" (AUC {area:.2f})"
+    nothing = "that learned nothing" if not area >= NEAR_CHANCE else "that calls every image good"
+    return [f"{what}{told}: its maps are of a network {nothing}"]
