@@ -55,7 +55,7 @@ def read(path: Path) -> Any:
         kind = "no such" if not path.exists() else "a folder, not a" if path.is_dir() else "not a"
         raise FileNotFoundError(f"{path}: {kind} weights file")
     if kind := _kind(path):
-        raise ValueError(f"{path}: not {PLAIN}: {kind.format(str(path), _converted(path))}")
+        raise ValueError(f"{path}: not {PLAIN}: {kind}")
     try:
         return _content(path)
     except UNREADABLE as error:
@@ -135,7 +135,7 @@ def _archived(path: Path) -> str:
     torch_s = any(name.endswith("data.pkl") for name in names)
     for pattern, what in MEMBERS if not torch_s else MEMBERS[1:2]:
         if any(re.search(pattern, name) for name in names):
-            return what
+            return what.format(str(path), _converted(path))
     return ""
 
 

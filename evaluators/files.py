@@ -193,9 +193,12 @@ def read_csv(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int, l
 
 
 def read_xml(path: Path, kind: str) -> ElementTree.Element:
-    """The root of an XML file, which says its encoding itself. Raises naming the file."""
+    """The root ``annotation`` of an XML file, which says its encoding itself. Raises naming it."""
     try:
-        return ElementTree.parse(regular(path, kind)).getroot()
+        root = ElementTree.parse(regular(path, kind)).getroot()
+        if root.tag != "annotation":
+            raise ValueError(f"its root is {root.tag!r}; expected 'annotation'")
+        return root
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         article = "an" if kind[0] in "AEIO" else "a"
         raise ValueError(f"{path}: not {article} {kind}: {error}") from None

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
-from camx.evaluators import environment
+from camx.evaluators import environment, nulls
 from camx.evaluators.files import listing, parse_json, read_text, write_json, write_whole
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
@@ -46,7 +46,8 @@ def schema(kind: type) -> pa.Schema:
 class Writer:
     """Collects the records of whole images and writes a part per 256 images or 30 seconds.
 
-    As a context manager it writes what is left when it is left, whatever the reason.
+    Those of null rows go to a folder beside, so that `folder` holds what was asked for, which
+    `total` counts. As a context manager it writes what is left when it is left, for any reason.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,18 +70,31 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        if self.rows:
-            rows = [vars(row) for row in self.rows]
-            table = pa.Table.from_pylist(rows, schema(type(self.rows[0])))
-            part = self.folder / f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
-            write_whole(part, lambda path: pq.write_table(table, path, compression="zstd"))
-            self.total += len(rows)
+        blind = [row for row in self.rows if row.method in nulls.NAMES]
+        rows = [row for row in self.rows if row.method not in nulls.NAMES]
+        _write(beside_of(self.folder), blind)  # first: a record says that its image is done
+        _write(self.folder, rows)
+        self.total += len(rows)
         self.rows, self.images, self.last = [], 0, time.monotonic()
 
 
+def beside_of(folder: Path) -> Path:
+    """Where the null rows of a folder of records are: ``records-nulls``."""
+    return folder.with_name(f"{folder.name}-nulls")
+
+
+def _write(folder: Path, rows: Sequence[Any]) -> None:
+    """A part of the rows, if there are any."""
+    if rows:
+        table = pa.Table.from_pylist([vars(row) for row in rows], schema(type(rows[0])))
+        part = folder / f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
+        write_whole(part, lambda path: pq.write_table(table, path, compression="zstd"))
+
+
 def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> pd.DataFrame:
-    """All records in a run's folder `kind`, ordered by image and cell; empty without any yet."""
-    parts = listing(run / kind, (".parquet",), "part")
+    """All records of a `kind` in a run, ordered by image and cell; empty without any yet."""
+    folders = run / kind, beside_of(run / kind)
+    parts = [part for folder in folders for part in listing(folder, (".parquet",), "part")]
     if not parts:
         return pd.DataFrame(columns=columns)
     try:

@@ -114,7 +114,10 @@ PLACES = [
     ("localize QUICK --out {folder}/run", "run/records/part-1.parquet", "run"),
     ("segment train --labels {folder}/labels --iterations 1", "labels/labels.json", "labels"),
     ("segment train --labels {folder}/labels --iterations 1", "labels/{scene}.png", "labels"),
-    ("segment evaluate --masks {folder}/labels --limit 2", "labels/{scene}.png", "labels"),
+    (
+        "segment evaluate --split train_aug --masks {folder}/labels --limit 2",
+        "labels/{scene}.png", "labels",
+    ),
     (
         "pseudo --limit 1 --superpixels {folder}/labels --layer S5 --method layercam",
         "labels/{scene}.npy", "",
@@ -143,10 +146,11 @@ NONSENSE = re.compile(
 # What is accepted, and why: a command's and a file's pattern, and contents.
 FINE = [
     ("*--config*", "options.yaml", "empty mark null"),  # no option is given
-    ("*--protocol*", "protocol.yaml", "empty mark null"),  # nothing differs from the paper's
     ("*--blacklist*", "blacklist.txt", "empty blank mark number"),  # no image, or the third
     ("localize --data*", "*.JPEG", "missing"),  # one of two images is left
     ("tables*", "entered.csv", "missing"),  # no number was entered
+    ("train voc*", "VOC2012/ImageSets/*.txt", "missing"),  # train_aug is then train
+    ("train voc*", "VOC2012/Annotations/*.xml", "missing"),  # the mask says what is there
     ("*", "run/records/part-1.parquet", "missing"),  # the run has another part
     ("claims*", "run/run.json", "missing"),  # no claim is measured
 ]

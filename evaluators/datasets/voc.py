@@ -124,7 +124,7 @@ def _sbd(folder: Path) -> list[str]:
     beside = [f"{path}/benchmark_RELEASE/dataset/" for path in (place, *place.parents[:2])]
     for prefix in (f"{_lists(folder)}/sbd_", *beside):
         train, val = Path(f"{prefix}train.txt"), Path(f"{prefix}val.txt")
-        if train.is_file() or val.is_file():
+        if os.path.lexists(train) or os.path.lexists(val):
             return read_list(train) + read_list(val)
     return list(_files(folder, MASKS[1], (".png",)))
 
@@ -135,7 +135,7 @@ def members(folder: Path, split: str) -> tuple[str, list[str]]:
     if split not in AUGMENTED:
         return split, read_list(lists / f"{split}.txt")
     for name in AUGMENTED:
-        if (lists / f"{name}.txt").is_file():
+        if os.path.lexists(lists / f"{name}.txt"):
             return AUGMENTED[0], read_list(lists / f"{name}.txt")
     train, more = read_list(lists / "train.txt"), _sbd(folder)
     if not more:

@@ -140,7 +140,7 @@ def test_a_torn_run_json_is_named_and_left_alone(tmp_path, mini):
     run = write_run(tmp_path / "a", identity(mini["localization"]), OLD)
     (run / "run.json").write_text('{"command": ')
     before = content(tmp_path)
-    with pytest.raises(ValueError, match=r"a/run\.json: not a run\.json"):
+    with pytest.raises(ValueError, match=r"a/run\.json: not JSON"):
         demo.fresh(run, "paper")
     assert content(tmp_path) == before
 

@@ -14,7 +14,7 @@ def test_three_pictures_of_the_miniature(camx, tmp_path):
 
 def test_a_photograph_needs_weights_that_are_here(camx, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    Image.new("RGB", (50, 40)).save(tmp_path / "photo.jpg")
+    Image.linear_gradient("L").save(tmp_path / "photo.jpg")
     done = camx("explain", "photo.jpg", code=1)
     assert "--download" in done.stderr
     assert len(done.stderr.splitlines()) == 1

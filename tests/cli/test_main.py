@@ -13,7 +13,7 @@ CAMX = Path(sys.executable).parent / "camx"
 
 
 def test_help_is_instant():
-    """It takes as long as its imports: Click, a few of Python's own, and two files of camx."""
+    """It takes as long as its imports: Click, a few of Python's own, and four files of camx."""
     code = """
 import sys
 from camx.cli.main import group
@@ -23,7 +23,10 @@ print(len(sys.modules), *(name for name in sys.modules if name.startswith("camx.
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     count, *loaded = done.stdout.splitlines()[-1].split()
     assert int(count) < 200  # 118 on Python 3.11, of them 67 before camx begins; torch has 1500
-    assert loaded == ["camx.cli", "camx.cli.main"]
+    files = {name for name in loaded if name.count(".") > 1}
+    assert files == {
+        "camx.cli.main", "camx.cli.options", "camx.evaluators.fields", "camx.camcore.suggestions",
+    }  # fmt: skip
 
 
 # Their commands are made from their tasks, whose modules read and write records.

@@ -159,7 +159,7 @@ def test_a_dataclass_is_built_or_its_origin_named():
         (
             {"count": 3, "cuont": 4},
             "mine.yaml: unknown field 'cuont' of plain; "
-            "known: count, pair, perhaps, place, share, word, yes",
+            "known: count, pair, perhaps, place, share, word, yes. Did you mean 'count'?",
         ),
     ):
         with pytest.raises(ValueError, match=r"mine\.yaml") as refused:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,12 @@ def test_ilsvrc_is_its_synsets_and_its_images(tmp_path):
     true = Sample("ILSVRC2012_val_00000001", Path("a"), 0)
     assert kinds.kind(of("ilsvrc", names, true)) == "ilsvrc"
     assert kinds.kind(of("ilsvrc", names, Sample("mine", Path("a"), 0))) == "own"
-    root = datasets.load("mini").root  # ten classes in ILSVRC's layout
-    assert kinds.kind(ilsvrc.read(root)) == "own"
+    mini = ilsvrc.read(datasets.load("mini").root)  # rendered elsewhere, it is the miniature too
+    assert kinds.kind(mini) == "mini"
+    assert kinds.kind(replace(mini, classes=tuple("abcdefghij"))) == "own"
+    one, *others = mini.samples
+    mixed = (replace(one, image_id="mine"), *others)
+    assert kinds.kind(replace(mini, samples=mixed)) == "own"
 
 
 def test_dagm_and_voc_are_theirs():

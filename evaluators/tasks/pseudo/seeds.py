@@ -51,6 +51,8 @@ def input_list(path: Path) -> dict[str, int]:
             raise ValueError(f"{path}, line {line}: {text!r} {what}")
         if numbers.setdefault(Path(words[0]).stem, int(words[1])) != int(words[1]):
             raise ValueError(f"{path}, line {line}: {words[0]} has two numbers")
+    if not numbers:
+        raise ValueError(f"{path}: lists no image; expected lines such as 2008_007028.jpg 0")
     return numbers
 
 

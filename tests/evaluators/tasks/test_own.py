@@ -112,7 +112,8 @@ def test_a_metric_of_one_s_own_is_one_file(camx, folder):
     camx("tables", "--table", "strict.yaml")
     frame = pd.read_parquet(folder / "results/localize/records")
     ious = frame[frame["method"] == "layercam"]["iou"]
-    cells = pd.read_csv(folder / "results/tables/cells.csv").set_index("metric")["measured"]
+    cells = pd.read_csv(folder / "results/tables/cells.csv").set_index(["row", "metric"])
+    cells = cells.loc["LayerCAM"]["measured"]
     assert cells["gtknown"] == pytest.approx(100 * (ious >= 0.5).mean(), abs=1e-3)
     assert cells["gtknown-0.7"] == pytest.approx(100 * (ious >= 0.7).mean(), abs=1e-3)
     assert "S1  " in camx("claims", "--file", "claims.yaml").stdout

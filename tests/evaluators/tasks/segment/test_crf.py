@@ -31,5 +31,5 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch):
         return original(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'camx\[crf\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install pydensecrf2"):
         crf.refine(np.zeros((4, 4, 3), np.uint8), np.ones((2, 4, 4), np.float32))
