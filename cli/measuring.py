@@ -149,6 +149,8 @@ def _planned(
         grids.plan, network, protocol, cells, asked.methods, device,
         batch_size=machine.batch_size or views, workers=machine.workers or os.cpu_count() or 1,
     )  # fmt: skip
+    usual = protocols.load("paper", task.command, task.protocol)
+    options.checked(plan.check_names, protocol, usual, network, list(maps.cams))
     return maps, cells, tables
 
 

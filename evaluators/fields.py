@@ -56,13 +56,17 @@ class Accepts:
 
 
 class About(TypedDict, total=False):
-    """What stands beside a field besides what it accepts; `option` names it on the command line."""
+    """What stands beside a field besides what it accepts; `option` names it on the command line.
+
+    `names` says what it names: ``layers`` of the network or ``methods``.
+    """
 
     default: Any
     help: str
     source: str
     option: str
     metavar: str
+    names: str
 
 
 def finite(value: Any) -> bool:

@@ -1,14 +1,16 @@
 """What one invocation computes: the cells of tables, or every method on every layer."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from camx.camcore import maps
+from camx.camcore import maps, plugins
 from camx.camcore.networks import Network
+from camx.camcore.suggestions import near
 from camx.evaluators.results import tables
 from camx.evaluators.results.tables import Table
 from camx.evaluators.tasks import Task
-from camx.evaluators.types import Cell
+from camx.evaluators.types import Cell, Protocol
 
 METHODS = ("gradcam", "gradcampp", "normgrad", "layercam", "layercam-normal")  # in one pass
 
@@ -100,3 +102,22 @@ def asked(
         cells += product(network, methods, style, (usual,) if task.layer else ())
     holding = [table for table in loaded if any(entry.cell in cells for entry in table.entries)]
     return list(dict.fromkeys(cells)), holding
+
+
+def check_names(
+    protocol: Protocol, usual: Protocol, network: Network, given: Sequence[str]
+) -> None:
+    """Raise `ValueError` for a layer or a method that a field of the protocol names, and is none.
+
+    `given` are methods besides the shipped ones. What the `usual` protocol names, such as VGG's
+    stages, need not be of each network.
+    """
+    methods = [*plugins.names(maps.METHODS), *given]
+    for field in (f for f in dataclasses.fields(protocol) if "names" in f.metadata):
+        of_layers = field.metadata["names"] == "layers"
+        accepted = list(network.layers) if of_layers else methods
+        for name in set(getattr(protocol, field.name)) - set(getattr(usual, field.name)):
+            if not (network.has(name) if of_layers else name in accepted):
+                what = "layer" if of_layers else "method"
+                listed = f"{', '.join(accepted)}{near(name, accepted)}"
+                raise ValueError(f"{field.name}: unknown {what} {name!r}; known: {listed}")

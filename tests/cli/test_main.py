@@ -113,6 +113,8 @@ def test_both_opencv_packages_live_together():
         (["localize", "--protocol", "papr"], "unknown protocol 'papr'"),
         (["localize", "--set", "threshold"], "not FIELD=VALUE"),
         (["localize", "--set", "threshold=3"], "threshold is 3"),
+        (["localize", "--set", "grabcut=[S9]"], "grabcut: unknown layer 'S9'; known: S5, S4"),
+        (["localize", "--set", "grabcut_methods=[gradcan]"], "Did you mean 'gradcam'?"),
         (["localize", "--device", "tpu"], "device 'tpu'"),
         (["tables", "--table", "XX"], "unknown table 'XX'"),
         (["localize", "--limit", "0"], "--limit"),

@@ -67,11 +67,13 @@ class Protocol(MapProtocol):
     )  # fmt: skip
     grabcut: tuple[str, ...] = text(
         many="[S2, S1] or []",
+        names="layers",
         help="layers whose thresholded map GrabCut grows into a connected region",
         source='docs/protocol.md, section 1, "GrabCut"',
     )
     grabcut_methods: tuple[str, ...] = text(
         many="[layercam] or []",
+        names="methods",
         help="the methods that GrabCut refines",
         source='docs/protocol.md, section 1, "GrabCut"',
     )
