@@ -15,7 +15,7 @@ QUICK = ["defects", "--limit", 3, "--iterations", 1, "--batch-size", 2]
 @pytest.mark.slow
 def test_layer3_measures_every_own_cell_of_table_seven(camx, tmp_path):
     done = camx(*QUICK, "--layer", "layer3", "--iterations", 2, "--sheet", "sheet.png")
-    frame = records.read(tmp_path / "results/defects")
+    frame = pd.read_parquet(tmp_path / "results/defects/records")
     assert set(zip(frame["method"], frame["layer"])) == {
         (m, "layer3") for m in ("gradcam", "gradcampp", "layercam")
     }
@@ -41,7 +41,7 @@ def test_layer3_measures_every_own_cell_of_table_seven(camx, tmp_path):
 @pytest.mark.slow
 def test_no_option_measures_tables_seven_and_eight(camx, tmp_path):
     camx(*QUICK)
-    frame = records.read(tmp_path / "results/defects")
+    frame = pd.read_parquet(tmp_path / "results/defects/records")
     assert len(frame) == 3 * 8
     assert set(frame[frame["method"] == "layercam"]["layer"]) == {
         "layer4", "layer3", "layer2", "layer1", "layer4+layer3", "layer3+layer2",

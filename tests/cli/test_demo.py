@@ -199,9 +199,10 @@ def test_the_whole_of_camx_in_one_command(camx, monkeypatch, tmp_path):
     assert counts == {
         "localize": 2, "localize-scorecam": 1, "occlude": 2, "defects": 2, "pseudo": 2,
     }  # fmt: skip
-    assert records.read(results / "segment/evaluate")["layer"].unique().tolist() == ["S5"]
+    frame = pd.read_parquet(results / "segment/evaluate/records")
+    assert frame["layer"].unique().tolist() == ["S5"]
     tables = sorted(p.name for p in (results / "tables").iterdir())
-    assert tables == ["cells.csv", *(f"table_{n:02}.csv" for n in range(1, 14))]
+    assert tables == ["cells.csv", "runs", *(f"table_{n:02}.csv" for n in range(1, 14))]
     cells = pd.read_csv(results / "tables/cells.csv").set_index(["table", "metric", "column"])
     measured = cells["measured"].notna().groupby("table").any()
     assert set(measured[measured].index) == {

@@ -232,7 +232,7 @@ def test_workers_and_interruption_change_no_record(camx, small, tmp_path):
 @pytest.mark.slow
 def test_the_default_is_the_paper_s_protocol_and_every_cheap_cell(camx, small, tmp_path):
     done = camx("localize", "--data", small, "--model", "mini-vgg", "--limit", 2, "--save-maps")
-    frame = records.read(tmp_path / "results/localize")
+    frame = pd.read_parquet(tmp_path / "results/localize/records")
     assert len(frame) == 2 * 59
     assert not set(frame["method"]) & {"scorecam", "cmwp", "cam"}
     assert set(frame["variant"]) == {
@@ -263,7 +263,7 @@ def test_the_default_is_the_paper_s_protocol_and_every_cheap_cell(camx, small, t
         "--table",
         "V",
     )
-    added = records.read(tmp_path / "results/localize")
+    added = pd.read_parquet(tmp_path / "results/localize/records")
     assert len(added) == 2 * 59 + 6  # Score-CAM at five stages and c-MWP, of one image
     assert set(added["method"]) - set(frame["method"]) == {"scorecam", "cmwp"}
     camx("tables")

@@ -4,13 +4,13 @@ import pickle
 import pandas as pd
 import pytest
 
-from camx.evaluators import records, voc_masks
+from camx.evaluators import nulls, records, voc_masks
 
 
 @pytest.mark.slow
 def test_no_option_measures_table_thirteen(camx, tmp_path):
     done = camx("pseudo", "--limit", 3)
-    frame = records.read(tmp_path / "results/pseudo")
+    frame = pd.read_parquet(tmp_path / "results/pseudo/records")
     assert len(frame) == 3 * 10
     assert set(frame["method"]) == {"layercam", "layercam-normal"}
     assert "(36.20)" in done.stdout
@@ -29,9 +29,8 @@ def test_no_option_measures_table_thirteen(camx, tmp_path):
         cells[(cells["table"] == "XIII") & cells["metric"].isin(["mIoU", "mIoU-20"])]["measured"]
         != ""
     ).all()
-    ten = cells[(cells["table"] == "X") & (cells["metric"] == "mIoU-pseudo")].set_index("column")[
-        "measured"
-    ]
+    ten = cells[(cells["table"] == "X") & (cells["metric"] == "mIoU-pseudo")]
+    ten = ten[~ten["row"].isin(nulls.NAMES)].set_index("column")["measured"]
     assert ten["S5"] != ""
     assert ten["S5+S4"] == ""
 
