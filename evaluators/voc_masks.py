@@ -16,6 +16,7 @@ from camx.evaluators.confusion import IGNORED
 from camx.evaluators.files import parse_json, read_text, regular, write_json, write_whole
 
 ABOUT = "labels.json"
+CELL = ("method", "layer", "variant", "network")  # what it may say, each a text
 CLASSES = 20  # of VOC 2012; label k is index k + 1
 VALUES = 256
 
@@ -105,4 +106,7 @@ def about(folder: Path) -> dict[str, Any]:
     """What a folder's ``labels.json`` says of its labels or masks; empty without one."""
     path = folder / ABOUT
     content = parse_json(read_text(path), str(path)) if os.path.lexists(path) else {}
-    return content if isinstance(content, dict) else {}
+    told = [content.get(key, "") for key in CELL] if isinstance(content, dict) else [None]
+    if not all(isinstance(word, str) for word in told):
+        raise ValueError(f"{path}: expected a mapping, with texts for {', '.join(CELL)}")
+    return content

@@ -152,6 +152,8 @@ FINE = [
     ("train voc*", "VOC2012/ImageSets/*.txt", "missing"),  # train_aug is then train
     ("train voc*", "VOC2012/Annotations/*.xml", "missing"),  # the mask says what is there
     ("*", "run/records/part-1.parquet", "missing"),  # the run has another part
+    ("segment train*", "labels/*", "missing"),  # another label is there; nothing is said of them
+    ("segment train*", "labels/labels.json", "json"),  # another program's, of other keys
     ("claims*", "run/run.json", "missing"),  # no claim is measured
 ]
 
@@ -220,7 +222,8 @@ def bases(root: Path) -> dict[str, str]:
     voc.write(root / "voc", 2, 2)
     scenes = datasets.load("mini", "segmentation").samples[:2]
     for scene in scenes:
-        voc_masks.write_mask(root / f"labels/labels/{scene.image_id}.png", np.eye(9, dtype="uint8"))
+        label = voc_masks.read_mask(scene.mask, 10)  # any of the image's size
+        voc_masks.write_mask(root / f"labels/labels/{scene.image_id}.png", label % 2)
     (root / "lists").mkdir()
     for split in ("train", "test"):
         (root / f"lists/{split}.txt").write_text("Class1/Train/0001\n")

@@ -116,6 +116,15 @@ def test_what_is_no_mask(tmp_path, image, word):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("text", ["3", "null", "[]", '{"method": 3}', '{"layer": [1]}'])
+def test_a_labels_json_of_another_form_is_named(tmp_path, text):
+    (tmp_path / voc_masks.ABOUT).write_text(text)
+    with pytest.raises(
+        ValueError, match=r"labels\.json: expected a mapping, with texts for method"
+    ):
+        voc_masks.about(tmp_path)
+
+
 def test_fewer_classes_and_no_file(tmp_path):
     voc_masks.write_mask(tmp_path / "m.png", MASK)
     with pytest.raises(ValueError, match="holds the index 15; accepted: 0 to 10, and 255"):
