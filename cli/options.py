@@ -220,14 +220,12 @@ def _quiet(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None
 
 def common(command: Command) -> Command:
     """The options that every command has; none of them moves a number."""
-    quiet = "Print nothing but warnings and errors."
-    for name, callback, about in (
-        ("--debug", _debug, {"hidden": True}), ("--quiet", _quiet, {"help": quiet})
-    ):  # fmt: skip
-        command = click.option(name, is_flag=True, expose_value=False, callback=callback, **about)(
-            command
-        )
-    return command
+    debug = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, hidden=True)
+    quiet = click.option(
+        "--quiet", is_flag=True, expose_value=False, callback=_quiet,
+        help="Print nothing but warnings and errors.",
+    )  # fmt: skip
+    return quiet(debug(command))
 
 
 config = click.option(

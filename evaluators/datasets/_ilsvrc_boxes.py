@@ -71,16 +71,14 @@ def from_xml(
     paths: dict[str, Path] = {}
     for path in (path for folder in places for path in listing(folder, (".xml",), "annotation")):
         first = paths.setdefault(path.stem, path)
-        if first.read_bytes() != path.read_bytes():
+        if first != path and first.read_bytes() != path.read_bytes():
             raise ValueError(f"{path}: {first} says something else of the same image; keep one")
     count = sum(picture.stem in paths for picture in pictures)
 
     def annotate(picture: Path) -> Annotation:
         if picture.stem not in paths:
-            missing = (
-                next(paths[p.stem] for p in pictures if p.stem in paths).parent
-                / f"{picture.stem}.xml"
-            )
+            beside = next(paths[p.stem] for p in pictures if p.stem in paths)
+            missing = beside.with_name(f"{picture.stem}.xml")
             what = f"every image needs one, and {count} of {len(pictures)} have one"
             raise FileNotFoundError(f"{missing}: missing annotation; {what}")
         return read_annotation(paths[picture.stem], classes)

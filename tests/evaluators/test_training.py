@@ -203,9 +203,12 @@ def test_a_run_s_folder_holds_four_files(tmp_path):
 def test_answers_are_in_order_and_without_gradients():
     module = nn.Linear(1, 2)
     inputs = torch.arange(7.0)[:, None]
+
+    def show(places):
+        return inputs[list(places)]
+
     for size in (1, 3, 7, 10):
         paths = [Path(f"{n}.png") for n in range(7)]
-        show = lambda places: inputs[list(places)]  # noqa: E731
         logits = training.answers(module, show, paths, size, "cpu", 2)
         assert torch.allclose(logits, module(inputs))
         assert not logits.requires_grad

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -240,3 +241,16 @@ def test_the_parts_that_are_measured():
     good = dataclasses.replace(data, samples=tuple(s for s in data.samples if not s.label))
     with pytest.raises(ValueError, match="no defective test image with a mask"):
         defects.parts(good, defects.Options())
+
+
+@pytest.mark.parametrize(("shares", "told"), [((95.0, 85.0), True), ((90.0, 89.8), False)])
+def test_a_threshold_that_marks_nearly_everything_is_said(monkeypatch, shares, told):
+    """From a mean of 90 % of the image on; of the cell that does, and of no other."""
+    cells = Cell.of("layercam", "layer3"), Cell.of("gradcam", "layer3")
+    rows = [(*cell.key, share) for cell in cells for share in shares]
+    frame = pd.DataFrame(rows, columns=[*records.CELL, "marked"])
+    frame.loc[frame["method"] == "gradcam", "marked"] = 10.0
+    monkeypatch.setattr(defects, "outcomes", lambda run: [frame])
+    lines = defects.marking(SimpleNamespace(out=Path("run"), cells=cells))
+    said = "layercam layer3: its best threshold marks 90 % of the image: no better than marking"
+    assert [line.rpartition(" ")[0] for line in lines] == ([said] if told else [])
