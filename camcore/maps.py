@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from camx.camcore import faults, plugins
+from camx.camcore.layers import Gradient, Layer
 from camx.camcore.networks import Network
-from camx.camcore.taps import Gradient, Layer, Tap, tap
+from camx.camcore.taps import Tap, tap
 
 METHODS = "camx.camcore.methods"
 STYLES = "camx.camcore.styles"
@@ -125,17 +126,19 @@ def compute(
     gradient: Gradient = "own",
     pairs: Collection[tuple[str, str]] | None = None,
     rows: int | None = None,
+    target: str = "logit",
 ) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
     """Raw maps ``{(method, layer): (N,h,w)}`` and logits ``(N,K)`` of prepared ``(N,3,H,W)``.
 
     One forward and one backward pass feed every method and layer. ``targets (N,)`` are class
     indices, or ``(N,2)`` pairs (image, class). `pairs` limits the (method, layer) pairs computed;
-    the default is all. Rows from `rows` on are padding, which costly methods leave empty. Raises
+    the default is all. Rows from `rows` on are padding, which costly methods leave empty. `target`
+    is what of a class is explained (`targets`). Raises
     `ValueError` for what a method returns that are no maps, and `faults.NotFinite`, a `ValueError`
     too, naming the rows whose logits or maps hold NaN or Inf.
     """
     every = [(method, layer.name) for method in cams for layer in layers]
-    taps = tap(network, images, targets, layers, gradient)
+    taps = tap(network, images, targets, layers, gradient, target)
     rows = len(targets) if rows is None else rows
     with torch.no_grad():
         maps = {

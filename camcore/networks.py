@@ -13,12 +13,13 @@ from camx.camcore import adoption, checkpoints, plugins
 from camx.camcore.adoption import Adopted, State
 from camx.camcore.building import Build, construct, offline, skeleton
 from camx.camcore.groups import Group, scaled
+from camx.camcore.layers import Layer
+from camx.camcore.passes import frozen
 from camx.camcore.plugins import Plugin
 from camx.camcore.preprocessing import Preprocessing
 from camx.camcore.spec import LAYERS as EXPECTED_LAYERS
 from camx.camcore.spec import Spec, modules_of
 from camx.camcore.suggestions import near
-from camx.camcore.taps import Layer, frozen
 from camx.camcore.weights import locate, preprocessed, sha256, shipped
 
 MODELS = "camx.camcore.models"

@@ -5,7 +5,8 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from camx.camcore import maps
-from camx.camcore.taps import Layer, belongs, tap
+from camx.camcore.layers import Layer, belongs
+from camx.camcore.taps import tap
 
 IMAGES = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 
