@@ -26,9 +26,11 @@ PASSING = (
 )  # fmt: skip
 
 
-def node(tensor: Tensor) -> Node | None:
-    """Where in its graph a tensor is; None if it is in none."""
-    return None if tensor.grad_fn is None else (tensor.grad_fn, tensor.output_nr)
+def node(tensor: object) -> Node | None:
+    """Where in its graph a tensor is; None if it is in none, or is no tensor."""
+    if not isinstance(tensor, Tensor) or tensor.grad_fn is None:
+        return None
+    return tensor.grad_fn, tensor.output_nr
 
 
 def _name(function: Any) -> str:

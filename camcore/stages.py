@@ -90,9 +90,10 @@ def _leaving(place: Place, members: Sequence[Place], seen: Survey) -> bool:
     leaves = [p.path for p in members if p.leaf]
     parts = place.path.split(".")
     for above in (".".join(parts[:at]) for at in range(1, len(parts))):
-        if above not in inside and seen.spans.get(above, (0, 0))[0] > first:
-            if 2 * sum(path.startswith(f"{above}.") for path in leaves) < len(leaves):
-                return True
+        held = sum(path.startswith(f"{above}.") for path in leaves)
+        begins = above not in inside and seen.spans.get(above, (0, 0))[0] > first
+        if begins and 2 * held < len(leaves):
+            return True
     return False
 
 

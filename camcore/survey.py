@@ -40,6 +40,7 @@ class Place:
     cut        whether all that the network says of the picture passes through it
     tensor     which tensor of the pass it is: modules that hand one on have the same
     runs       how often the module ran; one that ran more than once cannot be tapped
+    follower   the path of the max-pool that takes this tensor next, if one does
     """
 
     path: str
@@ -55,6 +56,7 @@ class Place:
     cut: bool
     tensor: tuple[int, int]
     runs: int
+    follower: str | None = None
 
     @property
     def depth(self) -> int:
@@ -69,7 +71,7 @@ class Place:
 
     def layer(self, name: str = "") -> Layer:
         """The layer of that name here; its path is the default."""
-        return Layer(name or self.path, self.path, layout=self.layout)
+        return Layer(name or self.path, self.path, self.follower, self.layout)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Output:
 
     tensor: Any
     node: graphs.Node | None
+    source: graphs.Node | None
     begun: int
     order: int
     runs: int
@@ -170,11 +173,11 @@ def _watched(module: nn.Module) -> Iterator[dict[str, Output]]:
         return lambda *_: begun.update({path: next(clock)})
 
     def after(path: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        def hook(_module: nn.Module, inputs: Any, output: Any) -> None:
             tensor = sole(output)
-            node = graphs.node(tensor) if isinstance(tensor, Tensor) else None
+            nodes = graphs.node(tensor), graphs.node(sole(inputs))
             runs = seen[path].runs + 1 if path in seen else 1
-            seen[path] = Output(tensor, node, begun[path], next(clock), runs)
+            seen[path] = Output(tensor, *nodes, begun[path], next(clock), runs)
 
         return hook
 
@@ -205,6 +208,10 @@ def _places(
 ) -> list[Place]:
     modules, size = dict(module.named_modules()), tuple(images.shape[-2:])
     graph = graphs.Graph(logits, images)
+    pools = {
+        output.source: path for path, output in outputs.items()
+        if isinstance(modules[path], nn.MaxPool2d) and output.runs == 1
+    }  # fmt: skip
     patches = patch_strides(module)
     places = []
     for path, output in sorted(outputs.items(), key=lambda item: item[1].order):
@@ -221,7 +228,7 @@ def _places(
         places.append(Place(
             path, type(part), tuple(shape), layout, grid, size[0] / grid[0], output.order,
             output.begun, _leaf(part), graph.bound(output.node), graph.cuts(output.node),
-            graph.number(output.node), output.runs,
+            graph.number(output.node), output.runs, pools.get(output.node),
         ))  # fmt: skip
     return places
 
