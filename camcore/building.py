@@ -56,7 +56,9 @@ def skeleton(build: Build, classes: int) -> nn.Module:
     try:
         with torch.device("meta"):
             return construct(build, classes)
-    except ValueError:
+    except ValueError as error:
+        if not isinstance(error.__cause__, NotImplementedError):
+            raise
         return drawn(build, classes).to("meta")
 
 

@@ -119,7 +119,7 @@ def _outputs(module: nn.Module, input_size: int) -> int:
         return module(torch.zeros(1, 3, input_size, input_size)).shape[1]
 
 
-def _layers(plugin: Plugin, spec: Spec, module: nn.Module) -> dict[str, Layer]:
+def layers_of(plugin: Plugin, spec: Spec, module: nn.Module) -> dict[str, Layer]:
     """The named layers: those declared, or the stages found (`stages`).
 
     `ValueError` for a module's path that a user's network has not.
@@ -152,7 +152,8 @@ def _groups(spec: Spec, head: tuple[str, ...], module: nn.Module, lr: float) -> 
     return scaled(module, lr, lambda name: name.startswith(head))
 
 
-def _plugin(name: str, package: str, weights: str | None = None) -> tuple[Plugin, Spec]:
+def declared(name: str, package: str, weights: str | None = None) -> tuple[Plugin, Spec]:
+    """The plug-in or published network of that name, and what it declares."""
     if package == MODELS and zoos.reference(name)[0]:
         return zoos.load(name, weights)
     plugin = plugins.load(package, None, name)
@@ -161,7 +162,7 @@ def _plugin(name: str, package: str, weights: str | None = None) -> tuple[Plugin
 
 def spec(name: str, package: str = MODELS) -> Spec:
     """What the file of network `name`, a plug-in of `package`, declares."""
-    return _plugin(name, package)[1]
+    return declared(name, package)[1]
 
 
 def _adopted(plugin: Plugin, spec: Spec, path: Path, classes: int) -> Adopted:
@@ -199,7 +200,7 @@ def start(
     file's ``init`` or none. A head of another number of classes is new, and so is what the weights
     lack outside of the file's ``backbone``, both drawn with `seed`. `preprocessing`: see `load`.
     """
-    plugin, spec = _plugin(name, package, init)
+    plugin, spec = declared(name, package, init)
     fallback = str(shipped(spec.init)) if spec.init else "none"
     init = label = init or ("IMAGENET1K_V1" if spec.weights is not None else fallback)
     if preprocessing == "caffe" and not spec.caffe_mean_bgr:
@@ -250,7 +251,7 @@ def load(
     every other network, and weights that torchvision publishes, keep their own:
     docs/protocol.md, section 1, "Input". What camx trained says what it was trained with.
     """
-    plugin, spec = _plugin(name, package, weights)
+    plugin, spec = declared(name, package, weights)
     path, label, names = locate(spec, plugin.name, weights, download)
     with offline(download):
         adopted = _adopted(plugin, spec, path, IMAGENET_CLASSES)
@@ -267,7 +268,7 @@ def load(
     if spec.weights is not None and classes == IMAGENET_CLASSES:
         names = names or tuple(spec.weights.DEFAULT.meta["categories"])
     label = ": ".join(filter(None, (label, adopted.choice)))
-    layers = _layers(plugin, spec, module) if package == MODELS else {}
+    layers = layers_of(plugin, spec, module) if package == MODELS else {}
     return Network(
         plugin.name, module.to(device), layers, spec.input_size, form,
         classes, label, sha256(path), names,

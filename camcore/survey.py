@@ -6,7 +6,7 @@ sides tell its layout; only a network that cannot run there runs on the CPU.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -115,6 +115,16 @@ def of(module: nn.Module, input_size: int | tuple[int, int] = 224) -> Survey:
     return held[size]
 
 
+def shapes(module: nn.Module, input_size: int) -> dict[str, tuple[int, ...]]:
+    """What each module gives of one picture of the network's input size, by path."""
+    for device in ("meta", "cpu"):
+        with suppress(Exception):  # `of` says what is wrong with a network that does not run
+            _, _, outputs = _pass(module, (input_size, input_size), device)
+            tensors = {path: output.tensor for path, output in outputs.items()}
+            return {p: tuple(t.shape[1:]) for p, t in tensors.items() if isinstance(t, Tensor)}
+    return {}
+
+
 def _survey(module: nn.Module, size: tuple[int, int]) -> Survey:
     errors = []
     for device in ("meta", "cpu"):
@@ -136,8 +146,8 @@ def _narrower(size: tuple[int, int]) -> tuple[int, int]:
     """Of a square, about five sevenths as wide, whole in every usual stride."""
     if size[0] != size[1]:
         return size
-    step = 32 if size[0] >= 96 else 16
-    return size[0], max(step, round(5 * size[0] / 7 / step) * step)
+    step = 32 if size[0] >= 96 else 16 if size[0] >= 48 else 1
+    return size[0], round(5 * size[0] / 7 / step) * step
 
 
 def _pass(

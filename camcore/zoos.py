@@ -84,7 +84,8 @@ def _timm(model: str, weights: str | None) -> Spec:
         what = f"its input is {published.input_size[1]} x {published.input_size[2]}"
         raise ValueError(f"timm:{model}: {what}; camx shows squares: build it in a FILE.py")
     return Spec(
-        build=partial(timm.create_model, model), input_size=side, mean=tuple(published.mean), std=tuple(published.std),
+        build=partial(timm.create_model, model), input_size=side,
+        mean=tuple(published.mean), std=tuple(published.std),
         head=head, find=partial(_published, f"timm:{model}", published),
         adopt=partial(_filtered, model),
     )  # fmt: skip
