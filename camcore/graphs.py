@@ -13,7 +13,7 @@ Node = tuple[Any, int]  # the function that made a tensor, and which of its outp
 # Functions by name (``ReluBackward0``), and what no output of theirs is below.
 BOUNDS = {
     "Relu": 0.0, "Sigmoid": 0.0, "Hardsigmoid": 0.0, "Softmax": 0.0, "Softplus": 0.0, "Abs": 0.0,
-    "Exp": 0.0, "Gelu": -0.17, "Silu": -0.2785, "Hardswish": -0.375, "Mish": -0.3088, "Elu": -1.0,
+    "Exp": 0.0, "Gelu": -0.17, "Silu": -0.2785, "Hardswish": -0.375, "Mish": -0.3088,
 }  # fmt: skip
 SHARES = ("Sigmoid", "Hardsigmoid", "Softmax")  # whose outputs are at most 1
 # Functions whose outputs are values of their inputs, or means of them.

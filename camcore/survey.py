@@ -22,6 +22,7 @@ from camx.camcore.passes import frozen
 PICTURES = 2  # more than one, so that the axis of the pictures can be told
 PREFIX = 16  # more tokens than these before the picture's are none
 PATCH = 8  # a convolution whose kernel is its stride cuts patches from this size on
+LOST = 1.5  # columns that unpadded convolutions may lose more than rows
 STRIDES = (4, 8, 16, 32, 64)  # of tokens that no such convolution made
 _SURVEYS: "WeakKeyDictionary[nn.Module, dict[tuple[int, int], Survey]]" = WeakKeyDictionary()
 
@@ -166,8 +167,8 @@ def _pass(
         # A copy, for a network may begin in place.
         output = functional_call(module, tensors, (images.clone(),), tie_weights=False)
     logits = sole(getattr(output, "logits", output))
-    if not isinstance(logits, Tensor) or logits.grad_fn is None:
-        raise ValueError("it gives no logits that depend on the picture")
+    if not isinstance(logits, Tensor) or logits.grad_fn is None or logits.ndim != 2:
+        raise ValueError("it gives no logits (N,K) that depend on the picture")
     return logits, images, seen
 
 
@@ -282,4 +283,4 @@ def _alike(h: int, w: int, size: Sequence[int]) -> bool:
     """Whether both sides can be the picture's, reduced alike, but for what borders lose."""
     if h > size[0] or w > size[1] or (h == w) != (size[0] == size[1]):
         return False
-    return abs(w - size[1] * h / size[0]) <= max(2, w / 10)
+    return abs(w - size[1] * h / size[0]) <= LOST
