@@ -2,7 +2,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from camx.camcore import ablation
+from camx.camcore import ablation, biases
 from camx.camcore.masked_passes import combine as masked
 from camx.camcore.masked_passes import stretch
 from camx.camcore.taps import Tap
@@ -42,10 +42,16 @@ def ablationcam(tap: Tap) -> Tensor:
     return torch.einsum("nk,nkij->nij", weights, tap.acts).relu()
 
 
+def fullgrad(tap: Tap) -> Tensor:
+    """Each channel is stretched alone; corners are not aligned. Shape (N,H,W)."""
+    return biases.aggregate(tap, lambda part: stretch(part, 1e-7), corners=False)
+
+
 METHODS = {
     "gradcampp": (gradcampp, False),
     "scorecam": (scorecam, True),
     "ablationcam": (ablationcam, True),
+    "fullgrad": (fullgrad, True),
 }
 
 
