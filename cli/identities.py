@@ -33,7 +33,7 @@ class IdentityOptions(Checked):
         many="S5", default=(), option="--layer", metavar="LAYER", help="Layer; repeats.",
     )  # fmt: skip
     gradient: Literal["own", "next"] = choice(
-        "own", "next", default="own", help="Gradients of the layer itself, or of the pool after it.",
+        "own", "next", default="own", help="Gradients of the layer, or of the pool after it.",
     )  # fmt: skip
 
 
