@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from camx.camcore import passes
+from camx.camcore import passes, resumption
 from camx.camcore.excitation import contrastive
 from camx.camcore.heads import head
 from camx.camcore.layers import Gradient, spatial
@@ -47,6 +47,17 @@ class Tap:
         """Logits ``(M,K)`` of other ``images (M,3,H,W)``: no gradients, no hooks, nothing kept."""
         with torch.no_grad(), frozen(self.network):
             return passes.answer(self.network, images)
+
+    def resume(self, acts: Tensor) -> Tensor:
+        """Logits ``(M,K)`` of the network run on from this layer with other ``acts (M,C,h,w)``.
+
+        M is m N: m variants of each of the tap's N rows, those of the first row first. No gradients
+        are kept. See `resumption`.
+        """
+        if acts.shape[1:] != self.acts.shape[1:]:
+            given, shape = tuple(acts.shape), ",".join(map(str, self.acts.shape[1:]))
+            raise ValueError(f"layer {self.layer.name} is resumed from (M,{shape}), not {given}")
+        return resumption.resume(self.network, self.layer, self.images[self.origin], acts)
 
     @property
     def head(self) -> Tensor | None:

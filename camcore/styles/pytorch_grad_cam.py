@@ -2,12 +2,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from camx.camcore import ablation, biases
 from camx.camcore.masked_passes import combine as masked
 from camx.camcore.masked_passes import stretch
 from camx.camcore.taps import Tap
 
 TITLE = "pytorch-grad-cam"
-SOURCE = "jacobgil/pytorch-grad-cam: base_cam.py, grad_cam_plusplus.py, score_cam.py"
+SOURCE = "jacobgil/pytorch-grad-cam: base_cam.py and a file a method, such as score_cam.py"
+ABLATED, BATCH = 1e7, 32  # ablation_layer.py, ablation_cam.py
 
 
 def gradcampp(tap: Tap) -> Tensor:
@@ -27,7 +29,30 @@ def scorecam(tap: Tap) -> Tensor:
     return masked(tap, lambda logits: logits.softmax(0), masks=_masks, keep_flat=True)
 
 
-METHODS = {"gradcampp": (gradcampp, False), "scorecam": (scorecam, True)}
+def _ablated(acts: Tensor) -> Tensor:
+    """Zero where that is the lowest activation; else 1e7 below it, 2e7 for the batch's second..."""
+    if not (low := acts.min()):
+        return ablation.zero(acts)
+    return low - ABLATED * (torch.arange(len(acts), device=acts.device) % BATCH + 1)
+
+
+def ablationcam(tap: Tap) -> Tensor:
+    """Channels of networks whose activations may be negative are far below all. Shape (N,h,w)."""
+    weights = ablation.weights(tap, _ablated)
+    return torch.einsum("nk,nkij->nij", weights, tap.acts).relu()
+
+
+def fullgrad(tap: Tap) -> Tensor:
+    """Each channel is stretched alone; corners are not aligned. Shape (N,H,W)."""
+    return biases.aggregate(tap, lambda part: stretch(part, 1e-7), corners=False)
+
+
+METHODS = {
+    "gradcampp": (gradcampp, False),
+    "scorecam": (scorecam, True),
+    "ablationcam": (ablationcam, True),
+    "fullgrad": (fullgrad, True),
+}
 
 
 def combine(method: str, maps: list[Tensor], size: int) -> Tensor:

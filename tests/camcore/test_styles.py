@@ -65,6 +65,64 @@ def test_pytorch_grad_cam_scorecam(network, images, capfd):
     assert np.abs(cams.numpy() - expected).max() < 1e-4
 
 
+def signed():
+    """A network whose activations may be negative."""
+    from torch import nn
+
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 40, 3, 8, bias=False), nn.BatchNorm2d(40), nn.GELU(),
+        nn.Conv2d(40, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 14 * 14, 10),
+    ).eval()  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [pytest.param("mini-vgg", marks=pytest.mark.slow), "signed"])
+def test_pytorch_grad_cam_ablationcam(network, images, case):
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    net = network.module if case == "mini-vgg" else signed()
+    path = "features.29" if case == "mini-vgg" else "2"
+    with grad_cam.AblationCAM(net, [net.get_submodule(path)]) as cam, torch.no_grad():
+        expected = cam(images, [ClassifierOutputTarget(t) for t in TARGETS])
+    cams = maps.methods(["ablationcam"], "pytorch-grad-cam")
+    raw, _ = maps.compute(net, images, torch.tensor(TARGETS), [maps.Layer("x", path)], cams)
+    combine = maps.combination("pytorch-grad-cam")
+    made = combine("ablationcam", [raw["ablationcam", "x"]], 112)
+    assert expected.max() > 0.5
+    assert np.abs(made.numpy() - expected).max() < 1e-4
+
+
+def test_pytorch_grad_cam_fullgrad(images, capfd):
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+    from torch import nn
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 4), nn.BatchNorm2d(8), nn.ReLU(True), nn.Conv2d(8, 6, 3, 2),
+        nn.ReLU(True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 10),
+    ).eval()  # fmt: skip
+    net[1].running_mean.normal_()
+    nn.init.normal_(net[1].bias)
+    with grad_cam.FullGrad(net, []) as cam:
+        expected = cam(images, [ClassifierOutputTarget(t) for t in TARGETS])
+    cams = maps.methods(["fullgrad"], "pytorch-grad-cam")
+    raw, _ = maps.compute(net, images, torch.tensor(TARGETS), [maps.Layer("x", "2")], cams)
+    made = maps.combination("pytorch-grad-cam")("fullgrad", [raw["fullgrad", "x"]], 112)
+    assert np.abs(made.numpy() - expected).max() < 1e-4
+
+
+def test_pytorch_grad_cam_shapleycam(images):
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    net = signed()
+    with grad_cam.ShapleyCAM(net, [net[1]]) as cam:
+        expected = cam(images, [ClassifierOutputTarget(t) for t in TARGETS])
+    cams = maps.methods(["shapleycam"], "pytorch-grad-cam")
+    raw, _ = maps.compute(net, images, torch.tensor(TARGETS), [maps.Layer("x", "1")], cams)
+    made = maps.combination("pytorch-grad-cam")("shapleycam", [raw["shapleycam", "x"]], 112)
+    assert np.abs(made.numpy() - expected).max() < 1e-4
+
+
 def resized(cam):
     return torch.nn.functional.interpolate(
         cam[:, None], (112, 112), mode="bilinear", align_corners=False
