@@ -104,9 +104,12 @@ def costly(name: str) -> bool:
 def method_layers(name: str, network: Network) -> list[str]:
     """Those of a network's layers that a method is read at when none is named; none if it is all.
 
-    Its ``LAYERS``, or, if it is ``POOLED``, the one whose global average is classified.
+    Its ``LAYERS``, or, if it is ``POOLED``, the one whose global average is classified; the deepest
+    for a map of the ``WHOLE`` network.
     """
     module = plugins.load(METHODS, "cam", name).module
+    if getattr(module, "WHOLE", False):
+        return list(network.layers)[:1]
     if not getattr(module, "POOLED", False):
         return [layer for layer in getattr(module, "LAYERS", ()) if layer in network.layers]
     generator = torch.Generator().manual_seed(0)
