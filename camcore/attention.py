@@ -16,8 +16,8 @@ Grid = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Head:
-    """Attention weights ``(N,heads,queries,keys)``, and the gradient of each row's target there."""
+class Block:
+    """A block's attention weights ``(N,heads,queries,keys)``, and the gradient of each row's target there."""
 
     weights: Tensor
     grads: Tensor
@@ -34,8 +34,8 @@ class Attention:
     the last h w are the patches, row by row, of the `grid`.
     """
 
-    blocks: tuple[Head, ...]
-    pool: Head | None
+    blocks: tuple[Block, ...]
+    pool: Block | None
     local: tuple[Tensor, ...]
     start: Tensor
     grid: Grid
@@ -44,7 +44,7 @@ class Attention:
         """Tokens' values ``(N,T)`` as a map ``(N,h,w)`` of those that are patches."""
         return tokens[:, -self.grid[0] * self.grid[1] :].unflatten(1, self.grid)
 
-    def flow(self, relevance: Callable[[Head], Tensor], normalised: bool = False) -> Tensor:
+    def flow(self, relevance: Callable[[Block], Tensor], normalised: bool = False) -> Tensor:
         """The row of ``(I + X_L) ... (I + X_1)`` that the classifier reads, as maps ``(N,h,w)``.
 
         ``X = relevance(block)``, ``(N,T,T)``; `normalised`: rows of ``I + X`` sum to one. A pool's
@@ -87,15 +87,16 @@ def attention(
     others when it attends step by step.
     """
     with torch.inference_mode(False), torch.enable_grad(), passes.frozen(network):
+        origin = origin.clone()  # it may be of inference mode
         shown = _forward(network, images.detach().clone().requires_grad_())
         _check(network, shown.logits[origin], expected, "attending step by step")
         start = _start(shown)
         local = _local(network, images, shown, origin, classes, target)
         weights = [*shown.weights, *([] if shown.pool is None else [shown.pool])]
         grads = _gradients(shown.logits, weights, origin, classes, target, keep=False)
-    heads = tuple(Head(w.detach()[origin], g) for w, g in zip(weights, grads))
+    attending = tuple(Block(w.detach()[origin], g) for w, g in zip(weights, grads))
     count = len(shown.blocks)
-    return Attention(heads[:count], (*heads[count:], None)[0], local, start, shown.grid)
+    return Attention(attending[:count], (*attending[count:], None)[0], local, start, shown.grid)
 
 
 def _forward(network: nn.Module, images: Tensor) -> _Pass:
@@ -131,18 +132,18 @@ def _sorted(
     network: nn.Module, kept: Sequence[Tensor], grids: Sequence[Grid], count: int
 ) -> tuple[list[Tensor], Tensor | None, Grid]:
     """Blocks' weights, the pool's, and the grid: that of the last convolution before that fits."""
-    shapes = list(dict.fromkeys(tuple(weights.shape) for weights in kept))
     if not kept:
         raise _unfit(network, "it has no attention")
     size = kept[0].shape[-1]
-    square = [k.ndim == 4 and len(k) == count and k.shape[2:] == (size, size) for k in kept]
-    pooled = len(kept) > 1 and all(square[:-1]) and not square[-1] and len(kept[-1]) == count
-    pooled = pooled and kept[-1].ndim == 4 and kept[-1].shape[2] == 1
-    fits = [(h, w) for h, w in grids if 1 < h * w and 0 <= size - h * w < MOST_PREFIX_TOKENS]
-    blocks = list(kept[:-1] if pooled else kept)
-    if not all(square[: len(blocks)]) or not fits:
-        raise _unfit(network, f"it attends as {' and '.join(map(str, shapes[:2]))}")
-    return blocks, kept[-1] if pooled else None, fits[-1]
+    queries = [w.shape[2] if w.ndim == 4 and len(w) == count else 0 for w in kept]
+    pooled = len(kept) > 1 and queries[-1] == 1
+    blocks, pool = (kept[:-1], kept[-1]) if pooled else (kept, None)
+    square = all(w.shape[2:] == (size, size) for w in blocks) and all(queries)
+    fits = [(h, w) for h, w in grids if h * w > 1 and 0 <= size - h * w < MOST_PREFIX_TOKENS]
+    if not square or not fits:
+        shapes = dict.fromkeys(str(tuple(weights.shape)) for weights in kept)
+        raise _unfit(network, f"it attends as {' and '.join([*shapes][:2])}")
+    return list(blocks), pool, fits[-1]
 
 
 def _unfit(network: nn.Module, what: str) -> ValueError:
@@ -179,15 +180,10 @@ def _start(shown: _Pass) -> Tensor:
 
 
 def _local(
-    network: nn.Module,
-    images: Tensor,
-    shown: _Pass,
-    origin: Tensor,
-    classes: Tensor,
-    target: str,
+    network: nn.Module, images: Tensor, shown: _Pass, origin: Tensor, classes: Tensor, target: str
 ) -> tuple[Tensor, ...]:
     """For each block the gradient of its own score in its weights, or in the pool's for it."""
-    count, batch = len(shown.blocks), len(images)
+    count = len(shown.blocks)
 
     def after(tokens: Tensor) -> Tensor:
         with _in_place_of(shown.blocks, tokens):
@@ -197,15 +193,14 @@ def _local(
         _check(network, after(shown.tokens[-1]), shown.logits, "its blocks are passed by")
     if shown.pool is None:
         prefix = shown.tokens[0].shape[1] - shown.grid[0] * shown.grid[1]
-        means = torch.cat([tokens.mean(1, keepdim=True) for tokens in shown.tokens])
-        logits = after(means.expand(-1, prefix + 1, -1)).chunk(count)  # one patch is their mean
-        return tuple(
-            _gradients(scores, [weights], origin, classes, target, keep=True)[0]
-            for scores, weights in zip(logits, shown.weights)
+        means = (t.mean(1, keepdim=True).expand(-1, prefix + 1, -1) for t in shown.tokens)
+        return tuple(  # a call a block: of one call for all, gradients would pass all blocks
+            _gradients(after(mean), [weights], origin, classes, target, keep=True)[0]
+            for mean, weights in zip(means, shown.weights)
         )
     with Weights() as attending:
         scores = after(torch.cat(shown.tokens))
-    rows = torch.cat([origin + at * batch for at in range(count)])
+    rows = torch.cat([origin + at * len(images) for at in range(count)])
     every = _gradients(scores, attending.kept, rows, classes.repeat(count), target, keep=True)
     return every[0].chunk(count)
 

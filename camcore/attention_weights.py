@@ -78,7 +78,8 @@ class Weights(TorchFunctionMode):
         output = functional.linear(joined, given["out_proj_weight"], given["out_proj_bias"])
         if not given.get("need_weights", True):
             return output, None
-        return output, self.kept[-1].mean(1) if given.get("average_attn_weights", True) else None
+        averaged = given.get("average_attn_weights", True)
+        return output, self.kept[-1].mean(1) if averaged else self.kept[-1]
 
 
 def _plain(given: dict[str, Any]) -> bool:
