@@ -17,7 +17,7 @@ Grid = tuple[int, int]
 
 @dataclass(frozen=True)
 class Block:
-    """A block's attention weights ``(N,heads,queries,keys)``, and the gradient of each row's target there."""
+    """A block's attention weights ``(N,heads,queries,keys)``, and each row's gradient there."""
 
     weights: Tensor
     grads: Tensor
