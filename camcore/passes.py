@@ -35,17 +35,18 @@ def frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def answer(network: nn.Module, images: Tensor) -> Tensor:
+def answer(network: nn.Module, images: Tensor, count: int | None = None) -> Tensor:
     """The network's logits ``(N,K)``: its output, or its output's first, or its ``logits``.
 
-    Raises `ValueError` for anything else.
+    Raises `ValueError` for anything else. N is the images' number unless `count` is given.
     """
+    count = len(images) if count is None else count
     output = network(images)
     logits = sole(getattr(output, "logits", output))
-    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(images):
+    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == count:
         return logits
     what = f"{tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-    raise ValueError(f"the network must return logits (N,K), N={len(images)}, not {what}")
+    raise ValueError(f"the network must return logits (N,K), N={count}, not {what}")
 
 
 def submodule(network: nn.Module, path: str) -> nn.Module:
@@ -138,16 +139,20 @@ def gradients(
     classes: Tensor,
     whole: bool,
     target: str = "logit",
+    keep: bool = False,
 ) -> list[Tensor | None]:
     """The gradient of each row's target at every source, ``(N,C,h,w)``, rows as in `origin`.
 
     `views` make that of the source's own form. Rows of different images share one backward pass; an
     image's further classes need one each. `whole` says that the rows are the images, in order.
-    `target`: see `targets`. None for a source that the logits do not depend on.
+    `target`: see `targets`. The graph is freed unless `keep`. None for a source that the logits do
+    not depend on.
     """
 
-    def backward(score: Tensor, keep: bool) -> list[Tensor | None]:
-        grads = torch.autograd.grad(score.sum(), sources, allow_unused=True, retain_graph=keep)
+    def backward(score: Tensor, again: bool) -> list[Tensor | None]:
+        grads = torch.autograd.grad(
+            score.sum(), sources, allow_unused=True, retain_graph=keep or again
+        )
         return [None if grad is None else view(grad) for grad, view in zip(grads, views)]
 
     if whole:

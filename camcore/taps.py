@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from camx.camcore import passes, resumption
+from camx.camcore.attention import Attention, attention
 from camx.camcore.excitation import contrastive
 from camx.camcore.heads import head
 from camx.camcore.layers import Gradient, spatial
@@ -63,6 +64,15 @@ class Tap:
     def head(self) -> Tensor | None:
         """The ``(K,C)`` weights of this layer's global average, if there are any; see `head`."""
         return head(self.network, self.acts, self.logits)
+
+    @property
+    def attention(self) -> Attention:
+        """What the blocks attend to, of one pass for all layers and methods; see `attention`."""
+        rows = "attention", *self.origin.tolist(), *self.targets.tolist()
+        if rows not in self.shared:
+            rest = self.origin, self.targets, self.target, self.logits
+            self.shared[rows] = attention(self.network, self.images, *rest)
+        return self.shared[rows]
 
     def excite(self, layer: Layer | None = None) -> Tensor:
         """Contrastive excitation ``(N,C,h,w)`` at a layer's follower, or at it without one."""
