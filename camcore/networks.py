@@ -20,7 +20,7 @@ from camx.camcore.preprocessing import Preprocessing
 from camx.camcore.spec import LAYERS as EXPECTED_LAYERS
 from camx.camcore.spec import Spec, modules_of
 from camx.camcore.suggestions import near
-from camx.camcore.weights import locate, preprocessed, sha256, shipped
+from camx.camcore.weights import locate, packaged, preprocessed, sha256, shipped
 
 MODELS = "camx.camcore.models"
 SEGMENTERS = "camx.camcore.segmenters"
@@ -209,6 +209,8 @@ def start(
     """
     plugin, spec = _plugin(name, package)
     fallback = str(shipped(spec.init)) if spec.init else "none"
+    if spec.packaged and not init:
+        fallback = str(packaged(spec.packaged))
     init = label = init or ("IMAGENET1K_V1" if spec.weights is not None else fallback)
     if preprocessing == "caffe" and not spec.caffe_mean_bgr:
         raise ValueError(f"preprocessing is 'caffe', but {plugin.name} has no such form")
@@ -274,6 +276,8 @@ def load(
     form = _form(spec, path, bool(names), preprocessing, adopted.original)
     if spec.weights is not None and classes == IMAGENET_CLASSES:
         names = names or tuple(spec.weights.DEFAULT.meta["categories"])
+    if classes == len(spec.class_names):
+        names = names or tuple(spec.class_names)
     label = ": ".join(filter(None, (label, adopted.choice)))
     return Network(
         plugin.name, module.to(device), _layers(plugin, spec, module), spec.input_size, form,
