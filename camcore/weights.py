@@ -57,6 +57,15 @@ def packaged(packaged: Packaged) -> Path:
     return path
 
 
+def initial(spec: Spec) -> str:
+    """What training starts from when nothing is said: torchvision's name, a file, or none."""
+    if spec.weights is not None:
+        return "IMAGENET1K_V1"
+    if spec.packaged:
+        return str(packaged(spec.packaged))
+    return str(shipped(spec.init)) if spec.init else "none"
+
+
 def locate(
     spec: Spec, network: str, weights: str | None, download: bool, option: str = "--weights"
 ) -> Located:

@@ -8,8 +8,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from torchvision.models import VGG16_Weights
 
+from camx.camcore.imagenet import class_names
 from camx.camcore.spec import Packaged, Spec
 
 TITLE = (
@@ -138,5 +138,5 @@ SPEC = Spec(
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     ),
     head="_fc",
-    class_names=tuple(VGG16_Weights.DEFAULT.meta["categories"]),
+    class_names=class_names(),
 )
