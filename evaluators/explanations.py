@@ -255,11 +255,12 @@ def _image(picture: Picture) -> Image.Image:
         return read_image(Path(picture), upright=True)
     if isinstance(picture, Image.Image):
         return rgb(picture)
-    kind = f"{getattr(picture, 'dtype', '')} {tuple(getattr(picture, 'shape', ()))}"
+    about = (getattr(picture, "dtype", ""), tuple(getattr(picture, "shape", ())))
+    kind = " ".join([type(picture).__name__, *(str(what) for what in about if what)])
     pixels = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.size > 0
     if pixels and (picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] in (3, 4))):
         return Image.fromarray(np.asarray(picture)).convert("RGB")
-    raise ValueError(f"picture is a {type(picture).__name__} {kind}; accepted: {FORMS}")
+    raise ValueError(f"picture is a {kind}; accepted: {FORMS}")
 
 
 def _on_input(plan: Plan, inputs: Tensor, target: Tensor) -> dict[Cell, Tensor]:
