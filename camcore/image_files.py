@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 WHITES = (1, 255, 65535)  # what may be white in pixels whose type does not say
 DARK = 32  # of 255: twelve bits in a file of sixteen come out below it
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")  # suffixes of photographs
 LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP")  # formats whose pixels are not those that were saved
+ORIENTATION = 0x0112  # EXIF's
 TIFF_BITS, TIFF_FORMAT, SIGNED = 258, 339, 2  # tags: bits of a pixel, and of what kind; signed ones
 
 
@@ -22,24 +24,31 @@ class BlankImage(UserWarning):
     """pictures of one colour or nearly black (12 bits in a file of 16?)"""
 
 
-def read_image(path: Path) -> Image.Image:
+def read_image(path: Path, upright: bool = False) -> Image.Image:
     """The picture as RGB of 8 bits, as stored: the annotations ignore EXIF's rotation too.
 
-    Raises `FileNotFoundError` without such a file, `ValueError` naming one that is no readable
-    image, or whose pixels have no known range. Warns (`BlankImage`) of a picture that comes out
-    constant or nearly black.
+    `upright` turns it as EXIF says, as a photograph without annotations is meant. Raises
+    `FileNotFoundError` without such a file, `ValueError` naming one that is no readable image, or
+    whose pixels have no known range. Warns (`BlankImage`) of a picture that comes out constant or
+    nearly black.
     """
     if not path.is_file():  # a pipe would be waited for
         kind = "a folder or a device, not an" if path.exists() else "no such"
         raise FileNotFoundError(f"{path}: {kind} image")
     try:
         with Image.open(path) as image:
-            rgb = (_scaled(image) if image.mode[0] in "IF" else image).convert("RGB")
+            turned = upright and image.getexif().get(ORIENTATION, 1) != 1
+            picture = rgb(ImageOps.exif_transpose(image) if turned else image)
     except Exception as error:  # a decoder may raise anything on a damaged file
         raise ValueError(f"{path}: not a readable image: {error}") from error
-    if fault := _blank(rgb):
+    if fault := _blank(picture):
         warnings.warn(f"{path}: {fault}", BlankImage, stacklevel=2)
-    return rgb
+    return picture
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """An image as RGB of 8 bits. `ValueError` for pixels of no known range."""
+    return (_scaled(image) if image.mode[0] in "IF" else image).convert("RGB")
 
 
 def _scaled(image: Image.Image) -> Image.Image:

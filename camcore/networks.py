@@ -19,7 +19,7 @@ from camx.camcore.plugins import Plugin
 from camx.camcore.preprocessing import Preprocessing
 from camx.camcore.spec import Spec, modules_of
 from camx.camcore.suggestions import near
-from camx.camcore.weights import locate, preprocessed, sha256, shipped
+from camx.camcore.weights import initial, locate, preprocessed, sha256
 
 MODELS = "camx.camcore.models"
 SEGMENTERS = "camx.camcore.segmenters"
@@ -185,6 +185,14 @@ def _form(spec: Spec, path: Path, named: bool, preprocessing: str, state: State)
     return spec.form(said or preprocessing)
 
 
+def _class_names(spec: Spec, classes: int) -> tuple[str, ...]:
+    """The names that the file knows of so many classes."""
+    named = spec.class_names
+    if spec.weights is not None:
+        named = named or spec.weights.DEFAULT.meta["categories"]
+    return tuple(named) if len(named) == classes else ()
+
+
 def start(
     name: str,
     init: str | None,
@@ -201,8 +209,7 @@ def start(
     lack outside of the file's ``backbone``, both drawn with `seed`. `preprocessing`: see `load`.
     """
     plugin, spec = declared(name, package, init)
-    fallback = str(shipped(spec.init)) if spec.init else "none"
-    init = label = init or ("IMAGENET1K_V1" if spec.weights is not None else fallback)
+    init = label = init or initial(spec)
     if preprocessing == "caffe" and not spec.caffe_mean_bgr:
         raise ValueError(f"preprocessing is 'caffe', but {plugin.name} has no such form")
     digest, form = "", spec.form("model" if preprocessing == "paper" else preprocessing)
@@ -265,8 +272,7 @@ def load(
     if torch.device(device).type == "cuda":
         _exact()
     form = _form(spec, path, bool(names), preprocessing, adopted.original)
-    if spec.weights is not None and classes == IMAGENET_CLASSES:
-        names = names or tuple(spec.weights.DEFAULT.meta["categories"])
+    names = names or _class_names(spec, classes)
     label = ": ".join(filter(None, (label, adopted.choice)))
     layers = layers_of(plugin, spec, module) if package == MODELS else {}
     return Network(

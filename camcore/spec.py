@@ -28,6 +28,16 @@ LAYERS = '{"S5": ("features.29", "features.30")}: a module\'s path, and the next
 
 
 @dataclass(frozen=True, kw_only=True)
+class Packaged:
+    """A file of weights in an installed package: distribution, module, path below it, sha256."""
+
+    distribution: str
+    module: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Spec:
     """A file declares ``SPEC = Spec(...)``, or module constants of these names in capitals.
 
@@ -37,6 +47,8 @@ class Spec:
     layers          ``{name: (activation's module path, following pool's or None)}``, deepest first
     weights         torchvision's enumeration of weights
     shipped         the file of ``configs/weights`` that is loaded by default
+    packaged        the file of an installed package that is loaded by default
+    class_names     the names of its classes by index, where weights of as many do not say them
     head            the last layer's module path; where none is given, `class_axes` finds it
     backbone        prefixes of what another network's weights may fill; the rest is then new
     caffe_mean_bgr  the means of its Caffe form, 0-255, where it has one
@@ -57,6 +69,8 @@ class Spec:
     layers: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     weights: Any = None
     shipped: str = ""
+    packaged: Packaged | None = None
+    class_names: tuple[str, ...] = ()
     head: str = ""
     backbone: tuple[str, ...] = ()
     caffe_mean_bgr: tuple[float, ...] | None = None
@@ -77,6 +91,7 @@ class Spec:
             "mean": (_numbers(self.mean), "three numbers"),
             "std": (_numbers(self.std, above=0), "three numbers above 0"),
             "layers": (_layers(self.layers), LAYERS),
+            "class_names": (_names(self.class_names), "a tuple of names"),
             "head": (isinstance(self.head, str), "a module's path"),
             "caffe_mean_bgr": (
                 self.caffe_mean_bgr is None or _numbers(self.caffe_mean_bgr), "three numbers"
@@ -151,6 +166,10 @@ def _numbers(values: Any, above: float = -math.inf) -> bool:
         return False
     real = [isinstance(v, int | float) and not isinstance(v, bool) for v in values]
     return all(real) and all(math.isfinite(v) and v > above for v in values)
+
+
+def _names(names: Any) -> bool:
+    return isinstance(names, tuple | list) and all(isinstance(name, str) for name in names)
 
 
 def _layers(layers: Any) -> bool:

@@ -4,6 +4,7 @@ An image is squashed to a square *grid* without keeping its aspect. View ``resiz
 square; ``ten-crop`` shows its corners, its centre and the same five of its mirror image.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,12 @@ def cut(images: Tensor, view: View) -> Tensor:
     return torch.stack(crops, 1).flatten(0, 1)
 
 
+def enlarged(maps: Tensor, sides: Sequence[int]) -> Tensor:
+    """``(N,h,w)`` maps to ``(N,H,W)``, `sides` ``(H,W)``: bilinear, corners aligned."""
+    size = (sides[0], sides[1])
+    return interpolate(maps[:, None], size, mode="bilinear", align_corners=True)[:, 0]
+
+
 def merge(maps: Tensor, view: View) -> Tensor:
     """``(B*crops,h,w)`` maps to ``(B,grid,grid)``: each upsampled onto its crop, and summed.
 
@@ -63,7 +70,7 @@ def merge(maps: Tensor, view: View) -> Tensor:
     of a ten-crop view weighs more: docs/protocol.md, section 1, "Merging ten crops".
     """
     size, grid, corners = view.size, view.grid, view.corners()
-    maps = interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=True)[:, 0]
+    maps = enlarged(maps, (size, size))
     maps = maps.unflatten(0, (-1, view.crops))
     if view.crops == 1:
         return maps[:, 0]

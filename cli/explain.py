@@ -1,8 +1,11 @@
 """`camx explain`: what does the network look at? Methods x layers over a picture, as PNG."""
 
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +15,24 @@ from camx.evaluators.fields import Checked, text
 
 if TYPE_CHECKING:
     from camx.camcore.networks import Network
+    from camx.evaluators.explanations import Explanation
     from camx.evaluators.grids import Plan
-    from camx.evaluators.records import Run
+    from camx.evaluators.types import Sample
 
+DEFAULT = "efficientnet-lite0"
 SHOWN = 3  # pictures of the miniature when none is named
+PHOTOGRAPHS = ("chelsea.png", "coffee.png", "camera.png")  # scikit-image's
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworksOptions(NetworkOptions):
+    """Which networks."""
+
+    model: tuple[str, ...] = text(  # type: ignore[assignment]  # several of what others have one of
+        many="vgg16", default=(), metavar="MODEL",
+        help="Network: a name of `camx list models`, module:function or FILE.py; repeats.  "
+        f"[default: {DEFAULT}]",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,118 +59,143 @@ class ExplainOptions(Checked):
 
 @click.command("explain")
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
-@options.typed(NetworkOptions, ExplainOptions)
+@options.typed(NetworksOptions, ExplainOptions)
 @options.out("explain")
 @options.common
 def command(
-    asked: NetworkOptions, drawn: ExplainOptions, images: tuple[Path, ...], out: Path
+    asked: NetworksOptions, drawn: ExplainOptions, images: tuple[Path, ...], out: Path
 ) -> None:
-    """Draw the maps of each IMAGE over it; without an IMAGE, of three of the miniature's.
+    """Draw the maps of each IMAGE over it, one PNG an image and network.
 
-    A photograph is shown to torchvision's VGG16, whose weights must be in torchvision's cache (or
-    give --download, or --weights FILE). The predicted box of each map is green, true boxes are red.
+    An IMAGE is a file, or a folder of pictures. Without one, three photographs are shown, or three
+    of the miniature's pictures to a network that does not know ImageNet's classes. The predicted
+    box of each map is green, true boxes are red.
     """
-    from camx.camcore import networks
     from camx.camcore.image_files import read_image
+
+    samples = [sample_of(path) for path in pictures(images)]
+    for sample in samples:
+        read_image(sample.path)
+    if len(asked.model) > 1 and asked.weights:
+        raise click.UsageError(f"--weights are of one network, but --model names {asked.model}")
+    taken: set[Path] = set()
+    for name in asked.model or (None,):
+        making, names = prepared(name, asked, drawn)
+        network = making.network
+        how = f"{network.weights}, {network.preprocessing.name} preprocessing"
+        click.echo(f"{network.name} ({how})")
+        suffix = f"_{network.name}" if len(asked.model) > 1 else ""
+        for sample in samples or usual(network):
+            path = free(out, f"{sample.path.stem}{suffix}", taken)
+            click.echo(f"{path}: {draw(making, sample, names, drawn.target, path)}")
+
+
+def pictures(paths: Sequence[Path]) -> list[Path]:
+    """The files, and the pictures in the folders, sorted. `FileNotFoundError` for an empty one."""
+    from camx.camcore.image_files import PICTURES
+    from camx.evaluators.files import listing
+
+    files: list[Path] = []
+    for path in paths:
+        inside = listing(path, PICTURES, "picture") if path.is_dir() else [path]
+        if not inside:
+            expected = f"expected files ending in {', '.join(PICTURES)}"
+            raise FileNotFoundError(f"{path}: a folder without pictures; {expected}")
+        files += inside
+    return files
+
+
+def sample_of(path: Path) -> "Sample":
+    """A picture of which nothing is known."""
+    from camx.evaluators.types import Sample
+
+    return Sample(path.stem, path, -1)
+
+
+def usual(network: "Network") -> "Sequence[Sample]":
+    """What a network is shown when nothing is named."""
+    from camx.camcore.networks import IMAGENET_CLASSES
+    from camx.evaluators import datasets
+
+    if network.classes == IMAGENET_CLASSES:
+        return [sample_of(path) for path in photographs()]
+    return datasets.load(MINIATURE).samples[:SHOWN]
+
+
+def photographs() -> list[Path]:
+    """The photographs of scikit-image, which is not imported."""
+    spec = importlib.util.find_spec("skimage")
+    folders = (spec and spec.submodule_search_locations) or [""]
+    paths = [Path(folders[0]) / "data" / name for name in PHOTOGRAPHS]
+    for path in paths:
+        if not path.is_file():
+            repair = "name a picture, or: pip install --force-reinstall --no-deps scikit-image"
+            raise FileNotFoundError(f"{path}: no such photograph of scikit-image's; {repair}")
+    return paths
+
+
+def prepared(
+    name: str | None, asked: NetworksOptions, drawn: ExplainOptions
+) -> "tuple[Plan, tuple[str, ...]]":
+    """How one network's maps are made, and its class names."""
+    from camx.camcore import networks
     from camx.cli import training
-    from camx.evaluators import datasets, grids, plan, protocols, records
+    from camx.evaluators import explanations, grids, plan, protocols, records
     from camx.evaluators.tasks import localize
 
     replaced = options.checked(ProtocolOptions, replaced=drawn.replaced).fields
     kind = localize.Protocol
     protocol = options.checked(protocols.load, "single", "localize", kind, replaced)
     device = options.pick_device(asked.device)
-    samples: dict[Path, Any] = dict.fromkeys(images)
-    if not images:
-        samples = {s.path: s for s in datasets.load(MINIATURE).samples[:SHOWN]}
-    for path in images:
-        read_image(path)
-    run = None if asked.model else training.trained(asked.weights)
-    model = asked.model or (run and run.model) or ("vgg16" if images else "mini-vgg")
+    run = None if name else training.trained(asked.weights)
+    model = name or (run and run.model) or DEFAULT
     network = networks.load(model, asked.weights, protocol.preprocessing, device, asked.download)
     selection = plan.Selection(drawn.methods, drawn.layers)
     cells = options.checked(plan.product, network, selection)
-    maps = grids.plan(network, protocol, cells, drawn.methods, device, batch_size=1)
-    how = f"{network.weights}, {network.preprocessing.name} preprocessing"
-    click.echo(f"{network.name} ({how})")
-    names = class_names(network, records.beside(asked.weights))
-    target = None
+    making = grids.plan(network, protocol, cells, drawn.methods, device, batch_size=1)
+    names, beside = explanations.names_of(network), records.beside(asked.weights)
+    if beside and len(beside.classes) == network.classes:
+        names = beside.classes
     if drawn.target is not None:
-        target = options.checked(index_of, drawn.target, names, network.classes)
-    taken: set[Path] = set()  # two folders may hold pictures of one name
-    for path, sample in samples.items():
-        numbered = (out / f"{path.stem}{f'-{n}' if n else ''}.png" for n in range(10_000))
-        destination = next(p for p in numbered if p not in taken)
-        click.echo(f"{destination}: {draw(maps, path, sample, names, target, destination)}")
-        taken.add(destination)
+        options.checked(explanations.index_of, drawn.target, network.classes, names)
+    return making, names
 
 
-def class_names(network: "Network", run: "Run | None") -> tuple[str, ...]:
-    """The network's class names, those of the run that trained it, the miniature's, or numbers."""
-    from camx.evaluators.datasets.dagm import CLASSES
-
-    names = network.class_names
-    if network.weights.startswith("shipped "):
-        names = CLASSES if network.name == "mini-defects" else miniature_names()
-    elif run and len(run.classes) == network.classes:
-        names = run.classes
-    return names or tuple(f"class {i}" for i in range(network.classes))
-
-
-def miniature_names() -> tuple[str, ...]:
-    """The names of the miniature's classes."""
-    from camx.evaluators.miniature.ilsvrc import CLASSES
-
-    return tuple(CLASSES[wnid] for wnid in sorted(CLASSES))
-
-
-def index_of(target: str, names: tuple[str, ...], classes: int) -> int:
-    """The index of a class given by its index or name."""
-    if target.isdigit() and int(target) < classes:
-        return int(target)
-    if target not in names:
-        accepted = f"0..{classes - 1}, or a name such as {names[0]!r}"
-        raise ValueError(f"unknown class {target!r}; accepted: {accepted}")
-    return names.index(target)
+def free(folder: Path, stem: str, taken: set[Path]) -> Path:
+    """A file that no other picture takes: two folders may hold pictures of one name."""
+    stem = re.sub(r"[^\w.+-]+", "-", stem)  # torchvision:resnet18
+    numbered: Iterator[Path] = (
+        folder / f"{stem}{f'-{n}' if n else ''}.png" for n in range(len(taken) + 1)
+    )
+    path = next(path for path in numbered if path not in taken)
+    taken.add(path)
+    return path
 
 
 def draw(
-    plan: "Plan", path: Path, sample: Any, names: tuple[str, ...], target: int | None, out: Path
+    making: "Plan", sample: "Sample", names: Sequence[str], target: str | None, out: Path
 ) -> str:
     """Write one picture's overlay grid; returns its title."""
-    import torch
-
-    from camx.camcore import views
-    from camx.camcore.faults import NotFinite
-    from camx.evaluators import grids, heatmaps
-    from camx.evaluators.loop import decode, stacked
+    from camx.evaluators import explanations
     from camx.evaluators.results import figures
-    from camx.evaluators.tasks.localize import boxes
-    from camx.evaluators.types import Sample
 
-    protocol: Any = plan.protocol
-    picture = decode(sample or Sample(path.stem, path, -1), (plan.view.grid,))
-    squashed = stacked([picture])
-    with torch.no_grad():
-        inputs = plan.network.prepare(views.cut(squashed, plan.view))
-        scores = plan.network.module(inputs).sum(0).softmax(0)
-    first = int(scores.argmax())
-    asked = first if target is None else target
-    try:
-        maps, _ = grids.image_maps(plan, squashed, torch.tensor([asked]))
-    except NotFinite as error:
-        raise ValueError(f"{path}: {error.faults[0]}") from None
-    shown, predicted = {}, {}
-    for cell, grid in maps.items():
-        shown[cell] = heatmaps.on_image(grid[0], picture.size, protocol.interpolation)
-        mask = heatmaps.foreground(shown[cell], protocol.threshold)
-        predicted[cell] = boxes.box(mask, protocol.box)
-    title = f"{names[asked]} ({100 * float(scores[asked]):.1f} %)"
-    if asked != first:
-        title += f"; first choice {names[first]} ({100 * float(scores[first]):.1f} %)"
-    if sample:
-        title += f"; truth: {miniature_names()[sample.label]}"
-    truths = sample.boxes if sample else ()
+    seen = explanations.explained(making, sample.path, target, names)
+    truths = sample.within(seen.size).boxes
+    title = titled(seen)
+    if truths:
+        title += f"; truth: {names[sample.label]}"
+    shown = {cell: seen.heatmap(cell.method, cell.layer) for cell in seen.grids}
+    boxes = {cell: seen.box(cell.method, cell.layer) for cell in seen.grids}
     out.parent.mkdir(parents=True, exist_ok=True)
-    figures.overlay_grid(picture.pixels, shown, predicted, truths, title, out)
+    heading = f"{sample.path.name}, {making.network.name}: {title}"
+    figures.overlay_grid(seen.pixels, shown, boxes, truths, heading, out)
+    return title
+
+
+def titled(seen: "Explanation") -> str:
+    """The class explained and its probability, and the network's first choice if it is another."""
+    title = f"{seen.name(seen.label)} ({100 * float(seen.probabilities[seen.label]):.1f} %)"
+    ((first, share),) = seen.top(1)
+    if seen.name(seen.label) != first:
+        title += f"; first choice {first} ({100 * share:.1f} %)"
     return title

@@ -56,7 +56,7 @@ def _sentence(name: str) -> str:
 def group(debug: bool) -> None:
     """camx: which class activation map finds the object, by how much, and is the difference real?
 
-    Every command runs on an embedded miniature until --data names your own data.
+    What measures does so on an embedded miniature until --data names your own data.
 
     \b
     camx explain PHOTO.jpg          look at the maps of one picture

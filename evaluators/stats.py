@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy  # its stats take a second to import, which happens when they are used
 
 CONFIDENCE = 0.95
 TAIL = (1 - CONFIDENCE) / 2  # on either side of an interval
@@ -31,7 +31,7 @@ def share_interval(percent: float, n: int) -> tuple[float, float]:
     and DasGupta 2001).
     """
     hits = round(n * float(np.clip(percent / 100, 0, 1)))
-    interval = stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
+    interval = scipy.stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
     return 100 * float(interval.low), 100 * float(interval.high)
 
 
@@ -51,7 +51,7 @@ def describe(values: np.ndarray, seed: int = 0, draws: int = 2000) -> Described:
     if n == 1:
         return mean, *NO_INTERVAL, n
     if n > 2000:
-        reach = float(stats.norm.ppf((1 + CONFIDENCE) / 2) * values.std(ddof=1) / np.sqrt(n))
+        reach = float(scipy.stats.norm.ppf((1 + CONFIDENCE) / 2) * values.std(ddof=1) / np.sqrt(n))
         return mean, mean - reach, mean + reach, n
     rng = np.random.default_rng(seed)
     return mean, *_quantiles(values[rng.integers(n, size=(draws, n))].mean(1)), n
@@ -108,7 +108,7 @@ def _jackknife(left_out: np.ndarray) -> tuple[float, float, float]:
     if error < 1e-6:  # nothing moves but by rounding
         return float("nan"), float("nan"), float("nan")
     degrees = min(n - 1, 2 * n / max(n * fourth / square**2 - 1, 1e-9))
-    return error, degrees, error * float(stats.t.ppf(1 - TAIL, degrees))
+    return error, degrees, error * float(scipy.stats.t.ppf(1 - TAIL, degrees))
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray) -> Paired:
@@ -118,7 +118,7 @@ def mcnemar(a: np.ndarray, b: np.ndarray) -> Paired:
     as likely to fall either way (McNemar 1947, exact form). The difference is in percentage points.
     """
     n, only_a, only_b = len(a), int((a & ~b).sum()), int((~a & b).sum())
-    p = float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    p = float(scipy.stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
     interval = matched_interval(a.astype(int) - b.astype(int))
     return Paired(100 * (only_a - only_b) / n, *interval, p, n)
 
@@ -133,7 +133,7 @@ def matched_interval(differences: np.ndarray) -> tuple[float, float]:
     """
     n, total, squares = len(differences) + 2, differences.sum(), (differences**2).sum() + 1
     mean = total / n
-    reach = float(stats.norm.ppf(1 - TAIL)) * np.sqrt((squares / n - mean**2) / n)
+    reach = float(scipy.stats.norm.ppf(1 - TAIL)) * np.sqrt((squares / n - mean**2) / n)
     most = max(1, int(np.abs(differences).max(initial=0)))
     low, high = 100 * np.clip([mean - reach, mean + reach], -most, most)
     return float(low), float(high)
@@ -193,6 +193,6 @@ def paired_classes(a: np.ndarray, b: np.ndarray, statistic: Statistic) -> Paired
     """
     difference = statistic(a.sum(0)) - statistic(b.sum(0))
     error, degrees, reach = _jackknife(_left_out(a, statistic) - _left_out(b, statistic))
-    p = 2 * float(stats.t.sf(abs(difference) / error, degrees)) if error == error else 1.0
+    p = 2 * float(scipy.stats.t.sf(abs(difference) / error, degrees)) if error == error else 1.0
     low, high = np.clip([difference - reach, difference + reach], -100, 100)
     return Paired(difference, float(low), float(high), p, len(a))

@@ -19,6 +19,7 @@ FORBIDDEN = {
 # The floors of evaluators/, from the top down; a room may import from lower floors, and from
 # itself.
 FLOORS = [
+    ["explanations"],
     ["plan"],
     ["results"],
     ["tasks.localize", "tasks.occlude", "tasks.defects", "tasks.pseudo", "tasks.segment"],
@@ -34,7 +35,7 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.
 TORCH = {
-    "grids.py", "loop.py", "training.py", "plan.py",
+    "explanations.py", "grids.py", "loop.py", "training.py", "plan.py",
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
         "occlude/perturb", "pseudo/labelling", "pseudo/trainer", "segment/predict",

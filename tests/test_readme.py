@@ -11,8 +11,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
-from camx.cli import main
+from camx.cli import explain, main
 from camx.evaluators import datasets
 from camx.evaluators.miniature import dagm, ilsvrc, voc
 from camx.evaluators.results import tables
@@ -100,7 +101,7 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch):
     """The examples of a method, a data set and a table are such, and that of the engine gives what
     it says.
     """
-    method, data, engine = re.findall(r"```python\n(.*?)```", README, re.S)
+    method, data, _, engine = re.findall(r"```python\n(.*?)```", README, re.S)
     scope: dict = {}
     exec(method, scope)
     assert scope["cam"](SimpleNamespace(acts=torch.ones(2, 3, 4, 5))).shape == (2, 4, 5)
@@ -119,6 +120,30 @@ def test_the_readme_s_python_runs(tmp_path, monkeypatch):
     scope = {}
     exec(engine, scope)
     assert scope["found"]["layercam", "S5"].shape == (2, 7, 7)
+
+
+@pytest.mark.slow
+def test_the_readme_s_explanation_is_as_shown(tmp_path, monkeypatch):
+    """Of the photograph that the page shows."""
+    shown = next(b for b in re.findall(r"```python\n(.*?)```", README, re.S) if "camx.load" in b)
+    assert len([line for line in shown.splitlines() if line]) <= 10
+    monkeypatch.chdir(tmp_path)
+    coffee = next(path for path in explain.photographs() if path.stem == "coffee")
+    Image.open(coffee).save("photo.jpg", quality=95)
+    scope: dict = {}
+    first, second = shown.split("module = ")
+    exec(first, scope)
+    seen = scope["seen"]
+    ((name, share),) = seen.top(1)
+    assert name == "espresso"
+    assert round(share, 1) == 0.9
+    for heatmap in seen.maps.values():
+        assert heatmap.shape == Image.open("photo.jpg").size[::-1]
+        assert heatmap.dtype == "float32"
+        assert 0 <= heatmap.min() < heatmap.max() <= 1
+    exec(f"module = {second}", scope)
+    for name in ("overlay.png", "block.png"):
+        assert Image.open(name).size == seen.size
 
 
 def test_the_readme_s_make_targets_exist():
