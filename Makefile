@@ -4,6 +4,8 @@ BIN := .venv/bin
 LINKS := .venv/links
 INSTALLED := .venv/.installed-demo
 INSTALLED_TEST := .venv/.installed-test
+# A worker a core; four need 6 GB, and more gain little. Who is done takes from the others.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -34,9 +36,9 @@ check: $(INSTALLED_TEST) $(LINKS)/camx  ## linter and type check
 	cd $(LINKS) && ../bin/mypy --config-file ../../pyproject.toml
 
 test: check  ## linter, type check and all tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 fast: check  ## linter, type check and the fast tests
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 .PHONY: help demo check test fast

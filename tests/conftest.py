@@ -1,22 +1,43 @@
 """Shared by all tests: one rendering of the miniature, and camx called as a command."""
 
+import os
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from camx.cli import main
-from camx.evaluators import records
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")  # of several that test at once
+if WORKER:  # a thread each, before torch counts the cores: more than cores wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from camx.cli import main  # noqa: E402
+from camx.evaluators import records  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def camx_home(tmp_path_factory):
-    return tmp_path_factory.mktemp("camx-home")
+    """The workers' common one: the miniature is rendered once, or twice at once."""
+    if not WORKER:
+        return tmp_path_factory.mktemp("camx-home")
+    home = tmp_path_factory.getbasetemp().parent / "camx-home"
+    home.mkdir(exist_ok=True)
+    return home
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(camx_home, monkeypatch):
     monkeypatch.setenv("CAMX_HOME", str(camx_home))
+
+
+@pytest.fixture
+def two_threads():
+    """torch shares its work among two, on one core too: where that may change no bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

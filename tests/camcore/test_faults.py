@@ -99,6 +99,7 @@ def test_padding_is_nobody_s_fault():
 
 
 @pytest.mark.parametrize("name", ["cam", "cmwp", "scorecam"])
+@pytest.mark.usefixtures("two_threads")
 def test_the_other_images_of_a_batch_keep_their_maps(name):
     """One image's logits say nothing of whether CAM or c-MWP suits the network."""
     cams = maps.methods([name])

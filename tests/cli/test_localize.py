@@ -217,6 +217,7 @@ def _thousand(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("two_threads")
 def test_workers_and_interruption_change_no_record(camx, small, tmp_path):
     def run(out, *more):
         camx(*SMALL, "--data", small, "--out", out, *more)

@@ -81,6 +81,7 @@ def test_one_pass_feeds_every_gradient_cell(network, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("protocol", ["single", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("two_threads")
 def test_neighbours_workers_and_order_change_no_record(network, tmp_path, protocol):
     chosen, images = gradient_cells(network), samples(7)
 
@@ -93,6 +94,7 @@ def test_neighbours_workers_and_order_change_no_record(network, tmp_path, protoc
     assert mine.equals(run("alone", images[3:4], 4))
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_a_cell_does_not_depend_on_the_others(network, tmp_path):
     whole = measured(make(network, gradient_cells(network), tmp_path / "whole"), samples(2))
     one = Cell.of("layercam", "S5+S4+S3", "gamma=3")

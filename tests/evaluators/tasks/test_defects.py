@@ -201,6 +201,7 @@ def test_a_clocked_cell_is_not_clocked_again(network, tmp_path):
     assert len(bars) == 2
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_neighbours_and_workers_change_no_record(network, tmp_path):
     cells = [
         CELL,

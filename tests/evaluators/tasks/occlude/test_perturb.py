@@ -241,6 +241,7 @@ def mini():
 
 
 @pytest.mark.parametrize("view", ["resize", pytest.param("ten-crop", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("two_threads")
 def test_neighbours_workers_and_order_change_no_record(mini, tmp_path, view):
     samples = datasets.load("mini").samples[:5]
     fused = Cell.of("layercam", "S5+S3", "gamma=2")

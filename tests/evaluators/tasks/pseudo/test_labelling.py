@@ -86,6 +86,7 @@ def measured(job, chosen):
     return records.read(job.out)
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_neighbours_workers_and_order_change_nothing(network, tmp_path):
     whole = measured(make(network, out=tmp_path / "whole"), scenes(6))
     back = measured(make(network, out=tmp_path / "back", workers=1), scenes(6)[::-1])
