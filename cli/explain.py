@@ -77,10 +77,10 @@ def command(
     for sample in samples:
         read_image(sample.path)
     if len(asked.model) > 1 and asked.weights:
-        raise click.UsageError(f"--weights are of one network, but --model names {asked.model}")
+        several = ", ".join(asked.model)
+        raise click.UsageError(f"--weights are of one network, but --model names {several}")
     taken: set[Path] = set()
-    for name in asked.model or (None,):
-        making, names = prepared(name, asked, drawn)
+    for making, names in [prepared(name, asked, drawn) for name in asked.model or (None,)]:
         network = making.network
         how = f"{network.weights}, {network.preprocessing.name} preprocessing"
         click.echo(f"{network.name} ({how})")
@@ -182,8 +182,8 @@ def draw(
     seen = explanations.explained(making, sample.path, target, names)
     truths = sample.within(seen.size).boxes
     title = titled(seen)
-    if truths:
-        title += f"; truth: {names[sample.label]}"
+    if truths:  # only the miniature's pictures have any here
+        title += f"; truth: {explanations.miniature_names()[sample.label]}"
     shown = {cell: seen.heatmap(cell.method, cell.layer) for cell in seen.grids}
     boxes = {cell: seen.box(cell.method, cell.layer) for cell in seen.grids}
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -178,6 +178,11 @@ def names_of(network: Network) -> tuple[str, ...]:
         return network.class_names
     if network.name == "mini-defects":
         return DEFECTS
+    return miniature_names()
+
+
+def miniature_names() -> tuple[str, ...]:
+    """The names of the miniature's classes."""
     return tuple(MINIATURE[wnid] for wnid in sorted(MINIATURE))
 
 

@@ -355,6 +355,33 @@ class Skipping(nn.Module):
         return logits + shallow[0][:, None]
 
 
+class Squeezing(nn.Module):
+    """Convolutions beside the patches': an earlier one of as many places, a later one of one."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(4)
+        self.aside, self.net = nn.Conv2d(3, 1, (4, 16), (4, 16)), of_timm(class_token=False, global_pool="avg")
+        self.net.patch_embed.norm = Squeeze()
+
+    def forward(self, images):
+        return self.net(images) + 0 * self.aside(images).sum()
+
+
+class Squeeze(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(16, 16, 1)
+
+    def forward(self, tokens):
+        return tokens * self.conv(tokens.mean(1)[..., None, None]).flatten(1)[:, None].sigmoid()
+
+
+def test_the_grid_is_the_patches_convolution_s():
+    net = Squeezing().eval()
+    assert tapped(net, torch.randn(2, 3, 32, 32)).attention.grid == (4, 4)
+
+
 def windows():
     size = {"patch_size": [4, 4], "embed_dim": 8, "depths": [2], "num_heads": [1]}
     return torchvision.models.SwinTransformer(**size, window_size=[4, 4], num_classes=5)

@@ -91,7 +91,12 @@ def test_several_networks_are_named_in_the_files(camx, photographs):
     assert drawn(photographs) == ["c_mini-resnet.png", "c_mini-vgg.png"]
     assert done.stdout.count("star (") == 2
     refused = camx("explain", "--model", "a", "--model", "b", "--weights", "w.pth", code=2).stderr
-    assert "--weights are of one network" in refused
+    assert "--weights are of one network, but --model names a, b" in refused
+    (line,) = camx(
+        "explain", "--model", "mini-vgg", "--model", "mini-vg", code=1
+    ).stderr.splitlines()
+    assert "Did you mean 'mini-vgg'?" in line
+    assert len(drawn(photographs)) == 2  # it is said before anything is drawn
 
 
 def test_file_names_are_unique_and_plain(tmp_path):
