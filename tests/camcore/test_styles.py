@@ -39,7 +39,10 @@ def ours(style, network, images, methods, layers):
 
 
 @pytest.mark.parametrize("layers", [["S5"], ["S4"], ["S3"], ["S5", "S4", "S3"]])
-@pytest.mark.parametrize("method", ["gradcam", "gradcampp", "layercam"])
+@pytest.mark.parametrize(
+    "method",
+    ["gradcam", "gradcampp", "layercam", "hirescam", "xgradcam", "eigencam", "eigengradcam"],
+)
 def test_pytorch_grad_cam(network, images, method, layers):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -47,6 +50,10 @@ def test_pytorch_grad_cam(network, images, method, layers):
         "gradcam": grad_cam.GradCAM,
         "gradcampp": grad_cam.GradCAMPlusPlus,
         "layercam": grad_cam.LayerCAM,
+        "hirescam": grad_cam.HiResCAM,
+        "xgradcam": grad_cam.XGradCAM,
+        "eigencam": grad_cam.EigenCAM,
+        "eigengradcam": grad_cam.EigenGradCAM,
     }[method]
     modules = [network.module.get_submodule(network.layer(y).activation) for y in layers]
     with theirs(network.module.requires_grad_(True), modules) as cam:
@@ -65,6 +72,23 @@ def test_pytorch_grad_cam_scorecam(network, images, capfd):
     assert np.abs(cams.numpy() - expected).max() < 1e-4
 
 
+@pytest.mark.parametrize("layer", ["S5", "S3"])
+def test_pytorch_grad_cam_randomcam(network, images, layer, monkeypatch):
+    """The same map of the same weights, which theirs draws from NumPy's state."""
+    from camx.camcore import chance, taps
+
+    layer = network.layer(layer)
+    tapped = taps.tap(network.module, images, torch.tensor(TARGETS), [layer])[layer.name]
+    weights = chance.uniform(tapped).numpy()
+    monkeypatch.setattr(np.random, "uniform", lambda low, high, size: weights.reshape(size))
+    with grad_cam.RandomCAM(
+        network.module, [network.module.get_submodule(layer.activation)]
+    ) as cam:
+        expected = cam(images, None)
+    cams = ours("pytorch-grad-cam", network, images, ["randomcam"], [layer.name])["randomcam"]
+    assert np.abs(cams.numpy() - expected).max() < 1e-4
+
+
 def resized(cam):
     return torch.nn.functional.interpolate(
         cam[:, None], (112, 112), mode="bilinear", align_corners=False
@@ -72,13 +96,14 @@ def resized(cam):
 
 
 @pytest.mark.parametrize("layer", ["S5", "S4", "S3"])
-@pytest.mark.parametrize("method", ["gradcam", "gradcampp", "layercam"])
+@pytest.mark.parametrize("method", ["gradcam", "gradcampp", "layercam", "xgradcam"])
 def test_torch_cam(network, images, method, layer):
     methods = pytest.importorskip("torchcam.methods", reason="torchcam needs Python 3.11")
     theirs = {
         "gradcam": methods.GradCAM,
         "gradcampp": methods.GradCAMpp,
         "layercam": methods.LayerCAM,
+        "xgradcam": methods.XGradCAM,
     }[method]
     with theirs(network.module.requires_grad_(True), network.layer(layer).activation) as cam:
         scores = network.module(images)

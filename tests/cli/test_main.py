@@ -106,7 +106,7 @@ def test_both_opencv_packages_live_together():
         (["localise"], "No such command 'localise'"),
         (
             ["localize", "--method", "gradcamm"],
-            "unknown method 'gradcamm'; known: cam, cmwp, gradcam",
+            "unknown method 'gradcamm'; known: cam, cmwp, eigencam",
         ),
         (["localize", "--layer", "S6"], "unknown layer 'S6' of mini-vgg; known: S5"),
         (["localize", "--layer", "S5+S9"], "unknown layer 'S9'"),
