@@ -1,5 +1,6 @@
 """`camx explain`: what does the network look at? Methods x layers over a picture, as PNG."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import click
 from camx.cli import options
 from camx.cli.shared import MINIATURE, NetworkOptions, ProtocolOptions
 from camx.evaluators.fields import Checked, text
+from camx.evaluators.types import MapProtocol
 
 if TYPE_CHECKING:
     from camx.camcore.networks import Network
@@ -30,7 +32,7 @@ class ExplainOptions(Checked):
         many="S5", default=(), option="--layer", metavar="LAYER",
         help="Layer, or a fusion S5+S4; repeats.  [default: all]",
     )  # fmt: skip
-    target: str | None = text(
+    named: str | None = text(
         default=None, option="--class",
         help="Class to explain: its index or name.  [default: the network's first choice]",
     )  # fmt: skip
@@ -43,10 +45,15 @@ class ExplainOptions(Checked):
 @click.command("explain")
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @options.typed(NetworkOptions, ExplainOptions)
+@options.overrides(MapProtocol, ["target"])
 @options.out("explain")
 @options.common
 def command(
-    asked: NetworkOptions, drawn: ExplainOptions, images: tuple[Path, ...], out: Path
+    asked: NetworkOptions,
+    drawn: ExplainOptions,
+    images: tuple[Path, ...],
+    given: Mapping[str, Any],
+    out: Path,
 ) -> None:
     """Draw the maps of each IMAGE over it; without an IMAGE, of three of the miniature's.
 
@@ -60,6 +67,7 @@ def command(
     from camx.evaluators.tasks import localize
 
     replaced = options.checked(ProtocolOptions, replaced=drawn.replaced).fields
+    replaced = options.settled(given, replaced)
     kind = localize.Protocol
     protocol = options.checked(protocols.load, "single", "localize", kind, replaced)
     device = options.pick_device(asked.device)
@@ -78,8 +86,8 @@ def command(
     click.echo(f"{network.name} ({how})")
     names = class_names(network, records.beside(asked.weights))
     target = None
-    if drawn.target is not None:
-        target = options.checked(index_of, drawn.target, names, network.classes)
+    if drawn.named is not None:
+        target = options.checked(index_of, drawn.named, names, network.classes)
     taken: set[Path] = set()  # two folders may hold pictures of one name
     for path, sample in samples.items():
         numbered = (out / f"{path.stem}{f'-{n}' if n else ''}.png" for n in range(10_000))

@@ -73,7 +73,7 @@ def grids(
 ) -> tuple[dict[Cell, Tensor], Tensor]:
     """Each cell's maps in [0, 1], ``(B,g,g)``, and the logits ``(B,crops,K)``.
 
-    Of squashed ``images (B,3,g,g) uint8``; each crop's map is of the target's logit in that crop.
+    Of squashed ``images (B,3,g,g) uint8``; each crop's map is of the class's score in that crop.
     Images from `real` on are padding. Raises `NotFinite` of the others whose logits or maps hold
     NaN or Inf, rows being images.
     """
@@ -81,19 +81,21 @@ def grids(
     inputs = network.prepare(views.cut(images.to(plan.device), view))
     classes = targets.to(plan.device).repeat_interleave(view.crops)
     layers = [network.layer(name) for name in layer_names(cells)]
-    how = (layers, plan.cams, plan.protocol.gradient, pairs(cells))
+    protocol = plan.protocol
+    how = (layers, plan.cams, protocol.gradient, pairs(cells))
     rows = real * view.crops
     chunks = []
     for at in range(0, len(inputs), plan.batch_size):
         part = slice(at, at + plan.batch_size)
         left = min(max(rows - at, 0), plan.batch_size)
         try:
-            chunks.append(maps.compute(network.module, inputs[part], classes[part], *how, left))
+            shown, asked = inputs[part], classes[part]
+            chunks.append(maps.compute(network.module, shown, asked, *how, left, protocol.target))
         except NotFinite as error:
             raise error.mapped(partial(_of_image, network, view.crops, at)) from None
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
-    make = _styled if plan.protocol.style else _merged
+    make = _styled if protocol.style else _merged
     combined = make(plan, cells, raw, real)
     return dict(zip(cells, combined)), logits
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from camx.camcore import plugins, variants
-from camx.evaluators.fields import Checked, choice, text
+from camx.evaluators.fields import Checked, choice, defaults, text
 from camx.evaluators.values import Box, as_box, path_of, settle, whole
 
 RANDOM = "random"  # in a variant: the mask was moved to a random place
@@ -243,8 +243,24 @@ class MapProtocol(Protocol):
         source='docs/protocol.md, section 1, "Merging ten crops"',
     )
     style: str = choice(*MAP_STYLES, default="", help="another package whose maps are made")
+    target: str = choice(
+        "logit",
+        "softmax",
+        "finer",
+        "finer-softmax",
+        default="logit",
+        help="what of the class is explained: its logit or probability, or (finer) its logit less "
+        "those of the classes nearest to it",
+        source='docs/protocol.md, section 1, "Target"',
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.style and self.view != "resize":
             raise ValueError(f"style {self.style} needs view resize, not {self.view}")
+
+
+def completed(protocol: Any) -> Any:
+    """A map protocol as an older run holds it, with what was added since as it was until then."""
+    of_maps = isinstance(protocol, dict) and "view" in protocol
+    return {**defaults(MapProtocol), **protocol} if of_maps else protocol

@@ -1,5 +1,8 @@
 """The styles against the packages they follow, on the same network and images."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -28,10 +31,10 @@ def images(network):
 TARGETS = [4, 1, 9]
 
 
-def ours(style, network, images, methods, layers):
+def ours(style, network, images, methods, layers, target="logit"):
     taps = [network.layer(name) for name in layers]
     cams = maps.methods(methods, style)
-    raw, _ = maps.compute(network.module, images, torch.tensor(TARGETS), taps, cams)
+    raw, _ = maps.compute(network.module, images, torch.tensor(TARGETS), taps, cams, target=target)
     return {
         m: plugins.load(maps.STYLES, "combine", style).object(m, [raw[m, y] for y in layers], 112)
         for m in methods
@@ -89,6 +92,34 @@ def test_pytorch_grad_cam_randomcam(network, images, layer, monkeypatch):
     assert np.abs(cams.numpy() - expected).max() < 1e-4
 
 
+@pytest.mark.parametrize("layer", ["S5", "S3"])
+def test_pytorch_grad_cam_finer(network, images, layer):
+    """Of the classes named, one for all images; who is nearest, theirs finds itself.
+
+    By a network less sure of itself: theirs adds 1e-9 to probabilities smaller than that.
+    """
+    network = dataclasses.replace(network, module=copy.deepcopy(network.module))
+    for parameter in network.module.classifier[-1].parameters():
+        parameter.data *= 0.1
+    module = network.module.get_submodule(network.layer(layer).activation)
+    with grad_cam.FinerCAM(network.module.requires_grad_(True), [module]) as cam:
+        expected = [
+            cam(images[i : i + 1], target_idx=target)[0] for i, target in enumerate(TARGETS)
+        ]
+    cams = ours("pytorch-grad-cam", network, images, ["gradcam"], [layer], "finer-softmax")
+    assert np.abs(cams["gradcam"].numpy() - np.stack(expected)).max() < 1e-4
+
+
+def test_pytorch_grad_cam_softmax(network, images):
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+
+    module = network.module.get_submodule("features.29")
+    with grad_cam.LayerCAM(network.module.requires_grad_(True), [module]) as cam:
+        expected = cam(images, [ClassifierOutputSoftmaxTarget(t) for t in TARGETS])
+    cams = ours("pytorch-grad-cam", network, images, ["layercam"], ["S5"], "softmax")
+    assert np.abs(cams["layercam"].numpy() - expected).max() < 1e-4
+
+
 def resized(cam):
     return torch.nn.functional.interpolate(
         cam[:, None], (112, 112), mode="bilinear", align_corners=False
@@ -128,3 +159,14 @@ def test_torch_cam_fusion_and_scorecam(network, images):
     assert (
         ours("torch-cam", network, images, ["scorecam"], ["S5"])["scorecam"] - expected
     ).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("method", ["gradcam", "layercam"])
+def test_torch_cam_finer(network, images, method):
+    methods = pytest.importorskip("torchcam.methods", reason="torchcam needs Python 3.11")
+    base = {"gradcam": methods.GradCAM, "layercam": methods.LayerCAM}[method]
+    module = network.module.requires_grad_(True)
+    with methods.FinerCAM(module, "features.29", base_method=base) as cam:
+        expected = resized(cam(TARGETS, module(images))[0])
+    cams = ours("torch-cam", network, images, [method], ["S5"], "finer")[method]
+    assert (cams - expected).abs().max() < 1e-4
