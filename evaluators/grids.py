@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camx.camcore import faults, fusion, maps, plugins, views
+from camx.camcore import faults, fusion, maps, plugins, views, winsor
 from camx.camcore.faults import Fault, NotFinite
 from camx.camcore.networks import Network
 from camx.camcore.suggestions import near
+from camx.camcore.variants import WINSOR
 from camx.evaluators.files import write_bytes
 from camx.evaluators.types import Cell, MapProtocol
 
@@ -36,6 +37,11 @@ class Plan:
     @property
     def view(self) -> views.View:
         return views.view(self.protocol.view, self.network.input_size)
+
+    @property
+    def sources(self) -> Mapping[str, maps.Method]:
+        """What raw maps are made by: the methods, and the importance of layers (`winsor`)."""
+        return {**self.cams, **winsor.SOURCE}
 
     @property
     def batch(self) -> int:
@@ -82,7 +88,7 @@ def grids(
     classes = targets.to(plan.device).repeat_interleave(view.crops)
     layers = [network.layer(name) for name in layer_names(cells)]
     protocol = plan.protocol
-    how = (layers, plan.cams, protocol.gradient, pairs(cells))
+    how = (layers, plan.sources, protocol.gradient, pairs(cells))
     rows = real * view.crops
     chunks = []
     for at in range(0, len(inputs), plan.batch_size):
@@ -111,8 +117,10 @@ def layer_names(cells: Sequence[Cell]) -> list[str]:
 
 
 def pairs(cells: Sequence[Cell]) -> set[tuple[str, str]]:
-    """Every (method, layer) whose raw map the cells need."""
-    return {(cell.method, name) for cell in cells for name in cell.layers}
+    """Every (method, layer) whose raw map the cells need, and the importance of layers weighed."""
+    weighed = [cell for cell in cells if cell.scaling == WINSOR]
+    importances = {(winsor.IMPORTANCE, name) for cell in weighed for name in cell.layers}
+    return {(cell.method, name) for cell in cells for name in cell.layers} | importances
 
 
 def image_maps(
@@ -161,12 +169,17 @@ def combine(plan: Plan, cells: Sequence[Cell], merged: Raw, real: int) -> Iterat
     Each raw map is normalised once for all the cells it is part of; several are then fused. Raises
     `NotFinite` of the first `real` rows whose sums over views, or spans, are too large for a float.
     """
-    normal = {key: fusion.normalise(m, plan.protocol.normalisation) for key, m in merged.items()}
+    form = plan.protocol.normalisation
+    normal = {k: fusion.normalise(m, form) for k, m in merged.items() if k[0] in plan.cams}
     faults.check({key: m[:real] for key, m in normal.items()})
+    middle = plan.view.grid // 2  # which every view sees
+    importances = {
+        y: m[:, middle, middle] for (x, y), m in merged.items() if x == winsor.IMPORTANCE
+    }
     for cell in cells:
         parts = {name: normal[cell.method, name] for name in cell.layers}
         alone = len(parts) == 1 and not cell.scaling
-        yield parts[cell.layer] if alone else fusion.fuse(parts, cell.scaling)
+        yield parts[cell.layer] if alone else fusion.fuse(parts, cell.scaling, importances)
 
 
 def _styled(plan: Plan, cells: Sequence[Cell], raw: Raw, real: int) -> Iterator[Tensor]:

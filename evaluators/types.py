@@ -141,7 +141,7 @@ class Dataset(Generic[Item]):
 class Cell:
     """One measured entry of a run: a method's map at a layer, or of several layers fused.
 
-    scaling  of a fused map: gamma=2 or scale=sqrt (`camcore.variants`); empty where nothing is
+    scaling  of a fused map: gamma=2, scale=sqrt or fusion=product (`camcore.variants`), or nothing
     area     the share of the pixels that the map hides; None: those above the threshold
     random   whether the mask was moved to a random place
     network  what segmented after the map's labels, where it is not the paper's network
@@ -183,7 +183,7 @@ class Cell:
     def of(method: str, layer: str = "", variant: str = "") -> "Cell":
         """The cell that records name so. `ValueError` for an area that is none."""
         words = variant.split(", ") if variant else []
-        scalings = [w for w in words if w.startswith(("gamma=", "scale="))]
+        scalings = [w for w in words if w.startswith(("gamma=", "scale=", "fusion="))]
         areas = [w for w in words if w.startswith("area=")]
         others = [w for w in words if w not in (RANDOM, *scalings, *areas)]
         layers = tuple(filter(None, layer.split("+")))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from camx.camcore import maps, networks, plugins
+from camx.camcore import fusion, maps, networks, plugins
 from camx.camcore.image_files import read_image
 from camx.evaluators import datasets
 
@@ -118,6 +118,22 @@ def test_pytorch_grad_cam_softmax(network, images):
         expected = cam(images, [ClassifierOutputSoftmaxTarget(t) for t in TARGETS])
     cams = ours("pytorch-grad-cam", network, images, ["layercam"], ["S5"], "softmax")
     assert np.abs(cams["layercam"].numpy() - expected).max() < 1e-4
+
+
+def test_pytorch_grad_cam_refine(network, images):
+    """The product of its own maps of single layers."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    layers, module = ["S5", "S4", "S3"], network.module.requires_grad_(True)
+    theirs = grad_cam.RefineCAM(
+        module, [module.get_submodule(network.layer(y).activation) for y in layers]
+    )
+    expected = theirs(images, [ClassifierOutputTarget(t) for t in TARGETS])
+    single = {y: ours("pytorch-grad-cam", network, images, ["gradcampp"], [y]) for y in layers}
+    fused = fusion.fuse({y: maps["gradcampp"] for y, maps in single.items()}, "fusion=product")
+    assert np.abs(fused.numpy() - expected).max() < 1e-4
+    for base in theirs.base_cam_per_layer:
+        base.activations_and_grads.release()
 
 
 def resized(cam):
