@@ -49,8 +49,22 @@ def _file(function: Any) -> str:
 
 
 def skeleton(build: Build, classes: int) -> nn.Module:
-    """The network's shapes alone, on the device ``meta``: nothing is initialised."""
-    with torch.device("meta"):
+    """The network's shapes alone, on the device ``meta``: nothing is initialised.
+
+    One whose making needs numbers (RegNet's, in torchvision) is made on the CPU first.
+    """
+    try:
+        with torch.device("meta"):
+            return construct(build, classes)
+    except ValueError as error:
+        if not isinstance(error.__cause__, NotImplementedError):
+            raise
+        return drawn(build, classes).to("meta")
+
+
+def drawn(build: Build, classes: int) -> nn.Module:
+    """The network on the CPU, its weights drawn; other random numbers stay as they are."""
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
         return construct(build, classes)
 
 

@@ -42,7 +42,7 @@ class Layout:
     def grid(self, size: Sequence[int]) -> tuple[int, int]:
         """Rows and columns of the tokens of a picture ``(H,W)``."""
         down, across = self.stride
-        return max(1, size[0] // down), max(1, size[1] // across)
+        return -(-size[0] // down), -(-size[1] // across)
 
     def spatial(self, output: Tensor, size: Sequence[int]) -> Tensor:
         """An output of a picture ``(H,W)`` as ``(N,C,h,w)``. `ValueError` if it does not fit."""

@@ -1,7 +1,7 @@
 """Networks ready to be asked or trained: module, layers, preprocessing, weights' fingerprint."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,15 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from camx.camcore import adoption, checkpoints, plugins
+from camx.camcore import adoption, beginnings, checkpoints, plugins, stages, survey, zoos
 from camx.camcore.adoption import Adopted, State
-from camx.camcore.building import Build, construct, offline, skeleton
+from camx.camcore.building import Build, construct, drawn, offline, skeleton
 from camx.camcore.groups import Group, scaled
 from camx.camcore.layers import Layer
 from camx.camcore.passes import frozen
 from camx.camcore.plugins import Plugin
 from camx.camcore.preprocessing import Preprocessing
-from camx.camcore.spec import LAYERS as EXPECTED_LAYERS
 from camx.camcore.spec import Spec, modules_of
 from camx.camcore.suggestions import near
 from camx.camcore.weights import locate, preprocessed, sha256, shipped
@@ -62,9 +61,7 @@ class Network:
             return self.layers[name]
         block = re.fullmatch(r"(.+)\[(-?\d+)\]", name)
         if not block or block[1] not in self.layers:
-            listed = f"{', '.join(self.layers)} (or a block such as layer3[-2])"
-            listed += near(name, self.layers)
-            raise ValueError(f"unknown layer {name!r} of {self.name}; known: {listed}")
+            return self._at(name)
         path, index = self.layers[block[1]].activation, int(block[2])
         stage = self.module.get_submodule(path)
         count = len(stage) if isinstance(stage, nn.Sequential) else 0
@@ -72,6 +69,27 @@ class Network:
             places = f", 0..{count - 1} or -{count}..-1" if count else ""
             raise ValueError(f"{name!r}: {block[1]} of {self.name} has {count} blocks{places}")
         return Layer(name, f"{path}.{index % count}")
+
+    def _at(self, path: str) -> Layer:
+        """The layer at a module's path. `ValueError` if there is no such module, or no place."""
+        if path not in dict(self.module.named_modules()):
+            listed = f"{', '.join(self.layers)} (or a block such as layer3[-2], or a module's path)"
+            listed += near(path, self.layers)
+            raise ValueError(f"unknown layer {path!r} of {self.name}; known: {listed}")
+        place = survey.of(self.module, self.input_size).place(path)
+        if place is None:
+            what = "its output does not hold the picture's places before the classifier"
+            raise ValueError(f"module {path!r} of {self.name} is no layer: {what}")
+        return place.layer()
+
+    def deepest_first(self, names: Collection[str]) -> list[str]:
+        """Layers by name in the network's order; blocks after their layer."""
+        order = list(self.layers)
+        bases = {name: name.partition("[")[0] for name in names}
+        if all(base in order for base in bases.values()):
+            return sorted(names, key=lambda name: (order.index(bases[name]), name))
+        spans = survey.of(self.module, self.input_size).spans
+        return sorted(names, key=lambda name: -spans[self.layer(name).activation][1])
 
 
 @dataclass(frozen=True)
@@ -95,47 +113,19 @@ class Start:
     unused: tuple[str, ...] = field(default=(), repr=False)
 
 
-def _count(axes: Mapping[str, int], state: State) -> int:
-    """The number of classes of weights by their head's tensors; 0 if they hold none of them."""
-    held = (state[k].shape[a] for k, a in axes.items() if k in state and state[k].ndim > a)
-    return next(held, 0)
-
-
 def _outputs(module: nn.Module, input_size: int) -> int:
     """The number of classes of a network that is built with its own: of an empty image's logits."""
     with torch.no_grad(), frozen(module):
         return module(torch.zeros(1, 3, input_size, input_size)).shape[1]
 
 
-def _beginning(
-    expected: State, state: State, axes: Mapping[str, int], classes: int, backbone: tuple[str, ...]
-) -> dict[str, Tensor]:
-    """The weights that training begins with, of a network built with `expected` ones.
+def layers_of(plugin: Plugin, spec: Spec, module: nn.Module) -> dict[str, Layer]:
+    """The named layers: those declared, or the stages found (`stages`).
 
-    A head of another number of classes stays as built; with a backbone, so does all that the
-    weights lack outside of it, and what else they hold is left out. `ValueError` for tensors
-    outside of it that have a name of the network's and another shape.
+    `ValueError` for a module's path that a user's network has not.
     """
-    if _count(axes, state) != classes:
-        head = modules_of(axes)
-        state = {**state, **{k: v for k, v in expected.items() if k.startswith(head)}}
-    if not backbone:
-        return dict(state)
-    rest = {k: v for k, v in expected.items() if not k.startswith(backbone)}
-    fits = {k: v for k, v in state.items() if k in rest}
-    if wrong := [what for k, v in fits.items() if (what := adoption.misfit(k, v, rest[k]))]:
-        raise ValueError("; ".join(wrong[:2]))
-    return {**{k: v for k, v in state.items() if k.startswith(backbone)}, **rest, **fits}
-
-
-def _lacking(names: Iterable[str], state: State, begun: State) -> tuple[str, ...]:
-    """Those of the names whose tensors are not from `state` where the training begins."""
-    wanted = (name for name in names if not name.endswith("num_batches_tracked"))
-    return tuple(name for name in wanted if begun.get(name) is not state.get(name))
-
-
-def _layers(plugin: Plugin, spec: Spec, module: nn.Module) -> dict[str, Layer]:
-    """The named layers. `ValueError` for a module's path that a user's network has not."""
+    if not spec.layers:
+        return stages.of(module, spec.input_size)
     paths = dict(module.named_modules())
     for name, pair in spec.layers.items() if not plugin.shipped else ():
         for path in filter(None, pair):
@@ -162,14 +152,17 @@ def _groups(spec: Spec, head: tuple[str, ...], module: nn.Module, lr: float) -> 
     return scaled(module, lr, lambda name: name.startswith(head))
 
 
-def _plugin(name: str, package: str) -> tuple[Plugin, Spec]:
+def declared(name: str, package: str, weights: str | None = None) -> tuple[Plugin, Spec]:
+    """The plug-in or published network of that name, and what it declares."""
+    if package == MODELS and zoos.reference(name)[0]:
+        return zoos.load(name, weights)
     plugin = plugins.load(package, None, name)
     return plugin, Spec.of(plugin)
 
 
 def spec(name: str, package: str = MODELS) -> Spec:
     """What the file of network `name`, a plug-in of `package`, declares."""
-    return _plugin(name, package)[1]
+    return declared(name, package)[1]
 
 
 def _adopted(plugin: Plugin, spec: Spec, path: Path, classes: int) -> Adopted:
@@ -207,7 +200,7 @@ def start(
     file's ``init`` or none. A head of another number of classes is new, and so is what the weights
     lack outside of the file's ``backbone``, both drawn with `seed`. `preprocessing`: see `load`.
     """
-    plugin, spec = _plugin(name, package)
+    plugin, spec = declared(name, package, init)
     fallback = str(shipped(spec.init)) if spec.init else "none"
     init = label = init or ("IMAGENET1K_V1" if spec.weights is not None else fallback)
     if preprocessing == "caffe" and not spec.caffe_mean_bgr:
@@ -229,12 +222,12 @@ def start(
     if init != "none":
         state, expected = adopted.state, module.state_dict()
         try:
-            begun = _beginning(expected, state, axes, classes, spec.backbone)
+            begun = beginnings.of(expected, state, axes, classes, spec.backbone)
         except ValueError as error:
             what = f"weights do not fit {plugin.name}: {error}"
             raise ValueError(f"{path}: {what}") from None
         adoption.filled(module, begun, path, plugin.name)
-        new, unused = (_lacking(of, state, begun) for of in (expected, state))
+        new, unused = (beginnings.lacking(of, state, begun) for of in (expected, state))
     if not axes and _outputs(module, spec.input_size) != classes:
         what = f"ignores the number of classes it is built for, here {classes}"
         raise ValueError(f"{plugin.name} {what}")
@@ -258,15 +251,15 @@ def load(
     every other network, and weights that torchvision publishes, keep their own:
     docs/protocol.md, section 1, "Input". What camx trained says what it was trained with.
     """
-    plugin, spec = _plugin(name, package)
-    if package == MODELS and not spec.layers:
-        raise ValueError(f"{plugin.file}: has no LAYERS; expected {EXPECTED_LAYERS}")
+    plugin, spec = declared(name, package, weights)
     path, label, names = locate(spec, plugin.name, weights, download)
     with offline(download):
         adopted = _adopted(plugin, spec, path, IMAGENET_CLASSES)
         build = spec.build_for(adopted.state)
-        count = _count(spec.class_axes(build), adopted.state)
-        module = skeleton(build, count or IMAGENET_CLASSES)
+        count = beginnings.count(spec.class_axes(build), adopted.state)
+        # What a file of somebody's makes besides parameters may need numbers: buffers not saved.
+        make = skeleton if plugin.shipped else drawn
+        module = make(build, count or IMAGENET_CLASSES)
     module = adoption.filled(module, adopted.state, path, plugin.name).requires_grad_(False).eval()
     classes = count or _outputs(module, spec.input_size)
     if torch.device(device).type == "cuda":
@@ -275,7 +268,8 @@ def load(
     if spec.weights is not None and classes == IMAGENET_CLASSES:
         names = names or tuple(spec.weights.DEFAULT.meta["categories"])
     label = ": ".join(filter(None, (label, adopted.choice)))
+    layers = layers_of(plugin, spec, module) if package == MODELS else {}
     return Network(
-        plugin.name, module.to(device), _layers(plugin, spec, module), spec.input_size, form,
+        plugin.name, module.to(device), layers, spec.input_size, form,
         classes, label, sha256(path), names,
     )  # fmt: skip

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -45,6 +46,7 @@ class Spec:
     adopt           ``adopt(state)``: another network's weights under this one's names
     origin          ``origin(state)``: ``caffe`` or ``model`` if weights show how they were trained
     init            the file of ``configs/weights`` that training starts from without `weights`
+    find            ``find(download, option)``: its own way to its weights' file, and their name
     test            arguments of `multiscale.predict`: how a segmentation network sees an image
     """
 
@@ -64,6 +66,7 @@ class Spec:
     adopt: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
     origin: Callable[[Mapping[str, Tensor]], str] | None = None
     init: str = ""
+    find: Callable[[bool, str], tuple[Path, str]] | None = None
     test: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

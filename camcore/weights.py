@@ -48,6 +48,8 @@ def locate(
         path = shipped(spec.shipped)
         return path, f"shipped {path.name}", ()
     weights = weights or "DEFAULT"
+    if spec.find and weights == "DEFAULT":
+        return (*spec.find(download, option), ())
     named = ENUMERATED.fullmatch(weights)
     if Path(weights).exists() or not named:  # what has a folder or a suffix is no name
         path = Path(weights)

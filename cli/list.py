@@ -17,11 +17,20 @@ KINDS = {
 
 
 @click.command("list")
-@click.argument("kind", type=options.Choice([*KINDS, "protocols", "tables"]))
+@click.argument("kind", type=options.Choice([*KINDS, "layers", "protocols", "tables"]))
+@click.option("--model", metavar="MODEL", help="The network whose layers are listed.")
 @options.common
-def command(kind: str) -> None:
-    """List the methods, models, tasks, datasets, protocols or tables that options accept."""
-    if kind in KINDS:
+def command(kind: str, model: str | None) -> None:
+    """List the methods, models, tasks, datasets, protocols or tables that options accept.
+
+    `camx list layers --model NAME` lists the layers of a network.
+    """
+    if (kind == "layers") != bool(model):
+        what = "needs --model NAME" if kind == "layers" else "takes no --model; `list layers` does"
+        raise click.UsageError(f"camx list {kind} {what}")
+    if model:
+        layers(model)
+    elif kind in KINDS:
         printing.table(plugins.describe(KINDS[kind]), ("name", "title", "source"), numbers=False)
     elif kind == "tables":
         from camx.evaluators.results import tables
@@ -30,6 +39,23 @@ def command(kind: str) -> None:
         printing.table(rows, ("name", "command", "title"), numbers=False)
     else:
         protocols()
+
+
+def layers(model: str) -> None:
+    """A network's layers: where each is, what it gives of one picture, and how."""
+    from camx.camcore import anatomy
+
+    network = anatomy.of(model)
+    rows = []
+    for name, layer in network.layers.items():
+        place, shape = network.places[name], network.shapes.get(layer.activation, ())
+        told = (str(layer.layout), f"{place.reduction:.3g}", place.sign) if place else ("", "", "")
+        sides = " x ".join(map(str, shape))
+        rows.append((name, layer.activation, sides, *told, layer.follower or ""))
+    headers = ("layer", "module", "output", "layout", "reduction", "values", "next pool")
+    printing.table(rows, headers, numbers=False)
+    side = network.input_size
+    click.echo(f"\nof a picture of {side} x {side} pixels; --layer also takes any module's path")
 
 
 def protocols() -> None:

@@ -47,18 +47,11 @@ def product(
         (method,) = maps.methods([plugin])
         read_at = selection.layers or maps.method_layers(plugin, network)
         for layer in read_at or usual or network.layers:
-            layers = _deepest_first(layer, network)
+            layers = network.deepest_first({network.layer(part).name for part in layer.split("+")})
             for variant in selection.variants or ("",):
                 cell = Cell.of(method, "+".join(layers), variant)
                 cells.append(cell if style else cell.canonical())
     return list(dict.fromkeys(cells))
-
-
-def _deepest_first(layer: str, network: Network) -> list[str]:
-    """A fusion's layers in the network's order, each once; blocks after their layer."""
-    order = list(network.layers)
-    parts = {network.layer(part).name for part in layer.split("+")}
-    return sorted(parts, key=lambda name: (order.index(name.partition("[")[0]), name))
 
 
 def of_tables(

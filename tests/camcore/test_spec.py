@@ -151,8 +151,6 @@ def test_what_a_file_lacks_is_said(tmp_path, missing):
         ("LAYERS = {'last': 'trunk'}", r"LAYERS is .*accepted: \{\"S5\""),
         ("LAYERS = {'last': ('trunk',)}", r"LAYERS is .*accepted: \{\"S5\""),
         ("LAYERS = {'last': ('trunks', None)}", r"layer 'last' is at 'trunks'.*top are: fc, trunk"),
-        ("LAYERS = {}", r"has no LAYERS; expected \{\"S5\""),
-        ("del LAYERS", r"has no LAYERS; expected \{\"S5\""),
         ("build = 3", r"build is 3.*accepted: a function build\(classes\)"),
         ("HEAD = 'head'", r"HEAD is 'head', where the network has no weight"),
         ("SPEC = Spec(build=Mine, input_size=8, mean=(1, 2), std=STD)", r"mean|MEAN is \(1, 2\)"),
@@ -177,3 +175,12 @@ def test_a_module_and_its_function_are_named_after_the_module(tmp_path, monkeypa
         plugin = plugins.load(networks.MODELS, None, f"their_networks:{name}")
         assert plugin.name == expected
         assert Spec.of(plugin).build is getattr(plugin.module, name)
+
+
+@pytest.mark.parametrize("line", ["LAYERS = {}", "del LAYERS"])
+def test_a_network_whose_file_names_no_layers_has_its_stages(tmp_path, line):
+    torch.manual_seed(0)
+    path = write(tmp_path, *NETWORKS["head first"], f"{line}\n")
+    torch.save(networks.spec(path).build(5).state_dict(), tmp_path / "w.pth")
+    network = networks.load(path, str(tmp_path / "w.pth"))
+    assert {name: layer.activation for name, layer in network.layers.items()} == {"S1": "trunk"}
