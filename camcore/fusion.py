@@ -1,4 +1,7 @@
-"""Normalisation, scaling, and fusion: several layers' maps into one (LayerCAM paper, eq. 9)."""
+"""Normalisation, scaling, and fusion: several layers' maps into one.
+
+By maximum (LayerCAM paper, eq. 9), product (RefineCAM) or weighted sum (Winsor-CAM).
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial, reduce
@@ -6,6 +9,7 @@ from functools import partial, reduce
 import torch
 from torch import Tensor
 
+from camx.camcore import winsor
 from camx.camcore.masked_passes import stretch
 from camx.camcore.variants import DEFAULT, parse, scalable
 
@@ -35,10 +39,26 @@ def scaling(variant: str) -> OnMaps:
     return SCALES.get(name, lambda x: torch.tanh(gamma * x))
 
 
-def fuse(maps: Mapping[str, Tensor], variant: str = DEFAULT) -> Tensor:
-    """The maximum of normalised ``(N,h,w)`` maps, `scalable` layers' scaled first, renormalised."""
+def fuse(
+    maps: Mapping[str, Tensor],
+    variant: str = DEFAULT,
+    importances: Mapping[str, Tensor] | None = None,
+) -> Tensor:
+    """Normalised ``(N,h,w)`` maps of layers as one, in [0, 1].
+
+    The maximum, `scalable` layers' maps scaled first; or, if the variant says so, the product,
+    stretched (RefineCAM, arXiv 2605.14641), or the sum of maps that weigh by their layers'
+    `importances`, each ``(N,)`` (`winsor`), divided by its maximum.
+    """
     if not maps:
         raise ValueError("nothing to fuse")
+    name = parse(variant)[0] if variant else ""
+    if name == "product":
+        return stretch(reduce(torch.mul, maps.values()), EPSILON)
+    if name == "winsor":
+        weights = winsor.weights(torch.stack([(importances or {})[layer] for layer in maps]))
+        parts = [w[:, None, None] * m for w, m in zip(weights, maps.values())]
+        return normalise(reduce(torch.add, parts))
     apply = scaling(variant) if variant else SCALES["none"]
     parts = [apply(m) if scalable(layer) else m for layer, m in maps.items()]
     return normalise(reduce(torch.maximum, parts))

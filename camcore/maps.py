@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from camx.camcore import faults, plugins
+from camx.camcore import doubts, faults, plugins
 from camx.camcore.layers import Gradient, Layer
 from camx.camcore.networks import Network
 from camx.camcore.taps import Tap, tap
@@ -22,12 +22,14 @@ class Method:
 
     One that only combines a tap's tensors runs a few rows at a time on a CPU, where the allocator
     does not keep temporaries of a whole batch of a shallow layer: each would come from the system
-    anew and cost more than the arithmetic. A `costly` one asks the network again, and gets all.
+    anew and cost more than the arithmetic. A `costly` one asks the network again, and gets all. A
+    `non_negative` one assumes activations that are not negative.
     """
 
     name: str
     cam: Callable[[Tap], Tensor]
     costly: bool = False
+    non_negative: bool = False
 
     def __call__(self, tap: Tap) -> Tensor:
         count = len(tap.acts)
@@ -79,7 +81,9 @@ def methods(names: Sequence[str], style: str = "") -> dict[str, Method]:
     by_name: dict[str, Method] = {}
     for plugin in (plugins.load(METHODS, "cam", name) for name in dict.fromkeys(names)):
         default = plugin.object, bool(getattr(plugin.module, "COSTLY", False))
-        method = Method(plugin.name, *preferred.get(plugin.name, default))
+        non_negative = bool(getattr(plugin.module, "NON_NEGATIVE", False))
+        cam, asks = preferred.get(plugin.name, default)
+        method = Method(plugin.name, cam, asks, non_negative)
         if by_name.setdefault(plugin.name, method) != method:
             raise ValueError(f"two methods are named {plugin.name!r}; rename one")
     return by_name
@@ -136,19 +140,19 @@ def compute(
     One forward and one backward pass feed every method and layer. ``targets (N,)`` are class
     indices, or ``(N,2)`` pairs (image, class). `pairs` limits the (method, layer) pairs computed;
     the default is all. Rows from `rows` on are padding, which costly methods leave empty. `target`
-    is what of a class is explained (`targets`). Raises
-    `ValueError` for what a method returns that are no maps, and `faults.NotFinite`, a `ValueError`
-    too, naming the rows whose logits or maps hold NaN or Inf.
+    is what of a class is explained (`targets`). Warns once of what a network's layers show that a
+    method does not expect (`doubts`). Raises `ValueError` for what a method returns that are no
+    maps, and `faults.NotFinite`, a `ValueError` too, naming the rows whose logits or maps hold NaN
+    or Inf.
     """
     every = [(method, layer.name) for method in cams for layer in layers]
+    wanted = [key for key in every if pairs is None or key in pairs]
     taps = tap(network, images, targets, layers, gradient, target)
     rows = len(targets) if rows is None else rows
+    for name, shown in taps.items():
+        doubts.examine(shown, [m for m, y in wanted if y == name and cams[m].non_negative])
     with torch.no_grad():
-        maps = {
-            (method, layer): cams[method].first(taps[layer], rows)
-            for method, layer in every
-            if pairs is None or (method, layer) in pairs
-        }
+        maps = {(method, y): cams[method].first(taps[y], rows) for method, y in wanted}
     logits = next(iter(taps.values())).logits
     faults.check({faults.LOGITS: logits[:rows], **{key: m[:rows] for key, m in maps.items()}})
     return maps, logits

@@ -2,16 +2,17 @@
 
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from camx.cli import options
 from camx.cli.shared import MINIATURE, NetworkOptions, ProtocolOptions
 from camx.evaluators.fields import Checked, text
+from camx.evaluators.types import MapProtocol
 
 if TYPE_CHECKING:
     from camx.camcore.networks import Network
@@ -47,7 +48,7 @@ class ExplainOptions(Checked):
         many="S5", default=(), option="--layer", metavar="LAYER",
         help="Layer, or a fusion S5+S4; repeats.  [default: all]",
     )  # fmt: skip
-    target: str | None = text(
+    named: str | None = text(
         default=None, option="--class",
         help="Class to explain: its index or name.  [default: the network's first choice]",
     )  # fmt: skip
@@ -60,10 +61,15 @@ class ExplainOptions(Checked):
 @click.command("explain")
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @options.typed(NetworksOptions, ExplainOptions)
+@options.overrides(MapProtocol, ["target"])
 @options.out("explain")
 @options.common
 def command(
-    asked: NetworksOptions, drawn: ExplainOptions, images: tuple[Path, ...], out: Path
+    asked: NetworksOptions,
+    drawn: ExplainOptions,
+    images: tuple[Path, ...],
+    given: Mapping[str, Any],
+    out: Path,
 ) -> None:
     """Draw the maps of each IMAGE over it, one PNG an image and network.
 
@@ -80,14 +86,14 @@ def command(
         several = ", ".join(asked.model)
         raise click.UsageError(f"--weights are of one network, but --model names {several}")
     taken: set[Path] = set()
-    for making, names in [prepared(name, asked, drawn) for name in asked.model or (None,)]:
+    for making, names in [prepared(name, asked, drawn, given) for name in asked.model or (None,)]:
         network = making.network
         how = f"{network.weights}, {network.preprocessing.name} preprocessing"
         click.echo(f"{network.name} ({how})")
         suffix = f"_{network.name}" if len(asked.model) > 1 else ""
         for sample in samples or usual(network):
             path = free(out, f"{sample.path.stem}{suffix}", taken)
-            click.echo(f"{path}: {draw(making, sample, names, drawn.target, path)}")
+            click.echo(f"{path}: {draw(making, sample, names, drawn.named, path)}")
 
 
 def pictures(paths: Sequence[Path]) -> list[Path]:
@@ -135,7 +141,7 @@ def photographs() -> list[Path]:
 
 
 def prepared(
-    name: str | None, asked: NetworksOptions, drawn: ExplainOptions
+    name: str | None, asked: NetworksOptions, drawn: ExplainOptions, given: Mapping[str, Any]
 ) -> "tuple[Plan, tuple[str, ...]]":
     """How one network's maps are made, and its class names."""
     from camx.camcore import networks
@@ -144,6 +150,7 @@ def prepared(
     from camx.evaluators.tasks import localize
 
     replaced = options.checked(ProtocolOptions, replaced=drawn.replaced).fields
+    replaced = options.settled(given, replaced)
     kind = localize.Protocol
     protocol = options.checked(protocols.load, "single", "localize", kind, replaced)
     device = options.pick_device(asked.device)
@@ -156,8 +163,8 @@ def prepared(
     names, beside = explanations.names_of(network), records.beside(asked.weights)
     if beside and len(beside.classes) == network.classes:
         names = beside.classes
-    if drawn.target is not None:
-        options.checked(explanations.index_of, drawn.target, network.classes, names)
+    if drawn.named is not None:
+        options.checked(explanations.index_of, drawn.named, network.classes, names)
     return making, names
 
 

@@ -47,8 +47,8 @@ def command(reference: str, name: str = "") -> click.Command:
     """The measuring command of a task (a name or file), called `name` on the command line."""
     task = tasks.load(reference)
     kinds = (DataOptions, NetworkOptions, ProtocolOptions, CellOptions, shared.MachineOptions)
-    of_maps = {field.name for field in dataclasses.fields(MapProtocol)}
-    fields = [f.name for f in dataclasses.fields(task.protocol) if f.name not in of_maps]
+    without = {field.name for field in dataclasses.fields(MapProtocol)} - {"target"}
+    fields = [f.name for f in dataclasses.fields(task.protocol) if f.name not in without]
 
     @click.command(name or task.name, help=inspect.cleandoc(task.help or ""))
     @options.typed(task.options, *(kinds if task.network else kinds[:1]))

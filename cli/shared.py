@@ -87,11 +87,12 @@ class CellOptions(Checked):
     )  # fmt: skip
     layers: tuple[str, ...] = text(
         many="S5", default=(), option="--layer", metavar="LAYER",
-        help="Layer, or a fusion S5+S4 by maximum; repeats.  [default: the tables']",
+        help="Layer, or a fusion S5+S4; repeats.  [default: the tables']",
     )  # fmt: skip
     variants: tuple[str, ...] = text(
         many="gamma=3", default=(), option="--variant", metavar="VARIANT",
-        help="For --layer: gamma=3, scale=none|sqrt|tan; repeats.  [default: gamma=2 where fused]",
+        help="For --layer: gamma=3, scale=none|sqrt|tan; of a fusion: fusion=max|product|winsor; "
+        "repeats.  [default: gamma=2 where fused]",
     )  # fmt: skip
     tables: tuple[str, ...] = text(
         many="I", default=(), option="--table", metavar="TABLE",

@@ -275,8 +275,9 @@ def _image(picture: Picture) -> Image.Image:
 def _on_input(plan: Plan, inputs: Tensor, target: Tensor) -> dict[Cell, Tensor]:
     """Each cell's map in [0, 1], ``(1,H,W)``, of the network's input ``(1,3,H,W)``."""
     layers = [plan.network.layer(name) for name in grids.layer_names(plan.cells)]
-    how = (layers, plan.cams, plan.protocol.gradient, grids.pairs(plan.cells))
-    raw, _ = maps.compute(plan.network.module, inputs, target, *how)
+    how = (layers, plan.sources, plan.protocol.gradient, grids.pairs(plan.cells))
+    kind = plan.protocol.target
+    raw, _ = maps.compute(plan.network.module, inputs, target, *how, target=kind)
     sides = inputs.shape[-2:]
     merged = {key: views.enlarged(part, sides) for key, part in raw.items()}
     return dict(zip(plan.cells, grids.combine(plan, plan.cells, merged, 1)))

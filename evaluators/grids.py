@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camx.camcore import faults, fusion, maps, plugins, views
+from camx.camcore import faults, fusion, maps, plugins, views, winsor
 from camx.camcore.faults import Fault, NotFinite
 from camx.camcore.networks import Network
 from camx.camcore.suggestions import near
+from camx.camcore.variants import WINSOR
 from camx.evaluators.files import write_bytes
 from camx.evaluators.types import Cell, MapProtocol
 
@@ -36,6 +37,11 @@ class Plan:
     @property
     def view(self) -> views.View:
         return views.view(self.protocol.view, self.network.input_size)
+
+    @property
+    def sources(self) -> Mapping[str, maps.Method]:
+        """What raw maps are made by: the methods, and the importance of layers (`winsor`)."""
+        return {**self.cams, **winsor.SOURCE}
 
     @property
     def batch(self) -> int:
@@ -73,7 +79,7 @@ def grids(
 ) -> tuple[dict[Cell, Tensor], Tensor]:
     """Each cell's maps in [0, 1], ``(B,g,g)``, and the logits ``(B,crops,K)``.
 
-    Of squashed ``images (B,3,g,g) uint8``; each crop's map is of the target's logit in that crop.
+    Of squashed ``images (B,3,g,g) uint8``; each crop's map is of the class's score in that crop.
     Images from `real` on are padding. Raises `NotFinite` of the others whose logits or maps hold
     NaN or Inf, rows being images.
     """
@@ -81,19 +87,21 @@ def grids(
     inputs = network.prepare(views.cut(images.to(plan.device), view))
     classes = targets.to(plan.device).repeat_interleave(view.crops)
     layers = [network.layer(name) for name in layer_names(cells)]
-    how = (layers, plan.cams, plan.protocol.gradient, pairs(cells))
+    protocol = plan.protocol
+    how = (layers, plan.sources, protocol.gradient, pairs(cells))
     rows = real * view.crops
     chunks = []
     for at in range(0, len(inputs), plan.batch_size):
         part = slice(at, at + plan.batch_size)
         left = min(max(rows - at, 0), plan.batch_size)
         try:
-            chunks.append(maps.compute(network.module, inputs[part], classes[part], *how, left))
+            shown, asked = inputs[part], classes[part]
+            chunks.append(maps.compute(network.module, shown, asked, *how, left, protocol.target))
         except NotFinite as error:
             raise error.mapped(partial(_of_image, network, view.crops, at)) from None
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
-    make = _styled if plan.protocol.style else _merged
+    make = _styled if protocol.style else _merged
     combined = make(plan, cells, raw, real)
     return dict(zip(cells, combined)), logits
 
@@ -109,8 +117,10 @@ def layer_names(cells: Sequence[Cell]) -> list[str]:
 
 
 def pairs(cells: Sequence[Cell]) -> set[tuple[str, str]]:
-    """Every (method, layer) whose raw map the cells need."""
-    return {(cell.method, name) for cell in cells for name in cell.layers}
+    """Every (method, layer) whose raw map the cells need, and the importance of layers weighed."""
+    weighed = [cell for cell in cells if cell.scaling == WINSOR]
+    importances = {(winsor.IMPORTANCE, name) for cell in weighed for name in cell.layers}
+    return {(cell.method, name) for cell in cells for name in cell.layers} | importances
 
 
 def image_maps(
@@ -159,12 +169,17 @@ def combine(plan: Plan, cells: Sequence[Cell], merged: Raw, real: int) -> Iterat
     Each raw map is normalised once for all the cells it is part of; several are then fused. Raises
     `NotFinite` of the first `real` rows whose sums over views, or spans, are too large for a float.
     """
-    normal = {key: fusion.normalise(m, plan.protocol.normalisation) for key, m in merged.items()}
+    form = plan.protocol.normalisation
+    normal = {k: fusion.normalise(m, form) for k, m in merged.items() if k[0] in plan.cams}
     faults.check({key: m[:real] for key, m in normal.items()})
+    middle = plan.view.grid // 2  # which every view sees
+    importances = {
+        y: m[:, middle, middle] for (x, y), m in merged.items() if x == winsor.IMPORTANCE
+    }
     for cell in cells:
         parts = {name: normal[cell.method, name] for name in cell.layers}
         alone = len(parts) == 1 and not cell.scaling
-        yield parts[cell.layer] if alone else fusion.fuse(parts, cell.scaling)
+        yield parts[cell.layer] if alone else fusion.fuse(parts, cell.scaling, importances)
 
 
 def _styled(plan: Plan, cells: Sequence[Cell], raw: Raw, real: int) -> Iterator[Tensor]:

@@ -24,7 +24,7 @@ from camx.evaluators import environment, nulls
 from camx.evaluators.files import listing, parse_json, read_text, write_json, write_whole
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
-from camx.evaluators.types import Cell
+from camx.evaluators.types import Cell, completed
 
 CELL = ["method", "layer", "variant"]
 KEY = ["image_id", *CELL]
@@ -259,8 +259,9 @@ def begin(
     earlier: list[dict[str, Any]] = []
     if recorded:  # a run that failed before its first record claims nothing
         run = load(folder)
+        earlier_identity = {**run.identity, "protocol": completed(run.identity.get("protocol"))}
         for key, value in plain(identity.plain()).items():
-            _compare(folder, key, run.identity.get(key), value)
+            _compare(folder, key, earlier_identity.get(key), value)
         for name, sha256 in invocation.plugins.items():
             if any(old.get("plugins", {}).get(name, sha256) != sha256 for old in run.invocations):
                 what = f"records of another version of {name!r}"

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from camx.camcore import plugins, variants
-from camx.evaluators.fields import Checked, choice, text
+from camx.evaluators.fields import Checked, choice, defaults, text
 from camx.evaluators.values import Box, as_box, path_of, settle, whole
 
 RANDOM = "random"  # in a variant: the mask was moved to a random place
@@ -141,7 +141,7 @@ class Dataset(Generic[Item]):
 class Cell:
     """One measured entry of a run: a method's map at a layer, or of several layers fused.
 
-    scaling  of a fused map: gamma=2 or scale=sqrt (`camcore.variants`); empty where nothing is
+    scaling  of a fused map: gamma=2, scale=sqrt or fusion=product (`camcore.variants`), or nothing
     area     the share of the pixels that the map hides; None: those above the threshold
     random   whether the mask was moved to a random place
     network  what segmented after the map's labels, where it is not the paper's network
@@ -183,7 +183,7 @@ class Cell:
     def of(method: str, layer: str = "", variant: str = "") -> "Cell":
         """The cell that records name so. `ValueError` for an area that is none."""
         words = variant.split(", ") if variant else []
-        scalings = [w for w in words if w.startswith(("gamma=", "scale="))]
+        scalings = [w for w in words if w.startswith(("gamma=", "scale=", "fusion="))]
         areas = [w for w in words if w.startswith("area=")]
         others = [w for w in words if w not in (RANDOM, *scalings, *areas)]
         layers = tuple(filter(None, layer.split("+")))
@@ -243,8 +243,24 @@ class MapProtocol(Protocol):
         source='docs/protocol.md, section 1, "Merging ten crops"',
     )
     style: str = choice(*MAP_STYLES, default="", help="another package whose maps are made")
+    target: str = choice(
+        "logit",
+        "softmax",
+        "finer",
+        "finer-softmax",
+        default="logit",
+        help="what of the class is explained: its logit or probability, or (finer) its logit less "
+        "those of the classes nearest to it",
+        source='docs/protocol.md, section 1, "Target"',
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.style and self.view != "resize":
             raise ValueError(f"style {self.style} needs view resize, not {self.view}")
+
+
+def completed(protocol: Any) -> Any:
+    """A map protocol as an older run holds it, with what was added since as it was until then."""
+    of_maps = isinstance(protocol, dict) and "view" in protocol
+    return {**defaults(MapProtocol), **protocol} if of_maps else protocol

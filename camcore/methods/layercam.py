@@ -4,6 +4,7 @@ from camx.camcore.taps import Tap
 
 TITLE = "LayerCAM"
 SOURCE = "Jiang et al. 2021, eq. 6-8"
+NON_NEGATIVE = True
 
 
 def cam(tap: Tap) -> Tensor:

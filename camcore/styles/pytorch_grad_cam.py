@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -47,11 +48,38 @@ def fullgrad(tap: Tap) -> Tensor:
     return biases.aggregate(tap, lambda part: stretch(part, 1e-7), corners=False)
 
 
+def xgradcam(tap: Tap) -> Tensor:
+    """1e-7 is added to the sums of activations that it divides by. Shape (N,h,w)."""
+    weights = tap.grads * tap.acts / (tap.acts.sum((2, 3), keepdim=True) + 1e-7)
+    return torch.einsum("nk,nkij->nij", weights.sum((2, 3)), tap.acts).relu()
+
+
+def _component(values: Tensor) -> Tensor:
+    """Channels are centred first, and the sign is what NumPy's SVD happens to give. (N,h,w)."""
+    channels = values.nan_to_num(0.0, 0.0, 0.0).flatten(2).mT.cpu().numpy()
+    maps = np.zeros(channels.shape[:2], channels.dtype)
+    for row, places in enumerate(channels):
+        centred = places - places.mean(0)
+        maps[row] = centred @ np.linalg.svd(centred, full_matrices=False)[2][0]
+    return torch.from_numpy(maps).to(values.device).unflatten(1, values.shape[2:]).relu()
+
+
+def eigencam(tap: Tap) -> Tensor:
+    return _component(tap.acts)
+
+
+def eigengradcam(tap: Tap) -> Tensor:
+    return _component(tap.grads * tap.acts)
+
+
 METHODS = {
     "gradcampp": (gradcampp, False),
     "scorecam": (scorecam, True),
     "ablationcam": (ablationcam, True),
     "fullgrad": (fullgrad, True),
+    "xgradcam": (xgradcam, False),
+    "eigencam": (eigencam, False),
+    "eigengradcam": (eigengradcam, False),
 }
 
 

@@ -16,6 +16,12 @@ def gradcampp(tap: Tap) -> Tensor:
     return torch.einsum("nk,nkij->nij", weights, tap.acts).relu()
 
 
+def xgradcam(tap: Tap) -> Tensor:
+    """1e-8 is added to the sums of activations that it divides by. Shape (N,h,w)."""
+    weights = (tap.grads * tap.acts).sum((2, 3)) / (tap.acts.sum((2, 3)) + 1e-8)
+    return torch.einsum("nk,nkij->nij", weights, tap.acts).relu()
+
+
 def _masks(acts: Tensor, size: torch.Size) -> Tensor:
     return interpolate(stretch(acts[:, None], 1e-8), size, mode="bilinear", align_corners=False)
 
@@ -25,7 +31,11 @@ def scorecam(tap: Tap) -> Tensor:
     return masked(tap, lambda logits: logits.softmax(0), masks=_masks, keep_flat=True)
 
 
-METHODS = {"gradcampp": (gradcampp, False), "scorecam": (scorecam, True)}
+METHODS = {
+    "gradcampp": (gradcampp, False),
+    "scorecam": (scorecam, True),
+    "xgradcam": (xgradcam, False),
+}
 
 
 def combine(method: str, maps: list[Tensor], size: int) -> Tensor:

@@ -361,7 +361,10 @@ class Squeezing(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(4)
-        self.aside, self.net = nn.Conv2d(3, 1, (4, 16), (4, 16)), of_timm(class_token=False, global_pool="avg")
+        self.aside, self.net = (
+            nn.Conv2d(3, 1, (4, 16), (4, 16)),
+            of_timm(class_token=False, global_pool="avg"),
+        )
         self.net.patch_embed.norm = Squeeze()
 
     def forward(self, images):

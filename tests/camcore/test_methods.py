@@ -4,10 +4,13 @@ import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from camx.camcore import plugins
+from camx.camcore.layers import Layer
 
 
 def loops(acts):
@@ -77,20 +80,64 @@ def normgrad(a, g):
     return out
 
 
+def xgradcam(a, g):
+    out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
+    for n, _, c, h, w in loops(a):
+        for k in range(c):
+            total = sum(a[n, k, i, j].item() for i in range(h) for j in range(w))
+            weight = 0.0
+            for i in range(h):
+                for j in range(w):
+                    if total != 0:
+                        weight += g[n, k, i, j].item() * a[n, k, i, j].item() / total
+            out[n] += weight * a[n, k].double()
+    return out.clamp(min=0)
+
+
+def eigencam(a, _g):
+    """The projection on V's first column, of A = U S V^T with a row for each place."""
+    out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
+    for n, _, c, h, w in loops(a):
+        matrix = [[a[n, k, i, j].item() for k in range(c)] for i in range(h) for j in range(w)]
+        axis = np.linalg.svd(np.array(matrix))[2][0]
+        places = [sum(row[k] * axis[k] for k in range(c)) for row in matrix]
+        sign = -1 if abs(min(places)) > abs(max(places)) else 1
+        out[n] = torch.tensor([max(0.0, sign * value) for value in places]).reshape(h, w)
+    return out
+
+
+def eigengradcam(a, g):
+    return eigencam(a * g, g)
+
+
+def mean_activation(a, _g):
+    out = torch.zeros(len(a), *a.shape[2:], dtype=torch.double)
+    for n, places, c, *_ in loops(a):
+        for k, i, j in places:
+            out[n, i, j] += a[n, k, i, j].item() / c
+    return out.clamp(min=0)
+
+
 ORACLES = {
     "gradcam": gradcam,
     "gradcampp": gradcampp,
     "layercam": layercam,
     "layercam-normal": layercam_normal,
     "normgrad": normgrad,
+    "hirescam": layercam_normal,
+    "xgradcam": xgradcam,
+    "eigencam": eigencam,
+    "eigengradcam": eigengradcam,
+    "mean-activation": mean_activation,
 }
 
 
 def tapped(seed, scale, dtype):
     generator = torch.manual_seed(seed)
     acts = torch.randn(2, 5, 4, 3, generator=generator).clamp(min=0).to(dtype)  # half of them zero
+    acts[0, 1] = 0
     grads = (scale * torch.randn(2, 5, 4, 3, generator=generator)).to(dtype)
-    return SimpleNamespace(acts=acts, grads=grads)
+    return SimpleNamespace(acts=acts, grads=grads, network=nn.Identity(), layer=Layer("S5", ""))
 
 
 @pytest.mark.parametrize("name", ORACLES)
@@ -103,6 +150,23 @@ def test_agrees_with_the_equation(name, scale, seed):
     assert torch.allclose(cam(double), expected, rtol=1e-5, atol=1e-5 * expected.max().item())
     error = (cam(single).double() - expected).abs().max() / expected.max()
     assert error < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore::camx.camcore.doubts.Degenerate")
+@pytest.mark.parametrize("name", ORACLES)
+def test_agrees_where_activations_are_negative_too(name):
+    tap = tapped(0, 1.0, torch.double)
+    tap.acts = tap.acts - 0.7 * torch.rand(tap.acts.shape, generator=torch.manual_seed(1))
+    cam = plugins.load("camx.camcore.methods", "cam", name).object
+    expected = ORACLES[name](tap.acts, tap.grads)
+    assert torch.allclose(cam(tap), expected, rtol=1e-5, atol=1e-5 * expected.max().item())
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_nothing_is_shown_of_nothing(name):
+    tap = tapped(0, 1.0, torch.float)
+    tap.acts.zero_()
+    assert not plugins.load("camx.camcore.methods", "cam", name).object(tap).any()
 
 
 @pytest.mark.parametrize("name", ORACLES)

@@ -1,10 +1,13 @@
 """The styles against the packages they follow, on the same network and images."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
-from camx.camcore import maps, networks, plugins
+from camx.camcore import fusion, maps, networks, plugins
 from camx.camcore.image_files import read_image
 from camx.evaluators import datasets
 
@@ -28,10 +31,10 @@ def images(network):
 TARGETS = [4, 1, 9]
 
 
-def ours(style, network, images, methods, layers):
+def ours(style, network, images, methods, layers, target="logit"):
     taps = [network.layer(name) for name in layers]
     cams = maps.methods(methods, style)
-    raw, _ = maps.compute(network.module, images, torch.tensor(TARGETS), taps, cams)
+    raw, _ = maps.compute(network.module, images, torch.tensor(TARGETS), taps, cams, target=target)
     return {
         m: plugins.load(maps.STYLES, "combine", style).object(m, [raw[m, y] for y in layers], 112)
         for m in methods
@@ -39,7 +42,10 @@ def ours(style, network, images, methods, layers):
 
 
 @pytest.mark.parametrize("layers", [["S5"], ["S4"], ["S3"], ["S5", "S4", "S3"]])
-@pytest.mark.parametrize("method", ["gradcam", "gradcampp", "layercam"])
+@pytest.mark.parametrize(
+    "method",
+    ["gradcam", "gradcampp", "layercam", "hirescam", "xgradcam", "eigencam", "eigengradcam"],
+)
 def test_pytorch_grad_cam(network, images, method, layers):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -47,6 +53,10 @@ def test_pytorch_grad_cam(network, images, method, layers):
         "gradcam": grad_cam.GradCAM,
         "gradcampp": grad_cam.GradCAMPlusPlus,
         "layercam": grad_cam.LayerCAM,
+        "hirescam": grad_cam.HiResCAM,
+        "xgradcam": grad_cam.XGradCAM,
+        "eigencam": grad_cam.EigenCAM,
+        "eigengradcam": grad_cam.EigenGradCAM,
     }[method]
     modules = [network.module.get_submodule(network.layer(y).activation) for y in layers]
     with theirs(network.module.requires_grad_(True), modules) as cam:
@@ -123,6 +133,67 @@ def test_pytorch_grad_cam_shapleycam(images):
     assert np.abs(made.numpy() - expected).max() < 1e-4
 
 
+@pytest.mark.parametrize("layer", ["S5", "S3"])
+def test_pytorch_grad_cam_randomcam(network, images, layer, monkeypatch):
+    """The same map of the same weights, which theirs draws from NumPy's state."""
+    from camx.camcore import chance, taps
+
+    layer = network.layer(layer)
+    tapped = taps.tap(network.module, images, torch.tensor(TARGETS), [layer])[layer.name]
+    weights = chance.uniform(tapped).numpy()
+    monkeypatch.setattr(np.random, "uniform", lambda low, high, size: weights.reshape(size))
+    with grad_cam.RandomCAM(
+        network.module, [network.module.get_submodule(layer.activation)]
+    ) as cam:
+        expected = cam(images, None)
+    cams = ours("pytorch-grad-cam", network, images, ["randomcam"], [layer.name])["randomcam"]
+    assert np.abs(cams.numpy() - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("layer", ["S5", "S3"])
+def test_pytorch_grad_cam_finer(network, images, layer):
+    """Of the classes named, one for all images; who is nearest, theirs finds itself.
+
+    By a network less sure of itself: theirs adds 1e-9 to probabilities smaller than that.
+    """
+    network = dataclasses.replace(network, module=copy.deepcopy(network.module))
+    for parameter in network.module.classifier[-1].parameters():
+        parameter.data *= 0.1
+    module = network.module.get_submodule(network.layer(layer).activation)
+    with grad_cam.FinerCAM(network.module.requires_grad_(True), [module]) as cam:
+        expected = [
+            cam(images[i : i + 1], target_idx=target)[0] for i, target in enumerate(TARGETS)
+        ]
+    cams = ours("pytorch-grad-cam", network, images, ["gradcam"], [layer], "finer-softmax")
+    assert np.abs(cams["gradcam"].numpy() - np.stack(expected)).max() < 1e-4
+
+
+def test_pytorch_grad_cam_softmax(network, images):
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+
+    module = network.module.get_submodule("features.29")
+    with grad_cam.LayerCAM(network.module.requires_grad_(True), [module]) as cam:
+        expected = cam(images, [ClassifierOutputSoftmaxTarget(t) for t in TARGETS])
+    cams = ours("pytorch-grad-cam", network, images, ["layercam"], ["S5"], "softmax")
+    assert np.abs(cams["layercam"].numpy() - expected).max() < 1e-4
+
+
+def test_pytorch_grad_cam_refine(network, images):
+    """The product of its own maps of single layers."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    layers, module = ["S5", "S4", "S3"], network.module.requires_grad_(True)
+    theirs = grad_cam.RefineCAM(
+        module, [module.get_submodule(network.layer(y).activation) for y in layers]
+    )
+    expected = theirs(images, [ClassifierOutputTarget(t) for t in TARGETS])
+    single = {y: ours("pytorch-grad-cam", network, images, ["gradcampp"], [y]) for y in layers}
+    fused = fusion.fuse({y: maps["gradcampp"] for y, maps in single.items()}, "fusion=product")
+    assert np.abs(fused.numpy() - expected).max() < 1e-4
+    for base in theirs.base_cam_per_layer:
+        base.activations_and_grads.release()
+
+
 def resized(cam):
     return torch.nn.functional.interpolate(
         cam[:, None], (112, 112), mode="bilinear", align_corners=False
@@ -130,13 +201,14 @@ def resized(cam):
 
 
 @pytest.mark.parametrize("layer", ["S5", "S4", "S3"])
-@pytest.mark.parametrize("method", ["gradcam", "gradcampp", "layercam"])
+@pytest.mark.parametrize("method", ["gradcam", "gradcampp", "layercam", "xgradcam"])
 def test_torch_cam(network, images, method, layer):
     methods = pytest.importorskip("torchcam.methods", reason="torchcam needs Python 3.11")
     theirs = {
         "gradcam": methods.GradCAM,
         "gradcampp": methods.GradCAMpp,
         "layercam": methods.LayerCAM,
+        "xgradcam": methods.XGradCAM,
     }[method]
     with theirs(network.module.requires_grad_(True), network.layer(layer).activation) as cam:
         scores = network.module(images)
@@ -161,3 +233,14 @@ def test_torch_cam_fusion_and_scorecam(network, images):
     assert (
         ours("torch-cam", network, images, ["scorecam"], ["S5"])["scorecam"] - expected
     ).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("method", ["gradcam", "layercam"])
+def test_torch_cam_finer(network, images, method):
+    methods = pytest.importorskip("torchcam.methods", reason="torchcam needs Python 3.11")
+    base = {"gradcam": methods.GradCAM, "layercam": methods.LayerCAM}[method]
+    module = network.module.requires_grad_(True)
+    with methods.FinerCAM(module, "features.29", base_method=base) as cam:
+        expected = resized(cam(TARGETS, module(images))[0])
+    cams = ours("torch-cam", network, images, [method], ["S5"], "finer")[method]
+    assert (cams - expected).abs().max() < 1e-4

@@ -133,3 +133,17 @@ def test_vgg16_by_file(camx, tmp_path):
         "--method", "layercam",
     )  # fmt: skip
     assert "tench (0" in done.stdout
+
+
+def test_what_of_the_class_is_explained(camx, tmp_path):
+    Image.linear_gradient("L").save(tmp_path / "photo.png")
+    quick = ("explain", "photo.png", "--model", "mini-vgg", "--layer", "S4", "--method", "gradcam")
+    drawn = []
+    for target in ("logit", "finer"):
+        camx(*quick, "--target", target, "--out", target)
+        drawn.append((tmp_path / target / "photo.png").read_bytes())
+    assert drawn[0] != drawn[1]
+    done = camx(*quick, "--target", "finer", "--set", "target=logit", code=2)
+    assert "target is said twice" in done.stderr
+    done = camx(*quick, "--target", "finner", code=2)
+    assert "Did you mean 'finer'?" in done.stderr

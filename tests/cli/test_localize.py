@@ -499,3 +499,16 @@ def test_cam_is_read_at_its_layer_beside_other_methods(camx, small, tmp_path):
     }  # fmt: skip
     error = camx(*SMALL, *both, "--out", "none", code=1).stderr
     assert "CAM needs a network that ends in global average pooling of S5 and one linear" in error
+
+
+def test_the_target_is_part_of_the_protocol(camx, small, tmp_path):
+    quick = (*SMALL, "--data", small, "--layer", "S4", "--quiet")
+    for target in ("logit", "finer-softmax"):
+        camx(*quick, "--method", "gradcam", "--target", target, "--out", target)
+        made = json.loads((tmp_path / target / "run.json").read_text())
+        assert made["protocol"]["target"] == target
+    assert made["protocol"]["name"] == "single, target=finer-softmax"
+    done = camx(*quick, "--method", "gradcam", "--out", "finer-softmax", code=1)
+    assert "protocol.target is 'finer-softmax', not 'logit'" in done.stderr
+    ious = [records.read(tmp_path / out)["iou"].tolist() for out in ("logit", "finer-softmax")]
+    assert ious[0] != ious[1]

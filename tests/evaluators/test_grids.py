@@ -72,6 +72,32 @@ def test_maps_are_the_authors_protocol_step_by_step(network):
     assert localize.top5(summed[0]) == logits.topk(5).indices.tolist()
 
 
+@pytest.mark.parametrize("protocol", ["single", "paper"])
+def test_other_fusions(network, protocol):
+    """Of the same maps as the cells of single layers; importances are added over the crops."""
+    from camx.camcore import fusion, taps, winsor
+
+    layers = ("S4", "S3", "S2", "S1")
+    single = [Cell.of("layercam", y) for y in layers]
+    others = [Cell.of("layercam", "+".join(layers), f"fusion={f}") for f in ("product", "winsor")]
+    plan = planned(network, *single, *others, protocol=protocol)
+    images, targets = squashed(plan, samples(5)), torch.tensor([s.label for s in samples(5)])
+    made, _ = grids.grids(plan, images, targets, plan.cells, 5)
+    inputs = network.preprocessing(views.cut(images, plan.view))
+    classes = targets.repeat_interleave(plan.view.crops)
+    paths = [network.layer(y) for y in layers]
+    tapped = taps.tap(network.module, inputs, classes, paths, "next")
+    importances = {y: tapped[y].grads.mean((1, 2, 3)).unflatten(0, (5, -1)).sum(1) for y in layers}
+    weights = winsor.weights(torch.stack([*importances.values()]))
+    assert len(weights.unique()) > 2  # or the sum would be of equals
+    maps = {y: made[cell] for y, cell in zip(layers, single)}
+    for cell in others:
+        expected = fusion.fuse(maps, cell.variant, importances)
+        assert torch.allclose(made[cell], expected, atol=1e-4)
+    alone, _ = grids.grids(plan, images, targets, others[1:], 5)
+    assert torch.equal(alone[others[1]], made[others[1]])
+
+
 def test_ten_crops_share_one_decision(network):
     """The crops' logits are summed, not their probabilities."""
     plan = planned(network, Cell.of("gradcam", "S5"))

@@ -88,6 +88,20 @@ def test_another_identity_is_refused_by_name(tmp_path):
     assert len(json.loads((run / "run.json").read_text())["invocations"]) == 2
 
 
+def test_a_field_that_came_later_is_at_its_default_in_an_older_run(tmp_path):
+    """`target` is such: a run of a protocol without it goes on as of the logit, and no other."""
+    run, mine = tmp_path / "run", {"name": "single", "view": "resize", "style": ""}
+    records.begin(run, replace(IDENTITY, protocol=mine), invocation())
+    write(run, "a")
+    same = replace(IDENTITY, protocol={**mine, "target": "logit"})
+    assert records.begin(run, same, invocation()).protocol["target"] == "logit"
+    other = replace(IDENTITY, protocol={**mine, "target": "finer"})
+    with pytest.raises(ValueError, match=r"protocol\.target is 'logit', not 'finer'"):
+        records.begin(run, other, invocation())
+    with pytest.raises(ValueError, match=r"protocol\.style is '', not None"):
+        records.begin(run, replace(IDENTITY, protocol={"name": "single"}), invocation())
+
+
 def test_another_version_of_a_plug_in_is_refused(tmp_path):
     run = tmp_path / "run"
     records.begin(run, IDENTITY, invocation(plugins={"mine": "1"}))

@@ -74,8 +74,9 @@ def _summed(
         inputs = network.prepare(stacked(pictures, scale).to(plan.device))
         inputs = inputs.flip(3) if mirrored else inputs
         raw, _ = maps.compute(
-            network.module, inputs, targets, layers, plan.cams, protocol.gradient, pairs(cells)
-        )
+            network.module, inputs, targets, layers, plan.sources, protocol.gradient, pairs(cells),
+            target=protocol.target,
+        )  # fmt: skip
         for key, part in raw.items():
             merged = views.merge(part, views.View("resize", grid, grid))
             merged = merged.flip(2) if mirrored else merged

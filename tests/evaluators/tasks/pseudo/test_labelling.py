@@ -43,17 +43,19 @@ def decoded(job, scene):
     return loop.decode(scene, labelling.sides(job))
 
 
-def test_each_class_s_map_is_that_of_its_own_logit(network):
+@pytest.mark.parametrize("target", ["logit", "finer"])
+def test_each_class_s_map_is_that_of_its_own_score(network, target):
     """A batch of images with several classes against one image and class at a time."""
-    job = make(network)
+    cells = [*CELLS, Cell.of("layercam", "S4+S3+S2", "fusion=winsor")]
+    job = make(network, {"target": target}, cells=cells)
     pictures = [decoded(job, s) for s in scenes(4)]
-    found = labelling.class_maps(job, pictures, CELLS, 4)
+    found = labelling.class_maps(job, pictures, cells, 4)
     row = 0
     for picture in pictures:
         for label in picture.sample.labels:
             images = torch.from_numpy(picture.squashed[0])[None].expand(4, -1, -1, -1)
-            alone, _ = grids.grids(job.plan, images, torch.full((4,), label), CELLS, 1)
-            for cell in CELLS:
+            alone, _ = grids.grids(job.plan, images, torch.full((4,), label), cells, 1)
+            for cell in cells:
                 expected = (255 * alone[cell][0].numpy()).astype(int)
                 assert np.abs(found[cell][row].astype(int) - expected).max() <= 1
             row += 1
