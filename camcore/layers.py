@@ -39,10 +39,16 @@ class Layout:
     def tokens(self) -> bool:
         return self.order in ("nlc", "lnc")
 
-    def grid(self, size: Sequence[int]) -> tuple[int, int]:
-        """Rows and columns of the tokens of a picture ``(H,W)``."""
+    def grid(self, size: Sequence[int], count: int | None = None) -> tuple[int, int]:
+        """Rows and columns of the tokens of a picture ``(H,W)``.
+
+        What does not fill a token is left over, unless there are so many as if it did: a padded
+        convolution gives one for it.
+        """
         down, across = self.stride
-        return -(-size[0] // down), -(-size[1] // across)
+        whole = max(1, size[0] // down), max(1, size[1] // across)
+        padded = -(-size[0] // down), -(-size[1] // across)
+        return padded if count == padded[0] * padded[1] else whole
 
     def spatial(self, output: Tensor, size: Sequence[int]) -> Tensor:
         """An output of a picture ``(H,W)`` as ``(N,C,h,w)``. `ValueError` if it does not fit."""
@@ -51,7 +57,7 @@ class Layout:
         if self.order == "nhwc":
             return output.permute(0, 3, 1, 2)
         tokens = output.transpose(0, 1) if self.order == "lnc" else output
-        grid = self.grid(size)
+        grid = self.grid(size, tokens.shape[1] - self.prefix)
         if tokens.shape[1] != self.prefix + grid[0] * grid[1]:
             before = f"{self.prefix} and " if self.prefix else ""
             expected = f"expected {before}{grid[0]} x {grid[1]} tokens of {size[0]} x {size[1]}"

@@ -188,7 +188,7 @@ def _form(spec: Spec, path: Path, named: bool, preprocessing: str, state: State)
 def _class_names(spec: Spec, classes: int) -> tuple[str, ...]:
     """The names that the file knows of so many classes."""
     named = spec.class_names
-    if spec.weights is not None:
+    if classes == IMAGENET_CLASSES and spec.weights is not None:
         named = named or spec.weights.DEFAULT.meta["categories"]
     return tuple(named) if len(named) == classes else ()
 

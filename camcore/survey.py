@@ -273,9 +273,10 @@ def layout_of(
     length = shape[0] if second else shape[1]
     further = [(d * k, a * k) for k in (2, 4, 8) for d, a in patches]
     for stride in (*patches, *further, *((s, s) for s in STRIDES)):
-        rows, columns = Layout("nlc", 0, stride).grid(size)
-        if rows * columns > 1 and 0 <= length - rows * columns < PREFIX:
-            return Layout("lnc" if second else "nlc", length - rows * columns, stride)
+        layout = Layout("nlc", 0, stride)
+        for rows, columns in (layout.grid(size), layout.grid(size, length)):
+            if rows * columns > 1 and 0 <= length - rows * columns < PREFIX:
+                return Layout("lnc" if second else "nlc", length - rows * columns, stride)
     return None
 
 

@@ -145,7 +145,9 @@ def test_a_plan_s_cells_are_maps_each_once(network):
     plan = planned(network, hole, hole.map, dataclasses.replace(hole, random=True))
     assert plan.cells == (Cell.of("layercam", "S5"),)
     assert (plan.batch, dataclasses.replace(plan, batch_size=4).batch) == (2, 1)  # of ten views
-    with pytest.raises(ValueError, match=r"unknown method 'wide'; known: cam, .*or --method FILE"):
+    with pytest.raises(
+        ValueError, match=r"unknown method 'wide'; known: ablationcam, .*or --method FILE"
+    ):
         planned(network, Cell.of("wide", "S5"))
 
 
