@@ -82,6 +82,13 @@ class Network:
             raise ValueError(f"module {path!r} of {self.name} is no layer: {what}")
         return place.layer()
 
+    def table(self) -> dict[str, dict[str, str | None]]:
+        """Its layers by name, as ``run.json`` keeps them: module, next pool, layout."""
+        return {
+            name: {"module": y.activation, "next": y.follower, "layout": str(y.layout)}
+            for name, y in self.layers.items()
+        }
+
     def deepest_first(self, names: Collection[str]) -> list[str]:
         """Layers by name in the network's order; blocks after their layer."""
         order = list(self.layers)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from camx.camcore.building import drawn, skeleton
+from camx.camcore.imagenet import class_names
 from camx.camcore.plugins import Plugin
 from camx.camcore.spec import Spec
 from camx.camcore.suggestions import near
@@ -86,7 +87,8 @@ def _timm(model: str, weights: str | None) -> Spec:
     return Spec(
         build=partial(timm.create_model, model), input_size=side,
         mean=tuple(published.mean), std=tuple(published.std),
-        head=head, find=partial(_published, f"timm:{model}", published),
+        head=head, class_names=class_names() if published.num_classes == IMAGENET_CLASSES else (),
+        find=partial(_published, f"timm:{model}", published),
         adopt=partial(_filtered, model),
     )  # fmt: skip
 

@@ -174,6 +174,7 @@ def identity(task: Task, job: "Measurement") -> Identity:
         weights_sha256=network.sha256 if network else None,
         preprocessing=network.preprocessing.name if network else None,
         protocol=records.plain(job.protocol),
+        layers=network.table() if network else None,
         further=task.identity(job),
     )
 

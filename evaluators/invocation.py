@@ -12,6 +12,7 @@ from camx.evaluators.types import Dataset
 class Identity:
     """What must not change between two invocations into one folder.
 
+    `layers` are what the network's layers are (`Network.table`); earlier runs do not say it.
     `further` is what else determines the numbers of this command, such as a training's recipe.
     """
 
@@ -22,6 +23,7 @@ class Identity:
     weights_sha256: str | None = None
     preprocessing: str | None = None
     protocol: Mapping[str, Any] | None = None
+    layers: Mapping[str, Any] | None = None
     further: Mapping[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:

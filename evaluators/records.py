@@ -259,9 +259,11 @@ def begin(
     earlier: list[dict[str, Any]] = []
     if recorded:  # a run that failed before its first record claims nothing
         run = load(folder)
-        earlier_identity = {**run.identity, "protocol": completed(run.identity.get("protocol"))}
-        for key, value in plain(identity.plain()).items():
-            _compare(folder, key, earlier_identity.get(key), value)
+        asked = plain(identity.plain())
+        told = {"layers": asked.get("layers"), **run.identity}  # which earlier runs do not
+        told |= {"protocol": completed(run.identity.get("protocol"))}
+        for key, value in asked.items():
+            _compare(folder, key, told.get(key), value)
         for name, sha256 in invocation.plugins.items():
             if any(old.get("plugins", {}).get(name, sha256) != sha256 for old in run.invocations):
                 what = f"records of another version of {name!r}"

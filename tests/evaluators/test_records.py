@@ -102,6 +102,17 @@ def test_a_field_that_came_later_is_at_its_default_in_an_older_run(tmp_path):
         records.begin(run, replace(IDENTITY, protocol={"name": "single"}), invocation())
 
 
+def test_layers_that_are_other_modules_are_another_run_s(tmp_path):
+    run, layers = tmp_path / "run", {"S1": {"module": "stem", "next": None, "layout": "tokens"}}
+    records.begin(run, IDENTITY, invocation())  # before layers were told
+    write(run, "a")
+    held = records.begin(run, replace(IDENTITY, layers=layers), invocation())
+    assert held.identity["layers"] == layers
+    other = {"S1": {**layers["S1"], "module": "blocks"}}
+    with pytest.raises(ValueError, match=r"layers\.S1\.module is 'stem', not 'blocks'"):
+        records.begin(run, replace(IDENTITY, layers=other), invocation())
+
+
 def test_another_version_of_a_plug_in_is_refused(tmp_path):
     run = tmp_path / "run"
     records.begin(run, IDENTITY, invocation(plugins={"mine": "1"}))
