@@ -3,6 +3,7 @@ field, recipe default and constant with the value that the code has.
 """
 
 import importlib
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
+NETWORKS = ROOT / "docs" / "networks.md"
 FOLDERS = ("camx", "cli", "camcore", "evaluators", "configs")
 FILES = sorted(
     path
@@ -219,3 +221,22 @@ def test_a_changed_value_or_name_is_found(page):
     assert len(differences({**values, "grabcut": ("S3", "S2", "S1")}, rows)) == 1
     assert len(differences({**values, "new": 1}, rows)) == 1
     assert len(differences({k: v for k, v in values.items() if k != "box"}, rows)) == 1
+
+
+def networks_told():
+    """The rows of the table of networks."""
+    rows = re.findall(r"^\| ((?:torchvision|timm):\S+) \|.*$", NETWORKS.read_text(), re.M)
+    return sorted(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", networks_told()[::4])
+def test_networks_have_the_layers_that_are_told(name):
+    """A quarter of them, line by line as scripts/survey_networks.py makes it."""
+    if name.startswith("timm:"):
+        pytest.importorskip("timm")
+    spec = importlib.util.spec_from_file_location("survey", ROOT / "scripts/survey_networks.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.line(name) in NETWORKS.read_text().splitlines()
+    assert set(script.NETWORKS) == set(networks_told())

@@ -128,3 +128,12 @@ def test_hiera_s_shuffled_tokens_are_left_out():
     with torch.device("meta"):
         net = timm.create_model("hiera_tiny_224", num_classes=7)
     assert paths(net) == {"S2": "blocks.11", "S1": "patch_embed.proj"}
+
+
+def test_the_network_in_the_box_has_the_layers_that_the_rule_finds():
+    from camx.camcore.models import efficientnet_lite0
+
+    with torch.device("meta"):
+        net = efficientnet_lite0.SPEC.build(1000)
+    declared = {name: path for name, (path, _) in efficientnet_lite0.SPEC.layers.items()}
+    assert paths(net) == declared
