@@ -242,7 +242,10 @@ def _stages(
             raise
         return named | {path: Layer(path, path) for path in paths}  # taken for channels first
     for path in (path for path in paths if path not in held and path not in named):
-        passes.submodule(module, path)  # raises for what is no module's path
+        if path not in dict(module.named_modules()):
+            accepted = f"{', '.join(held)}, or a module's path{near(path, held)}"
+            top = ", ".join(name for name, _ in module.named_children())
+            raise ValueError(f"unknown layer {path!r}; known: {accepted}; at its top are: {top}")
         place = seen.place(path)
         named[path] = place.layer() if place else Layer(path, path)
     return {**held, **named}

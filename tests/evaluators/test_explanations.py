@@ -249,7 +249,7 @@ def test_errors_are_one_line(network, pixels, changed, told):
 
 
 def test_a_bare_module_s_errors_are_one_line(module, pixels):
-    with pytest.raises(ValueError, match=r"has no module '5\.x'; at its top are: 0, 1"):
+    with pytest.raises(ValueError, match=r"unknown layer '5\.x'; known: S\d.*top are: 0, 1"):
         camx.explain(module, pixels, layers=["5.x"])
     with pytest.raises(ValueError, match=r"unknown class 4; accepted: 0\.\.3$"):
         camx.explain(module, pixels, layers=["4"], label=4)
