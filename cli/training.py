@@ -122,7 +122,8 @@ def trained(weights: str | Path | None, package: str = "camx.camcore.models") ->
     trainers = "segment train" if package.endswith("segmenters") else "train "
     if not run or not run.model or not run.command.startswith(trainers):
         return None
-    if run.model not in plugins.names(package):
+    published = run.model.startswith(("torchvision:", "timm:"))
+    if run.model not in plugins.names(package) and not published:
         file = shlex.quote(str(run.last.get("options", {}).get("model") or "FILE.py"))
         what = f"{weights} are of {run.model!r}, a network of a user's own"
         raise click.UsageError(f"--model is needed: {what}; its run.json says --model {file}")

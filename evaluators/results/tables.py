@@ -60,7 +60,8 @@ class Table:
 
     def comparable(self, run: Run) -> bool:
         """Whether the run is of the data and networks that the table's values are of."""
-        network = not self.networks or run.model in (None, *self.networks)
+        name = run.model and run.model.rpartition(":")[2]  # torchvision:vgg16 is vgg16
+        network = not self.networks or name in (None, *self.networks)
         return network and (not self.data or run.kind in self.data)
 
 

@@ -375,3 +375,18 @@ def test_numbers_that_are_none_are_refused(camx, command, option, values):
     for value in values:
         told = camx(*command, option, value, code=2).stderr
         assert f"'{option}': '{value}' is not accepted; accepted: " in told
+
+
+@pytest.mark.slow
+def test_a_network_of_torchvision_trains_and_is_found_by_its_weights(camx, tmp_path):
+    """Its layers, found when it is measured, are in the run."""
+    quick = ["--split", "8/4", "--out"]
+    camx("train", "defects", "--model", "torchvision:squeezenet1_1", "--init", "none",
+         "--epochs", 1, *quick, "trained")  # fmt: skip
+    weights = ["--weights", "trained/last.safetensors"]
+    only = ["--method", "layercam", "--layer", "S4+S2", "--layer", "features.3.squeeze"]
+    camx("defects", *weights, *only, "--iterations", 0, *quick, "measured")
+    described = json.loads((tmp_path / "measured/run.json").read_text())
+    assert described["model"] == "torchvision:squeezenet1_1"
+    assert list(described["layers"]) == ["S4", "S3", "S2", "S1"]
+    assert described["layers"]["S2"]["module"] == "features.4"

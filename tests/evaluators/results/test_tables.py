@@ -125,7 +125,7 @@ def test_data_sets_are_never_mixed(tmp_path):
 @pytest.mark.parametrize(
     ("data", "model", "comparable"),
     [("mini", "mini-vgg", True), ("ilsvrc", "vgg16", True), ("own", "vgg16", False),
-     ("ilsvrc", "resnet50", False), ("mini", "net", False)],
+     ("ilsvrc", "torchvision:vgg16", True), ("ilsvrc", "resnet50", False), ("mini", "net", False)],
 )  # fmt: skip
 def test_the_paper_s_value_stands_beside_its_kind_alone(tmp_path, data, model, comparable):
     write_run(tmp_path / "run", 10, 4, data=data, model=model)
