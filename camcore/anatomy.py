@@ -14,7 +14,7 @@ from camx.camcore.survey import Place
 class Anatomy:
     """A network's layers, deepest first, and the place that each is.
 
-    `shapes` are what modules give of one picture of ``input_size`` pixels a side, by path.
+    `shapes` are what their modules give of one picture of ``input_size`` pixels a side, by path.
     """
 
     layers: Mapping[str, Layer]
@@ -35,4 +35,12 @@ def of(name: str) -> Anatomy:
             seen = survey.of(module, spec.input_size)
     layers = layers_of(plugin, spec, module)
     places = {name: seen.place(layer.activation) for name, layer in layers.items()}
-    return Anatomy(layers, places, survey.shapes(module, spec.input_size), spec.input_size)
+    shapes = survey.shapes(module, spec.input_size)
+    of_one = {y.activation: _of_one(shapes.get(y.activation, ()), y) for y in layers.values()}
+    return Anatomy(layers, places, of_one, spec.input_size)
+
+
+def _of_one(shape: tuple[int, ...], layer: Layer) -> tuple[int, ...]:
+    """A shape without the pictures' side."""
+    at = 1 if layer.layout.order == "lnc" else 0
+    return shape[:at] + shape[at + 1 :]

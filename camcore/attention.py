@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from camx.camcore import passes
 from camx.camcore.attention_weights import Weights
+from camx.camcore.layers import PREFIX
 
-MOST_PREFIX_TOKENS = 16
 Grid = tuple[int, int]
 
 
@@ -139,7 +139,7 @@ def _sorted(
     pooled = len(kept) > 1 and queries[-1] == 1
     blocks, pool = (kept[:-1], kept[-1]) if pooled else (kept, None)
     square = all(w.shape[2:] == (size, size) for w in blocks) and all(queries)
-    fits = [(h, w) for h, w in grids if h * w > 1 and 0 <= size - h * w < MOST_PREFIX_TOKENS]
+    fits = [(h, w) for h, w in grids if h * w > 1 and 0 <= size - h * w < PREFIX]
     if not square or not fits:
         shapes = dict.fromkeys(str(tuple(weights.shape)) for weights in kept)
         raise _unfit(network, f"it attends as {' and '.join([*shapes][:2])}")

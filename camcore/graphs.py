@@ -137,8 +137,9 @@ def _sorted(root: Any) -> list[Any]:
 
 
 def _least(function: Any, attribute: str) -> float:
+    """A bound that a function has saved; what is clamped by a tensor says none."""
     least = getattr(function, attribute, None)
-    return -math.inf if least is None else float(least)
+    return float(least) if isinstance(least, int | float) else -math.inf
 
 
 BY_NAME: dict[str, Callable[[Any], float]] = {

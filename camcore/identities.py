@@ -25,15 +25,16 @@ Maps = dict[str, Tensor]  # a method's, (N,h,w)
 class Drawn:
     """What methods draw on a network: their maps by layer, of all images so far.
 
-    `readings` are the layers that each method is drawn at, `refused` those where it cannot be.
+    `readings` are the layers that each method is drawn at, `refused` those where it cannot be, and
+    why.
     """
 
     readings: Mapping[str, Sequence[str]]
     maps: dict[str, Maps] = field(default_factory=dict)
-    refused: set[tuple[str, str]] = field(default_factory=set)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, taps: Mapping[str, Tap], cams: Mapping[str, Method]) -> None:
-        """A batch's maps, on their layers' grids. What raises `ValueError` of any is left out."""
+        """A batch's maps, on their layers' grids. What raises `ValueError` of any is `refused`."""
         asked = [(name, layer) for name, layers in self.readings.items() for layer in layers]
         for name, layer in asked:
             if (name, layer) in self.refused:
@@ -43,8 +44,8 @@ class Drawn:
                 with torch.no_grad():
                     made = cams[name](taps[layer])
                 faults.check({(name, layer): made})
-            except ValueError:
-                self.refused.add((name, layer))
+            except ValueError as error:
+                self.refused[name, layer] = str(error)
                 before.pop(name, None)
                 continue
             made = on_grid(made, taps[layer].acts.shape[2:])

@@ -1,7 +1,8 @@
-"""ImageNet: the names of its thousand classes."""
+"""ImageNet: its thousand classes, and their names."""
 
 from importlib import resources
 
+CLASSES = 1000
 # Of two classes of one name, the second.
 SECOND = {134: "crane bird", 639: "maillot tank suit"}
 

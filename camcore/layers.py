@@ -76,6 +76,7 @@ class Layout:
 
 
 CHANNELS_FIRST = Layout()
+PREFIX = 16  # more tokens than these before the picture's are none
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from camx.camcore import adoption, beginnings, checkpoints, plugins, stages, sur
 from camx.camcore.adoption import Adopted, State
 from camx.camcore.building import Build, construct, drawn, offline, skeleton
 from camx.camcore.groups import Group, scaled
+from camx.camcore.imagenet import CLASSES as IMAGENET_CLASSES
 from camx.camcore.layers import Layer
 from camx.camcore.passes import frozen
 from camx.camcore.plugins import Plugin
@@ -23,7 +24,6 @@ from camx.camcore.weights import initial, locate, preprocessed, sha256
 
 MODELS = "camx.camcore.models"
 SEGMENTERS = "camx.camcore.segmenters"
-IMAGENET_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _groups(spec: Spec, head: tuple[str, ...], module: nn.Module, lr: float) -> 
 
 def declared(name: str, package: str, weights: str | None = None) -> tuple[Plugin, Spec]:
     """The plug-in or published network of that name, and what it declares."""
-    if package == MODELS and zoos.reference(name)[0]:
+    if package == MODELS and plugins.reference(name)[0]:
         return zoos.load(name, weights)
     plugin = plugins.load(package, None, name)
     return plugin, Spec.of(plugin)

@@ -18,6 +18,7 @@ from typing import Any
 
 from camx.camcore.suggestions import near
 
+PUBLISHERS = ("torchvision", "timm")  # packages whose networks go by ``torchvision:NAME`` (`zoos`)
 ROLES = ("SPEC", "build")  # objects named so say nothing: the plug-in is named after its module
 
 
@@ -42,6 +43,12 @@ class Plugin:
     def sha256(self) -> str:
         """Of the module's file: records of an older version are not taken for this one's."""
         return hashlib.sha256(self.file.read_bytes()).hexdigest()
+
+
+def reference(name: str) -> tuple[str, str]:
+    """``("timm", "resnet50")`` of ``timm:resnet50``; of other names two empty texts."""
+    package, _, model = name.partition(":")
+    return (package, model) if package in PUBLISHERS and model else ("", "")
 
 
 def _entry_points(package: str) -> dict[str, importlib.metadata.EntryPoint]:

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from camx.camcore import graphs
-from camx.camcore.layers import CHANNELS_FIRST, Layer, Layout, sole
+from camx.camcore.layers import CHANNELS_FIRST, PREFIX, Layer, Layout, sole
 from camx.camcore.passes import frozen
 
 PICTURES = 2  # more than one, so that the axis of the pictures can be told
-PREFIX = 16  # more tokens than these before the picture's are none
 PATCH = 8  # a convolution whose kernel is its stride cuts patches from this size on
 LOST = 1.5  # columns that unpadded convolutions may lose more than rows
 STRIDES = (4, 8, 16, 32, 64)  # of tokens that no such convolution made
@@ -31,7 +30,6 @@ _SURVEYS: "WeakKeyDictionary[nn.Module, dict[tuple[int, int], Survey]]" = WeakKe
 class Place:
     """A module's output, if it holds the picture's places: where a map can be made.
 
-    shape      of one picture's output, as the module gives it
     grid       rows and columns
     reduction  pixels of the picture a place stands for, along a side
     order      when the module was done, counted over the pass
@@ -46,7 +44,6 @@ class Place:
 
     path: str
     kind: type[nn.Module]
-    shape: tuple[int, ...]
     layout: Layout
     grid: tuple[int, int]
     reduction: float
@@ -117,12 +114,12 @@ def of(module: nn.Module, input_size: int | tuple[int, int] = 224) -> Survey:
 
 
 def shapes(module: nn.Module, input_size: int) -> dict[str, tuple[int, ...]]:
-    """What each module gives of one picture of the network's input size, by path."""
+    """What each module gives of `PICTURES` of the network's input size, by path."""
     for device in ("meta", "cpu"):
         with suppress(Exception):  # `of` says what is wrong with a network that does not run
             _, _, outputs = _pass(module, (input_size, input_size), device)
             tensors = {path: output.tensor for path, output in outputs.items()}
-            return {p: tuple(t.shape[1:]) for p, t in tensors.items() if isinstance(t, Tensor)}
+            return {p: tuple(t.shape) for p, t in tensors.items() if isinstance(t, Tensor)}
     return {}
 
 
@@ -206,7 +203,8 @@ def _watched(module: nn.Module) -> Iterator[dict[str, Output]]:
 def _classifier(module: nn.Module, outputs: dict[str, Output]) -> int:
     """When the last module with parameters of its own began: what it gives are classes."""
     weighted = [path for path, part in module.named_modules() if _leaf(part) and path in outputs]
-    return max((outputs[path].begun for path in weighted), default=len(outputs) * 2)
+    after = 1 + max((output.order for output in outputs.values()), default=0)
+    return max((outputs[path].begun for path in weighted), default=after)
 
 
 def _leaf(part: nn.Module) -> bool:
@@ -234,10 +232,8 @@ def _places(
         part = modules[path]
         acts = layout.spatial(output.tensor, size)
         grid = acts.shape[2], acts.shape[3]
-        shape = list(output.tensor.shape)
-        shape.pop(1 if layout.order == "lnc" else 0)
         places.append(Place(
-            path, type(part), tuple(shape), layout, grid, size[0] / grid[0], output.order,
+            path, type(part), layout, grid, size[0] / grid[0], output.order,
             output.begun, _leaf(part), graph.bound(output.node), graph.cuts(output.node),
             graph.number(output.node), output.runs, pools.get(output.node),
         ))  # fmt: skip
@@ -274,7 +270,7 @@ def layout_of(
     further = [(d * k, a * k) for k in (2, 4, 8) for d, a in patches]
     for stride in (*patches, *further, *((s, s) for s in STRIDES)):
         layout = Layout("nlc", 0, stride)
-        for rows, columns in (layout.grid(size), layout.grid(size, length)):
+        for rows, columns in (layout.grid(size, length), layout.grid(size)):
             if rows * columns > 1 and 0 <= length - rows * columns < PREFIX:
                 return Layout("lnc" if second else "nlc", length - rows * columns, stride)
     return None

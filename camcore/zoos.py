@@ -1,7 +1,7 @@
 """Networks of torchvision and timm by name: what their packages publish of them, as a `Spec`.
 
 ``torchvision:resnet18`` has its weights' own preprocessing and input size, ``timm:vit_tiny_...``
-those of its ``pretrained_cfg``. Nothing is downloaded here.
+those of its ``pretrained_cfg``. Nothing is downloaded unless `download` is said.
 """
 
 import importlib
@@ -15,22 +15,15 @@ import torch
 from torch import Tensor
 
 from camx.camcore.building import drawn, skeleton
-from camx.camcore.imagenet import class_names
-from camx.camcore.plugins import Plugin
+from camx.camcore.imagenet import CLASSES, class_names
+from camx.camcore.plugins import Plugin, reference
 from camx.camcore.spec import Spec
 from camx.camcore.suggestions import near
 
-IMAGENET_CLASSES = 1000
 # Those whose published weights were trained on another form of the input, which they make of
 # torchvision's usual one themselves.
 TRANSFORMING = ("googlenet", "inception_v3")
 FILES = ("model.safetensors", "pytorch_model.bin")  # of a repository of weights
-
-
-def reference(name: str) -> tuple[str, str]:
-    """``("timm", "resnet50")`` of a name of that form; else two empty texts."""
-    zoo, _, model = name.partition(":")
-    return (zoo, model) if zoo in ZOOS and model else ("", "")
 
 
 def load(name: str, weights: str | None = None) -> tuple[Plugin, Spec]:
@@ -87,7 +80,7 @@ def _timm(model: str, weights: str | None) -> Spec:
     return Spec(
         build=partial(timm.create_model, model), input_size=side,
         mean=tuple(published.mean), std=tuple(published.std),
-        head=head, class_names=class_names() if published.num_classes == IMAGENET_CLASSES else (),
+        head=head, class_names=class_names() if published.num_classes == CLASSES else (),
         find=partial(_published, f"timm:{model}", published),
         adopt=partial(_filtered, model),
     )  # fmt: skip
@@ -103,10 +96,11 @@ def _filtered(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if change is None or 2 * named >= len(state):
         return dict(state)
     try:
-        changed = change(dict(state), drawn(partial(timm.create_model, name), IMAGENET_CLASSES))
-    except Exception:  # it is made for its own authors' files
-        return dict(state)
-    return changed if isinstance(changed, dict) else dict(state)
+        changed = change(dict(state), drawn(partial(timm.create_model, name), CLASSES))
+    except Exception as error:  # it is made for its own authors' files
+        what = f"timm:{name}: the names are not timm's, nor does it know them"
+        raise ValueError(f"{what}: {type(error).__name__}: {error}") from error
+    return changed
 
 
 @lru_cache(maxsize=4)
@@ -114,7 +108,7 @@ def _names(name: str) -> frozenset[str]:
     """What timm calls the network's tensors."""
     import timm
 
-    return frozenset(skeleton(partial(timm.create_model, name), IMAGENET_CLASSES).state_dict())
+    return frozenset(skeleton(partial(timm.create_model, name), CLASSES).state_dict())
 
 
 def _published(name: str, published: Any, download: bool, option: str) -> tuple[Path, str]:
@@ -126,7 +120,10 @@ def _published(name: str, published: Any, download: bool, option: str) -> tuple[
     if path is None and published.url:
         file = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
         if download and not repository and not file.is_file():
-            torch.hub.load_state_dict_from_url(published.url, map_location="cpu")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(
+                published.url, str(file)
+            )  # and nothing of it is executed
         path = file if file.is_file() else None
     if path is None:
         where = f"Hugging Face's cache ({repository})" if repository else "torch's cache"

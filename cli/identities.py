@@ -73,6 +73,8 @@ def command(asked: NetworkOptions, compared: IdentityOptions, out: Path) -> None
         click.echo()
     write_text(out / "identities.csv", pd.DataFrame(rows).to_csv(index=False))
     click.echo("\n".join(identities.sentences(same) or ["no two methods draw the same"]))
+    for (name, layer), why in drawn.refused.items():
+        click.echo(f"{name} at {layer}: {why}")
     if drawn.idle:
         click.echo(f"not applicable here: {', '.join(drawn.idle)}")
 

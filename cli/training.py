@@ -122,12 +122,16 @@ def trained(weights: str | Path | None, package: str = "camx.camcore.models") ->
     trainers = "segment train" if package.endswith("segmenters") else "train "
     if not run or not run.model or not run.command.startswith(trainers):
         return None
-    published = run.model.startswith(("torchvision:", "timm:"))
-    if run.model not in plugins.names(package) and not published:
+    if not _named(run.model, package):
         file = shlex.quote(str(run.last.get("options", {}).get("model") or "FILE.py"))
         what = f"{weights} are of {run.model!r}, a network of a user's own"
         raise click.UsageError(f"--model is needed: {what}; its run.json says --model {file}")
     return run
+
+
+def _named(model: str, package: str) -> bool:
+    """Whether a name alone says which network it is."""
+    return model in plugins.names(package) or bool(plugins.reference(model)[0])
 
 
 def announce_next(command: str, asked: TrainingOptions, out: Path, **named: object) -> None:
@@ -138,7 +142,7 @@ def announce_next(command: str, asked: TrainingOptions, out: Path, **named: obje
     words = ["camx", *command.split()]
     named |= {"weights": out / "last.safetensors"}
     package = f"camx.camcore.{'segmenters' if command.startswith('segment') else 'models'}"
-    if asked.model and asked.model.lower().replace("_", "-") not in plugins.names(package):
+    if asked.model and not _named(asked.model.lower().replace("_", "-"), package):
         named |= {"model": asked.model}
     for name, value in named.items():
         words += [f"--{name}", str(value)]

@@ -71,6 +71,7 @@ BOUNDED = {
     "sigmoid": (torch.sigmoid, 0),
     "softmax": (lambda x: x.softmax(1), 0),
     "clamp": (lambda x: x.clamp(min=-0.25), -0.25),
+    "clamp by a tensor": (lambda x: x.clamp(min=torch.tensor(-0.25)), -math.inf),
     "clamp above": (lambda x: x.clamp(max=1), -math.inf),
     "gelu": (functional.gelu, -0.17),
     "silu": (functional.silu, -0.2785),

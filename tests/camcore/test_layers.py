@@ -173,3 +173,12 @@ def test_a_layer_of_another_layout_is_refused(layout, words):
             net, torch.zeros(2, 3, *SIZE), torch.tensor([1, 2]), [Layer("x", "body", layout=layout)]
         )
     assert str(error.value).startswith("module 'body' gives (2, 16, 7)")
+
+
+def test_a_padded_convolution_gives_a_token_for_what_is_left_over():
+    layout = Layout("nlc", 0, (64, 64))
+    assert layout.grid((224, 160)) == (3, 2)
+    assert layout.grid((224, 160), 12) == (4, 3)
+    assert layout.grid((224, 160), 7) == (3, 2)
+    assert layout.spatial(torch.zeros(1, 12, 5), (224, 160)).shape == (1, 5, 4, 3)
+    assert layout.spatial(torch.zeros(1, 6, 5), (224, 160)).shape == (1, 5, 3, 2)

@@ -31,8 +31,7 @@ class Net(nn.Module):
 def test_every_module_s_place():
     places = {p.path: p for p in survey.of(Net().eval(), 32).places}
     assert list(places) == ["stem", "branch", "pool", "deep.0", "act", "deep.2", "deep", "last"]
-    assert places["stem"].shape == (4, 16, 12)  # of 32 x 23 pixels
-    assert places["stem"].grid == (16, 12)
+    assert places["stem"].grid == (16, 12)  # of 32 x 23 pixels
     assert places["deep"].reduction == 4
     assert places["stem"].sign == "signed"
     assert places["deep"].sign == ">= 0"
@@ -134,6 +133,8 @@ def test_an_answer_without_logits_is_named(answer):
         ((2, 1374, 384), (518, 518), [(14, 14)], Layout("nlc", 5, (14, 14))),
         ((2, 197, 768), (224, 224), [(16, 16)], Layout("nlc", 1, (16, 16))),
         ((2, 2240, 64), (224, 160), [], Layout("nlc", 0, (4, 4))),
+        ((2, 16, 384), (224, 224), [], Layout("nlc", 0, (64, 64))),  # padded to 4 x 4
+        ((2, 9, 384), (224, 224), [], Layout("nlc", 0, (64, 64))),
         ((2, 1, 768), (224, 160), [(16, 16)], None),
         ((2, 156, 384), (224, 160), [(16, 16)], None),  # sixteen before are too many
         ((2, 1000), (224, 160), [], None),
@@ -144,9 +145,29 @@ def test_layouts_by_their_shapes(shape, size, patches, layout):
 
 
 def test_shapes_are_of_the_input_s_own_size():
-    assert survey.shapes(Net().eval(), 32)["stem"] == (4, 16, 16)
+    assert survey.shapes(Net().eval(), 32)["stem"] == (survey.PICTURES, 4, 16, 16)
     assert survey.shapes(OnlySquares(32), 48) == {}
 
 
 def test_a_bound_of_nothing_known():
     assert survey.of(Net(), 32).place("stem").bound == -math.inf
+
+
+def test_the_classifier_of_a_network_without_leaves_is_nowhere():
+    """All its parameters are its own: every place stands before it, however often modules run."""
+
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kernel, self.scores = (
+                nn.Parameter(torch.rand(4, 3, 3, 3)), nn.Parameter(torch.rand(5, 4)),
+            )  # fmt: skip
+            self.act, self.last = nn.ReLU(), nn.SiLU()
+
+        def forward(self, x):
+            x = nn.functional.conv2d(x, self.kernel, stride=2)
+            for _ in range(5):
+                x = self.act(x)
+            return self.last(x).mean((2, 3)) @ self.scores.T
+
+    assert [p.path for p in survey.of(Bare(), 32).places] == ["act", "last"]

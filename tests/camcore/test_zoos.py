@@ -146,3 +146,50 @@ def test_the_anatomy_needs_no_weights(no_hub, name):
     assert network.places[deepest.name].path == deepest.activation
     shapes = {"trunk_output": (440, 7, 7), "blocks.11.norm1": (197, 192)}
     assert network.shapes[deepest.activation] == shapes[deepest.activation]
+
+
+def test_weights_under_their_authors_names_are_timm_s(tmp_path):
+    """ConvNeXt's as its authors publish them, which timm knows to rename."""
+    torch.manual_seed(0)
+    module = timm.create_model("convnext_atto").eval()
+    theirs = {
+        "stem.": "downsample_layers.0.", ".downsample.": ".down.", ".blocks.": ".",
+        "conv_dw": "dwconv", "mlp.fc1": "pwconv1", "mlp.fc2": "pwconv2", "head.norm": "norm",
+        "head.fc": "head",
+    }  # fmt: skip
+    state = {}
+    for name, tensor in module.state_dict().items():
+        for ours, other in theirs.items():
+            name = name.replace(ours, other)
+        if ".down." in name:
+            stage, rest = name.removeprefix("stages.").split(".down.")
+            name = f"downsample_layers.{stage}.{rest}"
+        state[name] = tensor
+    torch.save(state, tmp_path / "w.pth")
+    network = networks.load("timm:convnext_atto", str(tmp_path / "w.pth"))
+    images = torch.rand(1, 3, 64, 64)
+    assert torch.equal(network.module(images), module(images))
+
+
+def test_weights_that_timm_does_not_know_are_named_with_the_file(tmp_path):
+    torch.save({"some.weight": torch.ones(3)}, tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=r"w\.pth: .*(not timm's|missing)") as error:
+        networks.load("timm:convnext_atto", str(tmp_path / "w.pth"))
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_fetched_by_address_is_not_executed(no_hub, tmp_path, monkeypatch):
+    """The file is saved as it is: whoever reads it refuses other objects than tensors."""
+    fetched = []
+
+    def save(url, destination):
+        fetched.append(url)
+        torch.save({"w": torch.ones(1)}, destination)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", save)
+    published = timm.models.get_pretrained_cfg("resnet18")
+    published.hf_hub_id, published.url = None, "https://example.org/weights/a.pth"
+    path, _ = zoos._published("timm:resnet18", published, True, "--weights")
+    assert path.is_file()
+    assert zoos._published("timm:resnet18", published, False, "--weights")[0] == path
+    assert fetched == ["https://example.org/weights/a.pth"]
