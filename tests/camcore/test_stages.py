@@ -33,6 +33,15 @@ STAGES = {
         "features", "features.14.conv.0", "features.7.conv.0", "features.4.conv.0",
         "features.2.conv.0",
     ),
+    # SiLU and the hard swish stay near 0.
+    "efficientnet_b0": (
+        "features", "features.6.0.block.0", "features.4.0.block.0", "features.3.0.block.0",
+        "features.2.0.block.0",
+    ),
+    "mobilenet_v3_large": (
+        "features", "features.13.block.0", "features.7.block.0", "features.4.block.0",
+        "features.2.block.0",
+    ),
     # Rule 1 after a stage of signed sums.
     "densenet121": (
         "features", "features.transition3.relu", "features.transition2.relu",
