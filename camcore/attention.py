@@ -1,7 +1,7 @@
 """Attention: a forward and a backward pass that show what a transformer's blocks attend to."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,7 +186,12 @@ def _local(
     count = len(shown.blocks)
 
     def after(tokens: Tensor) -> Tensor:
-        with _in_place_of(shown.blocks, tokens):
+        # Each block hands on what it is given, the last one the tokens.
+        by_block: dict[nn.Module, Callable[..., Any]] = {
+            block: lambda inputs, *_, **__: inputs for block in shown.blocks
+        }
+        by_block[shown.blocks[-1]] = lambda *_, **__: tokens
+        with passes.replaced(by_block):
             return passes.answer(network, images[:1], len(tokens))
 
     with torch.no_grad():
@@ -203,22 +208,6 @@ def _local(
     rows = torch.cat([origin + at * len(images) for at in range(count)])
     every = _gradients(scores, attending.kept, rows, classes.repeat(count), target, keep=True)
     return every[0].chunk(count)
-
-
-@contextmanager
-def _in_place_of(blocks: Sequence[nn.Module], tokens: Tensor) -> Iterator[None]:
-    """The blocks are passed by: each gives what it gets, the last ``tokens (M,T,D)``."""
-    before = [vars(block).get("forward") for block in blocks]
-    try:
-        for block in blocks:
-            vars(block)["forward"] = lambda inputs, *_, **__: inputs
-        vars(blocks[-1])["forward"] = lambda *_, **__: tokens
-        yield
-    finally:
-        for block, forward in zip(blocks, before):
-            vars(block).pop("forward", None)
-            if forward is not None:
-                vars(block)["forward"] = forward
 
 
 def _gradients(

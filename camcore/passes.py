@@ -35,6 +35,21 @@ def frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
+@contextmanager
+def replaced(forwards: dict[nn.Module, Callable[..., Any]]) -> Iterator[None]:
+    """Modules whose ``forward`` is another for the moment; each is what it was after."""
+    before = {m: m.__dict__["forward"] for m in forwards if "forward" in m.__dict__}
+    try:
+        for module, forward in forwards.items():
+            module.__dict__["forward"] = forward
+        yield
+    finally:
+        for module in forwards:
+            module.__dict__.pop("forward", None)
+        for module, forward in before.items():
+            module.__dict__["forward"] = forward
+
+
 def answer(network: nn.Module, images: Tensor, count: int | None = None) -> Tensor:
     """The network's logits ``(N,K)``: its output, or its output's first, or its ``logits``.
 

@@ -9,7 +9,7 @@ come out again; a network where it does not is run whole, the layer's output bei
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from camx.camcore.layers import Layer, sole
-from camx.camcore.passes import answer, frozen, submodule
+from camx.camcore.passes import answer, frozen, replaced, submodule
 
 if TYPE_CHECKING:
     from camx.camcore.taps import Tap
@@ -138,21 +138,6 @@ def _placed(layer: Layer, acts: Tensor, output: Any) -> Any:
     return tensor if isinstance(output, Tensor) else (tensor, *output[1:])
 
 
-@contextmanager
-def _replaced(forwards: dict[nn.Module, Callable[..., Any]]) -> Iterator[None]:
-    """Modules whose ``forward`` is another for the moment."""
-    before = {m: m.__dict__["forward"] for m in forwards if "forward" in m.__dict__}
-    try:
-        for module, forward in forwards.items():
-            module.__dict__["forward"] = forward
-        yield
-    finally:
-        for module in forwards:
-            module.__dict__.pop("forward", None)
-        for module, forward in before.items():
-            module.__dict__["forward"] = forward
-
-
 def _played(module: nn.Module, outputs: list[Any], repeat: Run) -> Callable[..., Any]:
     """A module's forward whose first calls give recorded outputs; the further ones are its own."""
     forward, left = module.forward, iter(outputs)
@@ -183,7 +168,7 @@ def _from_layer(
         return _placed(layer, acts, tree_map(repeat, recording.output))
 
     played = {m: _played(m, outputs, repeat) for m, outputs in (recording.before or {}).items()}
-    with frozen(network), _replaced({**played, target: give}):
+    with frozen(network), replaced({**played, target: give}):
         logits = answer(network, repeat(image))
     if len(calls) != 1:
         raise ValueError(f"module {layer.activation!r} is not called")
