@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,7 +77,7 @@ class Job:
     groups     the optimiser's parameter groups, each with its own ``lr``
     steps      in all; an epoch is `epoch` steps
     batch      step -> inputs and targets, the same whenever it is asked
-    loss       inputs, targets -> the step's loss
+    loss       network, inputs, targets -> the step's loss
     rate       step -> what every group's learning rate is multiplied by
     judge      network, mean loss -> an epoch's further columns of the log, and its score
 
@@ -90,7 +89,7 @@ class Job:
     steps: int
     epoch: int
     batch: Callable[[int], Batch]
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Loss
     rate: Callable[[int], float]
     judge: Callable[[nn.Module, float], tuple[Row, float]]
     momentum: float = 0.9
@@ -114,12 +113,10 @@ class Recipe(Protocol):
     def precision(self) -> str: ...
 
 
-def prepare(start: Start, recipe: Recipe, *, device: str, loss: Loss, **others: Any) -> Job:
+def prepare(start: Start, recipe: Recipe, *, device: str, **others: Any) -> Job:
     """A network's training by a recipe; `others` are the fields that trainers differ in."""
-    module = start.module.to(device)
     return Job(
-        module=module,
-        loss=partial(loss, module),
+        module=start.module.to(device),
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
         precision=precision(recipe.precision, device),
@@ -265,7 +262,7 @@ def _step(job: Job, optimizer: Optimizer, step: int, inputs: Tensor, targets: Te
     torch.manual_seed(job.seed * SEED_STRIDE + step)
     job.module.train()
     with torch.autocast(job.device.split(":")[0], torch.bfloat16, enabled=job.precision == "bf16"):
-        loss = job.loss(inputs.to(job.device), targets.to(job.device))
+        loss = job.loss(job.module, inputs.to(job.device), targets.to(job.device))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

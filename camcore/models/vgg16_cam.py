@@ -7,22 +7,27 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from camx.camcore.models import vgg16
 
-TITLE = "VGG16 in CAM's form"
+TITLE = "VGG16 in CAM's form, of VOC's classes"
 SOURCE = "Zhou et al. 2016, VGG16-GAP; metalbubble/CAM"
 # No pool follows S5, so its gradient is its own. conv6 is what CAM's weights are of.
 LAYERS = {**vgg16.LAYERS, "S5": ("features.29", None), "conv6": ("relu6", None)}
 
 
 class CAMForm(nn.Module):
-    """``(N,3,h,w) -> (N,classes)``: `features`, a convolution in two groups, average, linear."""
+    """``(N,3,h,w) -> (N,classes)``: `features`, a convolution, global average, one linear layer.
 
-    def __init__(self, features: nn.Module, width: int, classes: int) -> None:
+    CAM's has two groups of channels, and a dropout.
+    """
+
+    def __init__(
+        self, features: nn.Module, width: int, classes: int, groups: int = 2, dropout: float = 0.5
+    ) -> None:
         super().__init__()
         self.features = features
-        self.conv6 = nn.Conv2d(width, 2 * width, 3, padding=1, groups=2)
+        self.conv6 = nn.Conv2d(width, 2 * width, 3, padding=1, groups=groups)
         self.relu6 = nn.ReLU(True)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(2 * width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
