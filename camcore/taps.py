@@ -1,6 +1,6 @@
 """Taps: one forward and one backward pass show all layers' activations and gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,18 @@ from camx.camcore.heads import head
 from camx.camcore.layers import Gradient, spatial
 from camx.camcore.layers import Layer as Layer
 from camx.camcore.passes import frozen
+
+
+ROWS = 20  # that a network which is asked again gets at once, whatever the batch
+
+
+def by_rows(ask: Callable[[Tensor], Tensor], count: int, device: torch.device) -> Tensor:
+    """``ask(rows)`` of rows 0 to `count`, so many at a time that its shape never changes.
+
+    Rounding depends on the shape of a batch. The last rows are filled up with the last of them.
+    """
+    at = torch.arange(-(-count // ROWS) * ROWS, device=device).clamp(max=count - 1)
+    return torch.cat([ask(rows) for rows in at.split(ROWS)])[:count]
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,13 @@ class Tap:
         layer = layer or self.layer
         path = layer.follower or layer.activation
         with torch.no_grad(), frozen(self.network):
-            return contrastive(self.network, self.images[self.origin], self.targets, path)
+            return by_rows(
+                lambda rows: contrastive(
+                    self.network, self.images[self.origin[rows]], self.targets[rows], path
+                ),
+                len(self.targets),
+                self.targets.device,
+            )
 
 
 def tap(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from camx.camcore import maps
+from camx.camcore import maps, networks
 from camx.camcore.excitation import contrastive
 from camx.camcore.taps import Layer, tap
 
@@ -140,3 +140,15 @@ def test_the_last_pool_before_a_flatten():
     )
     excited = contrastive(network, torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), "2")
     assert excited.shape == (2, 4, 4, 4)
+
+
+def test_a_row_s_map_does_not_depend_on_its_batch():
+    """Nor on how many rows are left of it; more than one pass takes are asked in several."""
+    network, cam = networks.load("mini-vgg"), maps.methods(["cmwp"])["cmwp"]
+    images, targets = torch.rand(23, 3, 112, 112), torch.arange(23) % 10
+    shown = tap(network.module, images, targets, [network.layer("S4")])["S4"]
+    whole = cam(shown)
+    assert len(whole) == 23
+    for count in (1, 3, 7, 21):
+        assert torch.equal(cam(shown[:count]), whole[:count])
+    assert cam(shown[:0]).shape == (0, *whole.shape[1:])
