@@ -17,7 +17,6 @@ from camx.camcore.layers import Gradient, spatial
 from camx.camcore.layers import Layer as Layer
 from camx.camcore.passes import frozen
 
-
 ROWS = 20  # that a network which is asked again gets at once, whatever the batch
 
 
