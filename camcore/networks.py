@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,8 +105,9 @@ class Start:
     """A network about to be trained: parameters, from `init`, a file's `sha256`, ask for gradients.
 
     `groups` gives a learning rate's parameter groups, new layers learning faster
-    (`camcore.groups`). `classes` is how many the network tells apart. `new` are the tensors that
-    the file has nothing for, `unused` those of the file that the network has no place for.
+    (`camcore.groups.scaled`, whose rates it takes too). `classes` is how many the network tells
+    apart. `new` are the tensors that the file has nothing for, `unused` those of the file that the
+    network has no place for.
     """
 
     name: str
@@ -114,7 +116,7 @@ class Start:
     preprocessing: Preprocessing
     init: str
     sha256: str
-    groups: Callable[[float], list[Group]] = field(repr=False)
+    groups: Callable[..., list[Group]] = field(repr=False)
     classes: int
     new: tuple[str, ...] = field(default=(), repr=False)
     unused: tuple[str, ...] = field(default=(), repr=False)
@@ -150,13 +152,15 @@ def _exact() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def _groups(spec: Spec, head: tuple[str, ...], module: nn.Module, lr: float) -> list[Group]:
+def _groups(
+    spec: Spec, head: tuple[str, ...], module: nn.Module, lr: float, **rates: Any
+) -> list[Group]:
     """The file's parameter groups, or `scaled` ones: new is all but the backbone, or the head."""
     if spec.groups:
         return spec.groups(module, lr)
     if spec.backbone:
-        return scaled(module, lr, lambda name: not name.startswith(spec.backbone))
-    return scaled(module, lr, lambda name: name.startswith(head))
+        return scaled(module, lr, lambda name: not name.startswith(spec.backbone), **rates)
+    return scaled(module, lr, lambda name: name.startswith(head), **rates)
 
 
 def declared(name: str, package: str, weights: str | None = None) -> tuple[Plugin, Spec]:

@@ -10,8 +10,9 @@ import click
 from camx.cli import options, training
 from camx.cli.shared import MINIATURE
 from camx.cli.training import TrainingOptions
-from camx.evaluators.fields import text
+from camx.evaluators.fields import choice, text
 from camx.evaluators.tasks.defects import recipe as defect_recipe
+from camx.evaluators.tasks.localize import recipe as wsol_recipe
 from camx.evaluators.tasks.pseudo import recipe as scene_recipe
 
 
@@ -115,3 +116,67 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     rows = training.train("train voc", out, said, learn, start, recipe, job)
     training.log(rows, out)
     training.announce_next("pseudo", asked, out, data=asked.data)
+
+
+# The networks of Table V, and the miniature's, which stand for them.
+ARCHES = {"vgg16-gap": "mini-vgg-gap", "acol": "mini-acol", "adl": "mini-adl"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WsolOptions(TrainingOptions):
+    """What `camx train wsol` is told besides."""
+
+    data: str = text(
+        default=MINIATURE,
+        help="ILSVRC folder with train/<wnid>/*.JPEG, or any folder of images by class.",
+    )
+    arch: str = choice(*ARCHES, default="vgg16-gap", help="Network, and how it is trained.")
+    recipe: str | None = text(
+        default=None,
+        help=f"A name of {', '.join([*ARCHES, *ARCHES.values()])}, or FILE.yaml of the fields "
+        "below.  [default: the network's]",
+    )
+
+
+@command.command("wsol")
+@options.typed(WsolOptions)
+@options.overrides(wsol_recipe.Recipe)
+@options.config
+@options.out("train-wsol")
+@options.common
+def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
+    """Train a network that is made to localize, on the one class of each image: Table V's.
+
+    vgg16-gap is CAM's network, acol and adl those of the papers of these names, each by its paper's
+    recipe; the options below change single fields of it. Writes best.safetensors (by top-1 on the
+    validation images) and last.safetensors, which `camx localize --weights` reads, log.csv and
+    curve.png. Stopped anywhere, the same command goes on and ends with the same weights.
+
+    \b
+    camx train wsol --arch acol                                  the miniature, in half a minute
+    camx train wsol --arch adl --data ILSVRC --download          the paper's, ImageNet weights
+    torchrun --nproc-per-node 4 -m camx train wsol --data ILSVRC --accumulate 2
+    """
+    from camx.camcore import networks
+    from camx.evaluators import datasets
+    from camx.evaluators.tasks.localize import trainer
+
+    miniature = asked.data == MINIATURE
+    model = asked.model or (ARCHES[asked.arch] if miniature else asked.arch)
+    shipped = model if model in wsol_recipe.names() else asked.arch
+    recipe = options.checked(wsol_recipe.load, asked.recipe or shipped, given)
+    device = options.pick_device(asked.device)
+    data = datasets.load(asked.data, "classification")
+    classes = len(data.classes)
+    start = networks.start(
+        model, asked.init, classes, asked.seed, asked.download, preprocessing=asked.preprocessing
+    )
+    job = options.checked(trainer.job, start, data.samples, recipe, **asked.machine(device))
+    counts = {split: sum(s.split == split for s in data.samples) for split in ("train", "val")}
+    images = f"{counts['train']} images to learn from, {counts['val']} to judge by"
+    click.echo(f"{data.name}: {images}, {classes} classes")
+    said = {**vars(asked), **given}
+    rows = training.train("train wsol", out, said, data, start, recipe, job)
+    training.log(rows, out)
+    method = "acol" if hasattr(start.module, "branches") else "cam"
+    training.announce_next("localize", asked, out, data=asked.data, method=method)

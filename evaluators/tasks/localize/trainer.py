@@ -1,0 +1,119 @@
+"""The training of Table V's networks on the one class of each image (LayerCAM paper, III-A)."""
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from camx.camcore import views
+from camx.camcore.image_files import read_image
+from camx.camcore.networks import Start
+from camx.evaluators import splits, training
+from camx.evaluators.tasks.localize.recipe import Recipe
+from camx.evaluators.types import Sample
+
+
+def hold_out(
+    samples: Sequence[Sample], share: float, seed: int
+) -> tuple[list[Sample], list[Sample]]:
+    """Images to learn from, and to judge by: those of split ``val``, or a stratified `share`."""
+    train = [sample for sample in samples if sample.split == "train"]
+    val = [sample for sample in samples if sample.split == "val"]
+    count = round(share * len(train))
+    if val or not count:
+        return train, val
+    draw = splits.stratified(train, len(train) - count, count, seed)
+    parts = {"train": train, "test": val}
+    for split in parts:
+        parts[split] = [dataclasses.replace(s, split="train") for s in draw if s.split == split]
+    return parts["train"], parts["test"]
+
+
+def cut(path: Path, side: int, size: int, flip: bool, rng: np.random.Generator) -> np.ndarray:
+    """``(3,size,size) uint8``: a random square of the image squashed to `side`, maybe mirrored."""
+    pixels = views.squash(read_image(path), side)
+    y, x = (int(v) for v in rng.integers(side - size + 1, size=2))
+    pixels = pixels[:, y : y + size, x : x + size]
+    return np.ascontiguousarray(pixels[..., ::-1] if flip and rng.random() < 0.5 else pixels)
+
+
+def summed(told: bool, module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """The cross entropy, averaged over images; the sum of those of several logits.
+
+    A network that is `told` the labels may give such: ACoL's two branches.
+    """
+    if not told:
+        return cross_entropy(module(images).float(), labels)
+    logits = module(images, labels)
+    several = logits if isinstance(logits, tuple) else (logits,)
+    return torch.stack([cross_entropy(each.float(), labels) for each in several]).sum()
+
+
+def measure(
+    module: nn.Module,
+    start: Start,
+    samples: Sequence[Sample],
+    batch: int,
+    device: str,
+    workers: int,
+) -> dict[str, float]:
+    """Loss and top-1 accuracy (a share of 1) on whole images squashed to the input's square."""
+
+    def show(places: range) -> Tensor:
+        images = (read_image(samples[place].path) for place in places)
+        pixels = np.stack([views.squash(image, start.input_size) for image in images])
+        return start.preprocessing(torch.from_numpy(pixels))
+
+    paths = [sample.path for sample in samples]
+    labels = torch.tensor([sample.label for sample in samples])
+    logits = training.answers(module, show, paths, batch, device, workers)
+    top1 = (logits.argmax(1) == labels).double().mean()
+    return {"loss": float(cross_entropy(logits, labels)), "top1": float(top1)}
+
+
+def job(
+    start: Start, samples: Sequence[Sample], recipe: Recipe, *, seed: int, device: str, workers: int
+) -> training.Job:
+    """The training of `start` on samples of split ``train``, judged by those of ``val``.
+
+    Without any, by a share of the others (`hold_out`). Raises `ValueError` when there is nothing to
+    learn from, or the side that images are squashed to is less than the network's input.
+    """
+    train, val = hold_out(samples, recipe.validation, seed)
+    if len({sample.label for sample in train}) < 2:
+        what = f"the train split has {len(train)} of {len({s.label for s in train})}"
+        raise ValueError(f"training needs images of two classes; {what}")
+    size = start.input_size
+    side = recipe.resize or round(size * 8 / 7)
+    if side < size:
+        raise ValueError(f"resize is {side}; the network's input is {size}, expected as much")
+    epoch = recipe.epoch_steps or -(-len(train) // recipe.batch)
+    labels = torch.tensor([sample.label for sample in train])
+
+    def batch(step: int) -> training.Batch:
+        draws = training.draw(len(train), recipe.batch, seed, step)
+        images = [cut(train[place].path, side, size, recipe.flip, rng) for place, rng in draws]
+        inputs = start.preprocessing(torch.from_numpy(np.stack(images)))
+        return inputs, labels[[place for place, _ in draws]]
+
+    def judge(network: nn.Module, loss: float) -> tuple[training.Row, float]:
+        if not val:
+            return {}, -loss
+        values = measure(network, start, val, recipe.batch, device, workers)
+        return {f"val_{key}": value for key, value in values.items()}, values["top1"]
+
+    told = "labels" in inspect.signature(start.module.forward).parameters
+    rates = {"new_rate": recipe.new_rate, "bias_rate": recipe.bias_rate}
+    return training.prepare(
+        start, recipe, seed=seed, device=device, workers=workers, nesterov=recipe.nesterov,
+        groups=start.groups(recipe.lr, bias_decay=recipe.bias_decay, **rates),
+        rate=training.multistep(epoch, recipe.decay_at, recipe.decay),
+        steps=recipe.epochs * epoch, epoch=epoch,
+        batch=batch, loss=partial(summed, told), judge=judge,
+    )  # fmt: skip
