@@ -31,10 +31,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from camx.camcore import networks, views
 from camx.camcore.spec import Spec
 from camx.evaluators.datasets import mini
-from camx.evaluators.miniature import SEED, VERSION, ilsvrc
+from camx.evaluators.miniature import VERSION, ilsvrc
 
 OUT = Path(__file__).parents[1] / "configs" / "weights"
-TRAIN_SEED = SEED + 1
 
 
 def render(count: int, seed: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -187,7 +186,7 @@ def main() -> None:
     size = spec.input_size
     generator = torch.manual_seed(options.seed)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (spec.mean, spec.std))
-    images, labels = render(options.images, TRAIN_SEED, size * 8 // 7)
+    images, labels = render(options.images, ilsvrc.TRAIN_SEED, size * 8 // 7)
     val, val_labels = validation(size)
     val = (val.float() / 255 - mean) / std
     network = spec.build(len(ilsvrc.CLASSES), batch_norm=True).to(memory_format=torch.channels_last)

@@ -1,8 +1,8 @@
 """Data-set readers, one a file: ``TITLE SOURCE TASK LAYOUT accepts(root) read(root)``.
 
 `load` finds the reader of a folder or file by asking each of the task's; a reader that needs none
-is called by its name. ``TASK`` is ``localization``, ``defects`` or ``segmentation``, whose
-``read(root, split=...)`` returns Scenes.
+is called by its name. ``TASK`` is ``localization``, ``defects``, ``classification`` or
+``segmentation``, whose ``read(root, split=...)`` returns Scenes.
 """
 
 import dataclasses
@@ -100,7 +100,7 @@ def _check(dataset: Any, task: str) -> None:
         if isinstance(sample.mask, Path) and not sample.mask.is_file():
             what = f"its mask {sample.mask} is missing; expected a file, or None"
             raise FileNotFoundError(f"{sample.path}: {what}")
-    for sample in dataset.samples:
+    for sample in dataset.samples if task != "classification" else ():  # listed as files just now
         regular(sample.path, "image")
 
 
@@ -128,6 +128,9 @@ def _fault(sample: Sample | Scene, task: str, classes: int) -> str:
     if isinstance(sample, Scene):
         if list(labels) != sorted(set(labels)):
             return f"labels are {labels}; expected each class once, ascending"
+    elif task == "classification":
+        if sample.split not in ("train", "val"):
+            return f"split is {sample.split!r}; accepted: train, val"
     elif task == "localization":
         if not sample.boxes or any(len(box) != 4 for box in sample.boxes):
             return f"boxes are {sample.boxes}; expected at least one (x0, y0, x1, y1)"

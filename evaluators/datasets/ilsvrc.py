@@ -40,12 +40,12 @@ def _pictures(root: Path) -> list[Path]:
     """
     places: dict[Path, Path] = {}  # by what a link leads to
     for place in (*_places(root, PICTURE_FOLDERS), root):
-        wnids = [folder for folder in files.folders(place) if _is_wnid(folder.name)]
+        wnids = [folder for folder in files.folders(place) if is_wnid(folder.name)]
         for folder in wnids if place == root else [place, *wnids]:
             places.setdefault(folder.resolve(), folder)
     layouts: dict[str, list[Path]] = {}
     for folder in places.values():
-        layout = str(folder.parent / "<wnid>") if _is_wnid(folder.name) else str(folder)
+        layout = str(folder.parent / "<wnid>") if is_wnid(folder.name) else str(folder)
         layouts.setdefault(layout, []).extend(files.listing(folder, PICTURES, "image"))
     _disjoint(layouts)
     paths = [path for layout in layouts.values() for path in layout]
@@ -56,7 +56,8 @@ def _places(root: Path, parts: Sequence[str]) -> list[Path]:
     return [place for part in parts for place in files.below(root, part)]
 
 
-def _is_wnid(name: str) -> bool:
+def is_wnid(name: str) -> bool:
+    """Whether it looks like a WordNet id, such as n01440764."""
     return len(name) == 9 and name[0] == "n" and name[1:].isdecimal()
 
 

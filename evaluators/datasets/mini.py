@@ -1,11 +1,14 @@
 """The embedded miniature, rendered once into the user's cache and read as any other data set."""
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
 
-from camx.evaluators.datasets import dagm, ilsvrc, voc
+from camx.evaluators import fingerprints
+from camx.evaluators.datasets import by_class, dagm, ilsvrc, voc
 from camx.evaluators.miniature import SEED, VERSION, whole
 from camx.evaluators.miniature import dagm as textures
 from camx.evaluators.miniature import ilsvrc as objects
@@ -33,13 +36,23 @@ def read(task: str = "localization", split: str = "train_aug") -> Dataset[Sample
     """The task's part of the miniature, rendered first if the cache lacks this version of it or any
     file of it.
 
-    `split` is of the VOC part, which has no augmented set: ``train_aug`` is its ``train``.
+    Classification is learned from further images, and judged by those of localization. `split` is
+    of the VOC part, which has no augmented set: ``train_aug`` is its ``train``.
     """
-    parts = {"defects": ("dagm", textures), "segmentation": ("voc", scenes)}
-    folder, part = parts.get(task, ("ilsvrc", objects))
+    parts: dict[str, tuple[str, Callable[[Path], None]]] = {
+        "defects": ("dagm", textures.write),
+        "segmentation": ("voc", scenes.write),
+        "classification": ("ilsvrc-train", objects.write_train),
+    }
+    folder, write = parts.get(task, ("ilsvrc", objects.write))
     root = cache() / f"miniature-v{VERSION}-seed{SEED}" / folder
     if not whole(root):
-        part.write(root)
+        write(root)
+    if task == "classification":
+        train = by_class.read(root, name="mini", model="mini-vgg-gap")
+        val = (replace(s, split="val") for s in read().samples if isinstance(s, Sample))
+        samples = (*train.samples, *val)
+        return replace(train, samples=samples, fingerprint=fingerprints.listed(samples))
     if task == "defects":
         return dagm.read(root, name="mini", model="mini-defects")
     if task == "segmentation":

@@ -1,4 +1,4 @@
-"""The miniature's ILSVRC part: drawn images of ten classes in Kaggle's layout."""
+"""The miniature's ILSVRC parts: drawn images of ten classes in Kaggle's layout."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -9,7 +9,8 @@ from PIL import Image
 from camx.evaluators.miniature import SEED, rendering, xml_box, xml_size
 from camx.evaluators.miniature.drawing import SHAPES, Drawing, box_of, scene
 
-IMAGES = 400
+IMAGES, TRAIN_IMAGES = 400, 600
+TRAIN_SEED = SEED + 1  # of what networks learn from: none of the other images is among it
 CLASSES = {f"n9000000{i}": name for i, name in enumerate(sorted(SHAPES))}
 
 
@@ -46,5 +47,24 @@ def write(root: Path, images: int = IMAGES, seed: int = SEED) -> None:
             (annotations / f"{stem}.xml").write_text(annotation(stem, wnid, drawing))
             boxes = " ".join(f"{wnid} {' '.join(map(str, box_of(mask)))}" for mask in drawing.masks)
             solution.append(f"{stem},{boxes} ")
-        (work / "LOC_synset_mapping.txt").write_text("".join(f"{w} {CLASSES[w]}\n" for w in wnids))
+        _write_classes(work)
         (work / "LOC_val_solution.csv").write_text("\n".join(solution) + "\n")
+
+
+def write_train(root: Path, images: int = TRAIN_IMAGES, seed: int = TRAIN_SEED) -> None:
+    """Render images to learn from below `root`, ``train/<wnid>``, whole or not at all."""
+    with rendering(root) as work:
+        train, wnids = work / "ILSVRC/Data/CLS-LOC/train", sorted(CLASSES)
+        for wnid in wnids:
+            (train / wnid).mkdir(parents=True)
+        for index in range(images):
+            drawing = draw(index, seed)
+            wnid = wnids[drawing.labels[0]]
+            path = train / wnid / f"{wnid}_{index + 1}.JPEG"
+            Image.fromarray(drawing.image).save(path, quality=90)
+        _write_classes(work)
+
+
+def _write_classes(root: Path) -> None:
+    lines = (f"{wnid} {CLASSES[wnid]}\n" for wnid in sorted(CLASSES))
+    (root / "LOC_synset_mapping.txt").write_text("".join(lines))
