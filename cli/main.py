@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from camx.cli import options
+from camx.evaluators import ranks
 
 SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
@@ -99,6 +100,8 @@ def _counted_warnings() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line: one line for an error; code 1 for a failed run, 2 for wrong usage."""
+    if not ranks.world().first:  # of the processes that torchrun started the first one prints
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     try:
         with _counted_warnings():
             group.main(prog_name="camx", standalone_mode=False)

@@ -1,5 +1,6 @@
 """`camx train`: the networks that the evaluators look into."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 from camx.cli import options, training
 from camx.cli.shared import MINIATURE
 from camx.cli.training import TrainingOptions
-from camx.evaluators.fields import choice, text
+from camx.evaluators.fields import choice, text, whole
 from camx.evaluators.tasks.defects import recipe as defect_recipe
 from camx.evaluators.tasks.localize import recipe as wsol_recipe
 from camx.evaluators.tasks.pseudo import recipe as scene_recipe
@@ -57,6 +58,7 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators import datasets, splits
     from camx.evaluators.tasks.defects import trainer
 
+    training.alone("camx train defects")
     recipe = options.checked(defect_recipe.Recipe, **given)
     read = datasets.load(asked.data, "defects")
     data = options.checked(splits.apply, read, asked.split, asked.seed)
@@ -101,6 +103,7 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators import datasets
     from camx.evaluators.tasks.pseudo import trainer
 
+    training.alone("camx train voc")
     recipe = options.checked(scene_recipe.Recipe, **given)
     device = options.pick_device(asked.device)
     learn = datasets.load(asked.data, "segmentation", asked.split)
@@ -131,6 +134,9 @@ class WsolOptions(TrainingOptions):
         help="ILSVRC folder with train/<wnid>/*.JPEG, or any folder of images by class.",
     )
     arch: str = choice(*ARCHES, default="vgg16-gap", help="Network, and how it is trained.")
+    accumulate: int = whole(
+        1, default=1, help="Micro-batches that a process makes of its share of a step's images."
+    )
     recipe: str | None = text(
         default=None,
         help=f"A name of {', '.join([*ARCHES, *ARCHES.values()])}, or FILE.yaml of the fields "
@@ -158,25 +164,29 @@ def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
     torchrun --nproc-per-node 4 -m camx train wsol --data ILSVRC --accumulate 2
     """
     from camx.camcore import networks
-    from camx.evaluators import datasets
+    from camx.evaluators import datasets, ranks
     from camx.evaluators.tasks.localize import trainer
 
     miniature = asked.data == MINIATURE
     model = asked.model or (ARCHES[asked.arch] if miniature else asked.arch)
     shipped = model if model in wsol_recipe.names() else asked.arch
     recipe = options.checked(wsol_recipe.load, asked.recipe or shipped, given)
-    device = options.pick_device(asked.device)
+    device = ranks.world().device(options.pick_device(asked.device))
     data = datasets.load(asked.data, "classification")
     classes = len(data.classes)
     start = networks.start(
         model, asked.init, classes, asked.seed, asked.download, preprocessing=asked.preprocessing
     )
-    job = options.checked(trainer.job, start, data.samples, recipe, **asked.machine(device))
-    counts = {split: sum(s.split == split for s in data.samples) for split in ("train", "val")}
-    images = f"{counts['train']} images to learn from, {counts['val']} to judge by"
-    click.echo(f"{data.name}: {images}, {classes} classes")
-    said = {**vars(asked), **given}
-    rows = training.train("train wsol", out, said, data, start, recipe, job)
+    with ranks.joined(device) as joined:
+        job = options.checked(
+            trainer.job, start, data.samples, recipe, **asked.machine(device),
+            accumulate=asked.accumulate, ranks=joined,
+        )  # fmt: skip
+        counts = Counter(sample.split for sample in data.samples)
+        images = f"{counts['train']} images to learn from, {counts['val']} to judge by"
+        click.echo(f"{data.name}: {images}, {classes} classes")
+        said = {**vars(asked), **given}
+        rows = training.train("train wsol", out, said, data, start, recipe, job, joined)
     training.log(rows, out)
     method = "acol" if hasattr(start.module, "branches") else "cam"
     training.announce_next("localize", asked, out, data=asked.data, method=method)

@@ -14,6 +14,7 @@ from camx.camcore import plugins
 from camx.cli import printing
 from camx.evaluators import records
 from camx.evaluators.fields import Checked, choice, flag, text, whole
+from camx.evaluators.ranks import ALONE, Ranks, world
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.types import Dataset
 
@@ -65,14 +66,18 @@ def train(
     start: "Start",
     recipe: Any,
     job: "Job",
+    ranks: Ranks = ALONE,
     **further: Any,
 ) -> "list[Row]":
     """Train to the end, from where the run's folder stands; returns the log's rows.
 
-    `asked` are the command's options, `further` what else determines the weights.
+    `asked` are the command's options, `further` what else determines the weights. Of several
+    `ranks` the first opens the run and prints.
     """
     settings = records.plain(dataclasses.replace(recipe, precision=job.precision))
     further = {"init": {"sha256": start.sha256}, "recipe": settings, **further}
+    if job.parts > 1:  # each part has random numbers of its own
+        further["parts"] = job.parts
     identity = Identity(command, dataset.fingerprint, job.seed, start.name, further=further)
     if asked["preprocessing"] != "paper":
         identity = dataclasses.replace(identity, preprocessing=start.preprocessing.name)
@@ -83,7 +88,29 @@ def train(
     said, place = records.plain(dict(asked)), records.place(dataset)
     call = Invocation(said, place, job.device, start.init, workers=job.workers)
     call.classes = dataset.classes
-    return _fit(job, out, records.begin(out, identity, call))
+    job = dataclasses.replace(job, title=f"{start.name} on {dataset.name}")
+    return _fit(job, out, opened(out, identity, call, ranks), ranks)
+
+
+def opened(out: Path, identity: Identity, call: Invocation, ranks: Ranks) -> Run | None:
+    """The run, opened by the first of the ranks; the others have none, and end where it fails."""
+    run, going = None, False
+    try:
+        if ranks.first:
+            run = records.begin(out, identity, call)
+        going = True
+    finally:
+        going = ranks.told(going)
+    if not going:
+        raise click.exceptions.Exit(1)  # the first one says why
+    return run
+
+
+def alone(command: str) -> None:
+    """Refuse a training that takes one process where ``torchrun`` started several."""
+    if (count := world().count) > 1:
+        what = f"{command} trains in one process, but torchrun started {count}"
+        raise click.UsageError(f"{what}; `camx train wsol` takes several")
 
 
 def _adopted(start: "Start") -> str:
@@ -94,7 +121,7 @@ def _adopted(start: "Start") -> str:
     return f"new: {new}; not used of {start.init.partition(':')[0]}: {unused}"
 
 
-def _fit(job: "Job", out: Path, run: Run) -> "list[Row]":
+def _fit(job: "Job", out: Path, run: Run | None, ranks: Ranks) -> "list[Row]":
     """Train with progress; the run says how many steps were done, whatever ended them."""
     from camx.evaluators import training
 
@@ -108,9 +135,10 @@ def _fit(job: "Job", out: Path, run: Run) -> "list[Row]":
             bar.update(steps)
 
         try:
-            return training.fit(job, out, tick)
+            return training.fit(job, out, tick, ranks)
         finally:
-            run.finish(steps=done)
+            if run:
+                run.finish(steps=done)
 
 
 def trained(weights: str | Path | None, package: str = "camx.camcore.models") -> Run | None:

@@ -1,73 +1,33 @@
 """Training by SGD that a kill cannot harm: a step follows from its number and the seed alone.
 
 A run's folder holds ``checkpoint.pt`` (everything the next step needs), ``log.csv`` (a line an
-epoch), ``best.safetensors`` and ``last.safetensors``.
+epoch), ``curve.png``, ``best.safetensors`` and ``last.safetensors``.
 """
 
-import csv
-import io
 import math
-import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from camx.camcore import faults
 from camx.camcore.networks import Start
-from camx.evaluators.files import write_text, write_whole
+from camx.evaluators import checkpoint, curves
+from camx.evaluators.checkpoint import Row, State
 from camx.evaluators.loop import ahead
+from camx.evaluators.ranks import ALONE, Ranks
 
 CHECKPOINT_SECONDS = 30
-DAMAGE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError)
-AGAIN = "delete it, and the same command trains from the start"
-SEED_STRIDE = 1_000_003  # torch's seeds between the first step of one seed and of the next
+SEED_STRIDE = 1_000_003  # torch's seeds between the first batch of one seed and of the next
 Batch = tuple[Tensor, Tensor]
-Row = dict[str, Any]
 Show = Callable[[range], Tensor]
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]  # network, inputs, targets -> a step's loss
-
-
-class Stream(IntEnum):
-    """What is drawn at random of the data; the network's own draws are torch's, see `_step`."""
-
-    SHUFFLE = 1  # of an epoch
-    AUGMENT = 2  # of a step, or of an image by its number in the endless row of epochs
-
-
-def generator(seed: int, stream: Stream, at: int) -> np.random.Generator:
-    """The random numbers of a stream at one place, the same whenever they are asked for."""
-    return np.random.default_rng([seed, stream, at])
-
-
-def order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Each of `count` things once, in the order of an epoch."""
-    return generator(seed, Stream.SHUFFLE, epoch).permutation(count)
-
-
-def shuffled(count: int, seed: int, draws: range) -> list[int]:
-    """What the `draws` of an endless row of epochs take of `count` things."""
-    orders = {epoch: order(count, seed, epoch) for epoch in {draw // count for draw in draws}}
-    return [int(orders[draw // count][draw % count]) for draw in draws]
-
-
-def draw(count: int, size: int, seed: int, step: int) -> list[tuple[int, np.random.Generator]]:
-    """The `size` of `count` things that a step takes, each with the random numbers that alter it.
-
-    Batches are of one size: one may end an epoch and begin the next.
-    """
-    draws = range(step * size, (step + 1) * size)
-    generators = (generator(seed, Stream.AUGMENT, at) for at in draws)
-    return list(zip(shuffled(count, seed, draws), generators))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +36,14 @@ class Job:
 
     groups     the optimiser's parameter groups, each with its own ``lr``
     steps      in all; an epoch is `epoch` steps
-    batch      step -> inputs and targets, the same whenever it is asked
-    loss       network, inputs, targets -> the step's loss
+    parts      micro-batches a step is made of, over all ranks; their gradients are averaged
+    batch      number of a micro-batch -> inputs and targets, the same whenever it is asked
+    loss       network, inputs, targets -> the micro-batch's loss
     rate       step -> what every group's learning rate is multiplied by
     judge      network, mean loss -> an epoch's further columns of the log, and its score
 
-    `preprocessing` is written into the weights' files, for `camcore.networks.load` to find.
+    `preprocessing` is written into the weights' files, for `camcore.networks.load` to find; `title`
+    stands above the learning curve.
     """
 
     module: nn.Module
@@ -99,7 +61,9 @@ class Job:
     device: str = "cpu"
     seed: int = 0
     workers: int = 1
+    parts: int = 1
     preprocessing: str = ""
+    title: str = ""
 
 
 class Recipe(Protocol):
@@ -122,6 +86,7 @@ def prepare(start: Start, recipe: Recipe, *, device: str, **others: Any) -> Job:
         precision=precision(recipe.precision, device),
         device=device,
         preprocessing=start.preprocessing.name,
+        title=start.name,
         **others,
     )
 
@@ -161,115 +126,93 @@ def answers(
     return logits
 
 
-def save_weights(path: Path, module: nn.Module, preprocessing: str = "") -> None:
-    """The network's weights as safetensors, which ``--weights`` reads, and their preprocessing."""
-    state = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
-    metadata = {"preprocessing": preprocessing} if preprocessing else None
-    write_whole(path, lambda temporary: save_file(state, temporary, metadata))
-
-
-def _save_log(path: Path, rows: Sequence[Row]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-@dataclass
-class State:
-    """Where a run stands; `total` is the sum of losses since the epoch began."""
-
-    step: int = 0
-    rows: list[Row] = field(default_factory=list)
-    best: float = -math.inf
-    total: float = 0.0
-
-
-def resume(out: Path, job: Job, optimizer: Optimizer) -> State:
-    """Put back what ``checkpoint.pt`` holds; a new state without one, `ValueError` for damage."""
-    if not (path := out / "checkpoint.pt").is_file():
-        return State()
-    with path.open("rb") as file:
-        try:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-            state = State(**content["state"])
-        except DAMAGE as error:
-            raise ValueError(f"{path}: a damaged checkpoint; {AGAIN}") from error
-    job.module.load_state_dict(content["module"])
-    optimizer.load_state_dict(content["optimizer"])
-    if name := _infinite(job, optimizer):
-        raise ValueError(f"{path}: {name} holds NaN or Inf; {AGAIN}")
-    return state
-
-
-def _infinite(job: Job, optimizer: Optimizer) -> str:
-    """What of the network, or of its optimiser, holds NaN or Inf; empty if nothing does."""
-    momenta = [of["momentum_buffer"] for of in optimizer.state.values() if "momentum_buffer" in of]
-    named = {f"momentum {n}": m for n, m in enumerate(momenta) if m is not None}
-    return faults.infinite({**job.module.state_dict(), **named})
-
-
-def _diverged(job: Job, what: str) -> ValueError:
-    return ValueError(f"{what}; lower --lr ({job.groups[0]['lr']:g})")
-
-
-def _checkpoint(out: Path, job: Job, optimizer: Optimizer, state: State) -> None:
-    content = {"module": job.module.state_dict(), "optimizer": optimizer.state_dict()}
-    content["state"] = dict(vars(state))
-    write_whole(out / "checkpoint.pt", lambda temporary: torch.save(content, temporary))
-
-
 def sgd(job: Job) -> SGD:
     """The optimiser; `fit` gives its groups their rates."""
     groups, decay = [dict(group) for group in job.groups], job.weight_decay
     return SGD(groups, lr=0.0, momentum=job.momentum, weight_decay=decay, nesterov=job.nesterov)
 
 
-def fit(job: Job, out: Path, tick: Callable[[int, str], Any]) -> list[Row]:
+def fit(job: Job, out: Path, tick: Callable[[int, str], Any], ranks: Ranks = ALONE) -> list[Row]:
     """Train to the end, from where `out` stands; returns the log. `tick` gets steps and a line.
 
-    The result is that of an undisturbed run: data, dropout and schedule depend on the step alone.
-    Raises `ValueError` when the loss, or a weight, is no longer a number, and saves none of it.
+    The result is that of an undisturbed run: data, dropout and schedule depend on the micro-batch's
+    number alone. Of several `ranks` each takes its share of every step's micro-batches, and the
+    first writes. Raises `ValueError` when the loss, or a weight, is no longer a number, and saves
+    none of it; and when the ranks do not begin at one step.
     """
+    share = ranks.share(job.parts)
     optimizer = sgd(job)
     rates = [group["lr"] for group in job.groups]
-    state = resume(out, job, optimizer)
+    state = checkpoint.resume(out, job.module, optimizer)
+    _agree(out, state, ranks)
+    network = ranks.wrapped(job.module)
     tick(state.step, "")
     saved = time.monotonic()
+    steps = range(state.step, job.steps)
+    numbers = (step * job.parts + part for step in steps for part in share)
     with ThreadPoolExecutor(job.workers) as pool:
-        steps = range(state.step, job.steps)
-        for inputs, targets in ahead(pool, job.batch, steps, 2 * job.workers):
+        batches = ahead(pool, job.batch, numbers, 2 * job.workers)
+        for step in steps:
             for group, lr in zip(optimizer.param_groups, rates):
-                group["lr"] = lr * job.rate(state.step)
-            loss = _step(job, optimizer, state.step, inputs, targets)
+                group["lr"] = lr * job.rate(step)
+            loss = _step(job, network, optimizer, step, batches, ranks)
             if not math.isfinite(loss):
-                raise _diverged(job, f"the loss is {loss} at step {state.step + 1}")
-            state.step, state.total = state.step + 1, state.total + loss
+                raise _diverged(job, f"the loss is {loss} at step {step + 1}")
+            state.step, state.total = step + 1, state.total + loss
             ended = state.step % job.epoch == 0 or state.step == job.steps
-            if ended or time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                if name := _infinite(job, optimizer):  # a step's loss is of the weights before it
+            late = ranks.first and time.monotonic() - saved >= CHECKPOINT_SECONDS
+            if ended or late:
+                if name := checkpoint.infinite(job.module, optimizer):  # a loss is of the weights
                     raise _diverged(job, f"{name} holds NaN or Inf after step {state.step}")
                 if ended:
-                    _end_epoch(job, out, state, optimizer.param_groups[0]["lr"])
-                _checkpoint(out, job, optimizer, state)
+                    _end_epoch(job, out, state, optimizer.param_groups[0]["lr"], ranks)
+                if ranks.first:
+                    checkpoint.save(out, job.module, optimizer, state)
                 saved = time.monotonic()
             tick(1, _line(state))
     return state.rows
 
 
-def _step(job: Job, optimizer: Optimizer, step: int, inputs: Tensor, targets: Tensor) -> float:
-    torch.manual_seed(job.seed * SEED_STRIDE + step)
-    job.module.train()
-    with torch.autocast(job.device.split(":")[0], torch.bfloat16, enabled=job.precision == "bf16"):
-        loss = job.loss(job.module, inputs.to(job.device), targets.to(job.device))
+def _agree(out: Path, state: State, ranks: Ranks) -> None:
+    """Raise `ValueError` where a rank does not stand where the first one does."""
+    step = ranks.told(state.step)
+    apart = ranks.total(torch.tensor(float(step != state.step)))
+    if apart:
+        what = f"{int(apart)} of {ranks.count} processes do not see the first one's checkpoint"
+        raise ValueError(f"{out}: {what}; --out must be a folder that all of them share")
+
+
+def _step(
+    job: Job,
+    network: nn.Module,
+    optimizer: Optimizer,
+    step: int,
+    batches: Iterator[Batch],
+    ranks: Ranks,
+) -> float:
+    """Take a step by this rank's micro-batches; the mean loss over all ranks'."""
+    network.train()
     optimizer.zero_grad()
-    loss.backward()
+    share, mean = ranks.share(job.parts), 0.0
+    for part in share:
+        inputs, targets = next(batches)
+        torch.manual_seed(job.seed * SEED_STRIDE + step * job.parts + part)
+        with ranks.apart(network, part == share[-1]):
+            device = job.device.partition(":")[0]
+            with torch.autocast(device, torch.bfloat16, enabled=job.precision == "bf16"):
+                loss = job.loss(network, inputs.to(job.device), targets.to(job.device))
+            loss = loss / len(share)
+            loss.backward()
+        mean += float(loss.detach())
     optimizer.step()
-    return float(loss.detach())
+    return float(ranks.total(torch.tensor(mean, dtype=torch.double))) / ranks.count
 
 
-def _end_epoch(job: Job, out: Path, state: State, lr: float) -> None:
+def _diverged(job: Job, what: str) -> ValueError:
+    return ValueError(f"{what}; lower --lr ({job.groups[0]['lr']:g})")
+
+
+def _end_epoch(job: Job, out: Path, state: State, lr: float, ranks: Ranks) -> None:
     """A line for the log, and the weights: the last, and the best if they are."""
     number = len(state.rows) + 1
     loss = state.total / (state.step - (number - 1) * job.epoch)
@@ -282,11 +225,15 @@ def _end_epoch(job: Job, out: Path, state: State, lr: float) -> None:
     row = {"epoch": number, "step": state.step, "lr": lr, "train_loss": loss, **columns}
     state.rows.append(row)
     state.total = 0.0
-    if score > state.best:
-        state.best = score
-        save_weights(out / "best.safetensors", job.module, job.preprocessing)
-    save_weights(out / "last.safetensors", job.module, job.preprocessing)
-    _save_log(out / "log.csv", state.rows)
+    best = score > state.best
+    state.best = max(score, state.best)
+    if not ranks.first:
+        return
+    if best:
+        checkpoint.save_weights(out / "best.safetensors", job.module, job.preprocessing)
+    checkpoint.save_weights(out / "last.safetensors", job.module, job.preprocessing)
+    checkpoint.save_log(out / "log.csv", state.rows)
+    curves.draw(state.rows, job.title, out / "curve.png")
 
 
 def _line(state: State) -> str:

@@ -12,6 +12,7 @@ from camx.camcore import networks
 from camx.camcore.models import mini_resnet
 from camx.evaluators import fields, training
 from camx.evaluators.tasks.defects import recipe as defects
+from camx.evaluators.tasks.localize import recipe as wsol
 from camx.evaluators.tasks.pseudo import recipe as pseudo
 from camx.evaluators.tasks.segment import recipe as segment
 
@@ -143,14 +144,18 @@ ASKED = {
     "momentum": (["0.75"], 0.75), "weight_decay": (["0.125"], 0.125), "decay": (["0.5"], 0.5),
     "power": (["0.625"], 0.625), "balance": (["loss"], "loss"), "validation": (["0.375"], 0.375),
     "side": (["96"], 96), "crop": (["65"], 65), "scales": (["0.5", "1.5"], [0.5, 1.5]),
-    "log_every": (["2"], 2), "precision": (["bf16"], "bf16"),
+    "log_every": (["2"], 2), "precision": (["bf16"], "bf16"), "epoch_steps": (["7"], 7),
+    "new_rate": (["3"], 3), "bias_rate": (["1.5"], 1.5), "resize": (["120"], 120),
 }  # fmt: skip
 OF_RECIPE = {
     "defects": {**ASKED, "decay_at": (["1", "2"], [1, 2])},
     "voc": {**ASKED, "decay_at": (["0.875"], 0.875)},
+    "wsol": {**ASKED, "decay_at": (["1", "2"], [1, 2])},
     "segment": ASKED,
 }
-RECIPES = {"defects": defects.Recipe, "voc": pseudo.Recipe, "segment": segment.Recipe}
+RECIPES = {
+    "defects": defects.Recipe, "voc": pseudo.Recipe, "segment": segment.Recipe, "wsol": wsol.Recipe
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -158,7 +163,7 @@ def jobs(monkeypatch):
     """The jobs that would be trained; training ends before its first step."""
     held = []
 
-    def fit(job, out, tick):
+    def fit(job, out, tick, ranks):
         held.append(job)
         raise ValueError("not trained")
 
@@ -180,6 +185,7 @@ def commands(tmp_path):
     return {
         "defects": ["train", "defects", "--init", "none", "--split", "16/16"],
         "voc": ["train", "voc", "--init", "none"],
+        "wsol": ["train", "wsol"],
         "segment": ["segment", "train", "--init", "none", "--labels", "labels"],
     }
 
@@ -188,7 +194,8 @@ def options_of(name, field, words):
     """The words of the command line that set a field; a flag is turned from its default."""
     option = field.metadata.get("option") or "--" + field.name.replace("_", "-")
     if fields.of(RECIPES[name])[field.name].type is bool:
-        return [f"--no-{option[2:]}" if field.default else option], not field.default
+        usual = field.default if name != "wsol" else getattr(wsol.load("mini-vgg-gap"), field.name)
+        return [f"--no-{option[2:]}" if usual else option], not usual
     said, value = words[field.name]
     return [word for one in said for word in (option, one)], value
 
@@ -238,7 +245,7 @@ def test_a_whole_recipe_reaches_the_job(camx, jobs, commands, tmp_path, name):
         assert job.batch(0)[0].shape[-1] == 65
         return
     assert job.steps == 3 * job.epoch
-    falls = {"defects": (1, 2), "voc": (2.625,)}[name]
+    falls = {"defects": (1, 2), "voc": (2.625,), "wsol": (1, 2)}[name]
     for step in range(job.steps):
         assert job.rate(step) == 0.5 ** sum(step >= at * job.epoch for at in falls)
     if name == "voc":

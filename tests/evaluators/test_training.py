@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from camx.evaluators import training
-from camx.evaluators.training import Stream
+from camx.evaluators import checkpoint, draws, training
+from camx.evaluators.draws import Stream
 
 CAMX = Path(sys.executable).parent / "camx"
 
@@ -122,15 +122,15 @@ def test_a_job_is_made_by_keyword():
 
 def test_streams_of_random_numbers():
     """What runs of before drew: written down, as an interrupted one must go on with them."""
-    assert training.generator(3, Stream.SHUFFLE, 5).random() == 0.20621750370385572
-    assert training.generator(3, Stream.AUGMENT, 5).random() == 0.18900952102081825
+    assert draws.generator(3, Stream.SHUFFLE, 5).random() == 0.20621750370385572
+    assert draws.generator(3, Stream.AUGMENT, 5).random() == 0.18900952102081825
     order = [4, 5, 3, 6, 0, 2, 1]
-    assert training.order(7, 3, 2).tolist() == order
-    assert training.shuffled(7, 3, range(14, 21)) == order
-    (_, first), (place, second) = training.draw(7, 2, 3, 7)
+    assert draws.order(7, 3, 2).tolist() == order
+    assert draws.shuffled(7, 3, range(14, 21)) == order
+    (_, first), (place, second) = draws.draw(7, 2, 3, 7)
     assert place == order[1]
-    assert first.random() == training.generator(3, Stream.AUGMENT, 14).random()
-    assert second.random() == training.generator(3, Stream.AUGMENT, 15).random()
+    assert first.random() == draws.generator(3, Stream.AUGMENT, 14).random()
+    assert second.random() == draws.generator(3, Stream.AUGMENT, 15).random()
 
 
 def test_dropout_s_seed_is_the_step_s(tmp_path):
@@ -245,7 +245,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path, value):
     for _ in range(2):
         with pytest.raises(ValueError, match="at step 8"):
             training.fit(spoiling(7, value), tmp_path, quiet)
-        assert training.resume(tmp_path, job(), training.sgd(job())).step == 5
+        assert checkpoint.resume(tmp_path, job().module, training.sgd(job())).step == 5
         before = contents(tmp_path)
         assert sorted(before) == sorted(FILES)
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 2  # the head, and one epoch
@@ -268,7 +268,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path, monkeypatch, at, va
         step = at - at % 5 if at != 10 else 10
         if step:
             task = job()
-            assert training.resume(tmp_path, task, training.sgd(task)).step == step
+            assert checkpoint.resume(tmp_path, task.module, training.sgd(task)).step == step
             assert all(p.isfinite().all() for p in task.module.parameters())
         else:
             assert held == {}

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from camx.camcore import views
 from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
-from camx.evaluators import splits, training
+from camx.evaluators import draws, splits, training
 from camx.evaluators.tasks.defects.recipe import Recipe
 from camx.evaluators.types import Sample
 
@@ -46,15 +46,15 @@ class Pictures:
 def order(labels: np.ndarray, balance: str, seed: int, epoch: int) -> np.ndarray:
     """An epoch's images in order: each once, or, balanced, draws of both classes alike."""
     if balance != "sample":
-        return training.order(len(labels), seed, epoch)
+        return draws.order(len(labels), seed, epoch)
     chance = 1 / np.bincount(labels, minlength=2)[labels]
-    rng = training.generator(seed, training.Stream.SHUFFLE, epoch)
+    rng = draws.generator(seed, draws.Stream.SHUFFLE, epoch)
     return rng.choice(len(labels), len(labels), p=chance / chance.sum())
 
 
 def flipped(images: Tensor, seed: int, step: int) -> Tensor:
     """Each image mirrored left-right and up-down, each with probability one half."""
-    rng = training.generator(seed, training.Stream.AUGMENT, step)
+    rng = draws.generator(seed, draws.Stream.AUGMENT, step)
     sideways, upright = torch.from_numpy(rng.random((2, len(images), 1, 1, 1)) < 0.5)
     images = torch.where(sideways, images.flip(3), images)
     return torch.where(upright, images.flip(2), images)

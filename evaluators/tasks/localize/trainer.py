@@ -14,7 +14,8 @@ from torch.nn.functional import cross_entropy
 from camx.camcore import views
 from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
-from camx.evaluators import splits, training
+from camx.evaluators import draws, splits, training
+from camx.evaluators.ranks import ALONE, Ranks
 from camx.evaluators.tasks.localize.recipe import Recipe
 from camx.evaluators.types import Sample
 
@@ -62,28 +63,46 @@ def measure(
     batch: int,
     device: str,
     workers: int,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
-    """Loss and top-1 accuracy (a share of 1) on whole images squashed to the input's square."""
+    """Loss and top-1 accuracy (a share of 1) on whole images squashed to the input's square.
+
+    Of several ranks each looks at every so many-th image.
+    """
+    samples, count = samples[ranks.rank :: ranks.count], len(samples)
 
     def show(places: range) -> Tensor:
         images = (read_image(samples[place].path) for place in places)
         pixels = np.stack([views.squash(image, start.input_size) for image in images])
         return start.preprocessing(torch.from_numpy(pixels))
 
-    paths = [sample.path for sample in samples]
-    labels = torch.tensor([sample.label for sample in samples])
-    logits = training.answers(module, show, paths, batch, device, workers)
-    top1 = (logits.argmax(1) == labels).double().mean()
-    return {"loss": float(cross_entropy(logits, labels)), "top1": float(top1)}
+    sums = torch.zeros(2, dtype=torch.double)
+    if samples:
+        paths = [sample.path for sample in samples]
+        labels = torch.tensor([sample.label for sample in samples])
+        logits = training.answers(module, show, paths, batch, device, workers).double()
+        sums[0] = cross_entropy(logits, labels, reduction="sum")
+        sums[1] = (logits.argmax(1) == labels).sum()
+    loss, hits = (ranks.total(sums) / count).tolist()
+    return {"loss": loss, "top1": hits}
 
 
 def job(
-    start: Start, samples: Sequence[Sample], recipe: Recipe, *, seed: int, device: str, workers: int
+    start: Start,
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str,
+    workers: int,
+    accumulate: int = 1,
+    ranks: Ranks = ALONE,
 ) -> training.Job:
     """The training of `start` on samples of split ``train``, judged by those of ``val``.
 
-    Without any, by a share of the others (`hold_out`). Raises `ValueError` when there is nothing to
-    learn from, or the side that images are squashed to is less than the network's input.
+    Without any, by a share of the others (`hold_out`). A step's images are `accumulate`
+    micro-batches of each rank. Raises `ValueError` when there is nothing to learn from, when images
+    are squashed to less than the network's input, and when a step's do not divide.
     """
     train, val = hold_out(samples, recipe.validation, seed)
     if len({sample.label for sample in train}) < 2:
@@ -93,19 +112,23 @@ def job(
     side = recipe.resize or round(size * 8 / 7)
     if side < size:
         raise ValueError(f"resize is {side}; the network's input is {size}, expected as much")
+    parts = accumulate * ranks.count
+    if recipe.batch % parts:
+        what = f"{accumulate} micro-batches of each of {ranks.count} processes"
+        raise ValueError(f"batch is {recipe.batch}, which does not divide into {what}")
     epoch = recipe.epoch_steps or -(-len(train) // recipe.batch)
     labels = torch.tensor([sample.label for sample in train])
 
-    def batch(step: int) -> training.Batch:
-        draws = training.draw(len(train), recipe.batch, seed, step)
-        images = [cut(train[place].path, side, size, recipe.flip, rng) for place, rng in draws]
+    def batch(number: int) -> training.Batch:
+        taken = draws.draw(len(train), recipe.batch // parts, seed, number)
+        images = [cut(train[place].path, side, size, recipe.flip, rng) for place, rng in taken]
         inputs = start.preprocessing(torch.from_numpy(np.stack(images)))
-        return inputs, labels[[place for place, _ in draws]]
+        return inputs, labels[[place for place, _ in taken]]
 
     def judge(network: nn.Module, loss: float) -> tuple[training.Row, float]:
         if not val:
             return {}, -loss
-        values = measure(network, start, val, recipe.batch, device, workers)
+        values = measure(network, start, val, recipe.batch // parts, device, workers, ranks)
         return {f"val_{key}": value for key, value in values.items()}, values["top1"]
 
     told = "labels" in inspect.signature(start.module.forward).parameters
@@ -114,6 +137,6 @@ def job(
         start, recipe, seed=seed, device=device, workers=workers, nesterov=recipe.nesterov,
         groups=start.groups(recipe.lr, bias_decay=recipe.bias_decay, **rates),
         rate=training.multistep(epoch, recipe.decay_at, recipe.decay),
-        steps=recipe.epochs * epoch, epoch=epoch,
+        steps=recipe.epochs * epoch, epoch=epoch, parts=parts,
         batch=batch, loss=partial(summed, told), judge=judge,
     )  # fmt: skip

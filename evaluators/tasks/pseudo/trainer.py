@@ -11,7 +11,7 @@ from torch.nn.functional import multilabel_soft_margin_loss
 from camx.camcore import views
 from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
-from camx.evaluators import training
+from camx.evaluators import draws, training
 from camx.evaluators.tasks.pseudo.recipe import Recipe
 from camx.evaluators.types import Scene
 
@@ -102,9 +102,9 @@ def job(
     steps = recipe.epochs * epoch
 
     def batch(step: int) -> training.Batch:
-        draws = training.draw(len(train), recipe.batch, seed, step)
-        images = [crop(train[place].path, side, recipe.flip, rng) for place, rng in draws]
-        labels = torch.from_numpy(truth[[place for place, _ in draws]]).float()
+        taken = draws.draw(len(train), recipe.batch, seed, step)
+        images = [crop(train[place].path, side, recipe.flip, rng) for place, rng in taken]
+        labels = torch.from_numpy(truth[[place for place, _ in taken]]).float()
         return start.preprocessing(torch.from_numpy(np.stack(images))), labels
 
     def judge(network: nn.Module, loss: float) -> tuple[training.Row, float]:

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, interpolate, pad
 
 from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
-from camx.evaluators import training
+from camx.evaluators import draws, training
 from camx.evaluators.tasks.segment.recipe import Recipe
 
 IGNORE = 255
@@ -88,8 +88,8 @@ def job(
         raise ValueError("training needs images with pseudo labels; there are none")
 
     def batch(step: int) -> training.Batch:
-        draws = training.draw(len(pairs), recipe.batch, seed, step)
-        examples = [example(pairs[place], read, start, recipe, rng) for place, rng in draws]
+        taken = draws.draw(len(pairs), recipe.batch, seed, step)
+        examples = [example(pairs[place], read, start, recipe, rng) for place, rng in taken]
         inputs, targets = zip(*examples)
         return torch.stack(inputs), torch.stack(targets)
 

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, interpolate
 
 from camx.camcore import networks
 from camx.camcore.segmenters import deeplab_vgg16
-from camx.evaluators import training
+from camx.evaluators import draws, training
 from camx.evaluators.tasks.segment import trainer
 from camx.evaluators.tasks.segment.trainer import Recipe
 
@@ -187,10 +187,10 @@ def test_a_batch_follows_from_seed_and_step(pairs):
 
 
 def test_every_image_is_drawn_once_an_epoch():
-    draws = training.shuffled(7, 0, range(21))
-    assert all(sorted(draws[at : at + 7]) == list(range(7)) for at in (0, 7, 14))
-    assert draws[:7] != draws[7:14]
-    assert training.shuffled(7, 0, range(5, 10)) == draws[5:10]
+    drawn = draws.shuffled(7, 0, range(21))
+    assert all(sorted(drawn[at : at + 7]) == list(range(7)) for at in (0, 7, 14))
+    assert drawn[:7] != drawn[7:14]
+    assert draws.shuffled(7, 0, range(5, 10)) == drawn[5:10]
 
 
 def test_255_is_ignored():
