@@ -25,19 +25,22 @@ FLOORS = [
     ["tasks.localize", "tasks.occlude", "tasks.defects", "tasks.pseudo", "tasks.segment"],
     ["tasks"],  # the contract
     ["training"],
+    ["checkpoint", "curves"],
     ["loop", "kinds"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records"],
     ["fingerprints", "heatmaps", "nulls", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips"],
+    ["draws", "ranks"],
     ["fields", "files", "values"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.
 TORCH = {
-    "explanations.py", "grids.py", "loop.py", "training.py", "plan.py",
+    "checkpoint.py", "explanations.py", "grids.py", "loop.py", "plan.py", "ranks.py", "training.py",
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
+        "localize/trainer",
         "occlude/perturb", "pseudo/labelling", "pseudo/trainer", "segment/predict",
         "segment/trainer",
     )),

@@ -44,7 +44,7 @@ def job(**changes):
             "steps": 12,
             "epoch": 5,
             "batch": batch,
-            "loss": lambda x, y: nn.functional.cross_entropy(module(x), y),
+            "loss": lambda network, x, y: nn.functional.cross_entropy(network(x), y),
             "rate": training.multistep(5, (1,), 0.1),
             "judge": lambda network, loss: (
                 {"weights": float(network[0].weight.detach().sum())},
@@ -96,7 +96,7 @@ def test_the_step_is_torch_s_sgd(tmp_path):
         torch.manual_seed(step)
         by_hand.module.train()
         by_hand.module.zero_grad()
-        by_hand.loss(*by_hand.batch(step)).backward()
+        by_hand.loss(by_hand.module, *by_hand.batch(step)).backward()
         for at, parameter in enumerate(by_hand.module.parameters()):
             gradient = parameter.grad + 0.01 * parameter.detach()
             velocity[at] = 0.9 * velocity[at] + gradient if step else gradient
@@ -137,9 +137,9 @@ def test_dropout_s_seed_is_the_step_s(tmp_path):
     seeds = []
     task = job(seed=3, steps=2)
 
-    def loss(inputs, targets):
+    def loss(network, inputs, targets):
         seeds.append(torch.initial_seed())
-        return task.loss(inputs, targets)
+        return task.loss(network, inputs, targets)
 
     training.fit(dataclasses.replace(task, loss=loss), tmp_path, quiet)
     assert seeds == [3_000_009, 3_000_010]
@@ -150,8 +150,8 @@ def test_an_epoch_s_loss_is_the_mean_of_its_steps(tmp_path):
     losses = []
     task = job()
 
-    def loss(inputs, targets):
-        value = task.loss(inputs, targets)
+    def loss(network, inputs, targets):
+        value = task.loss(network, inputs, targets)
         losses.append(float(value.detach()))
         return value
 
@@ -195,7 +195,7 @@ def test_a_checkpoint_of_something_else_is_damaged(tmp_path):
             training.fit(job(), tmp_path, quiet)
 
 
-def test_a_run_s_folder_holds_four_files(tmp_path):
+def test_a_run_s_folder_holds_five_files(tmp_path):
     training.fit(job(), tmp_path / "run", quiet)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == FILES
 
@@ -214,7 +214,7 @@ def test_answers_are_in_order_and_without_gradients():
         assert not logits.requires_grad
 
 
-FILES = ["best.safetensors", "checkpoint.pt", "last.safetensors", "log.csv"]
+FILES = ["best.safetensors", "checkpoint.pt", "curve.png", "last.safetensors", "log.csv"]
 
 
 def contents(folder):
@@ -225,8 +225,8 @@ def spoiling(at, value=float("nan"), what="loss", **changes):
     """A job that diverges in step `at`: its loss is no number, or the gradient of a finite one."""
     task = job(**changes)
 
-    def loss(inputs, targets):
-        finite = task.loss(inputs, targets)
+    def loss(network, inputs, targets):
+        finite = task.loss(network, inputs, targets)
         if torch.equal(inputs, task.batch(at)[0]):
             if what == "loss":
                 return finite * value
@@ -344,9 +344,9 @@ def test_bf16_computes(tmp_path):
 KILLED = """
 import os, signal
 from camx.cli.main import main
-from camx.evaluators import training
+from camx.evaluators import checkpoint, training
 
-left, step, save = [], training._step, training._checkpoint
+left, step, save = [], training._step, checkpoint.save
 
 def counted(*arguments):
     if left and not left.pop():
@@ -354,7 +354,7 @@ def counted(*arguments):
     return step(*arguments)
 
 training._step = counted
-training._checkpoint = lambda *arguments: (save(*arguments), left or left.extend([0, 1]))
+checkpoint.save = lambda *arguments: (save(*arguments), left or left.extend([0, 1]))
 main()
 """
 

@@ -87,6 +87,18 @@ def measure(
     return {"loss": loss, "top1": hits}
 
 
+def _sides(start: Start, recipe: Recipe, train: Sequence[Sample]) -> tuple[int, int]:
+    """Of the network's input, and of what it is cut from. `ValueError` for nothing to learn."""
+    if (classes := len({sample.label for sample in train})) < 2:
+        what = f"of {len(train)} to learn from all are of {classes}"
+        raise ValueError(f"training needs images of two classes; {what}")
+    side = recipe.resize or round(start.input_size * 8 / 7)
+    if side < start.input_size:
+        what = f"the network's input is {start.input_size} pixels"
+        raise ValueError(f"resize is {side}, but {what}; expected as many, or 0")
+    return start.input_size, side
+
+
 def job(
     start: Start,
     samples: Sequence[Sample],
@@ -105,13 +117,7 @@ def job(
     are squashed to less than the network's input, and when a step's do not divide.
     """
     train, val = hold_out(samples, recipe.validation, seed)
-    if len({sample.label for sample in train}) < 2:
-        what = f"the train split has {len(train)} of {len({s.label for s in train})}"
-        raise ValueError(f"training needs images of two classes; {what}")
-    size = start.input_size
-    side = recipe.resize or round(size * 8 / 7)
-    if side < size:
-        raise ValueError(f"resize is {side}; the network's input is {size}, expected as much")
+    size, side = _sides(start, recipe, train)
     parts = accumulate * ranks.count
     if recipe.batch % parts:
         what = f"{accumulate} micro-batches of each of {ranks.count} processes"

@@ -146,7 +146,7 @@ def test_weights_against_imbalance(rare):
         task = job(rare, balance=balance)
         task.module.eval()
         expected = nn.functional.cross_entropy(task.module(images), labels, weights)
-        assert torch.allclose(task.loss(images, labels), expected)
+        assert torch.allclose(task.loss(task.module, images, labels), expected)
 
 
 def test_flips_are_the_step_s():

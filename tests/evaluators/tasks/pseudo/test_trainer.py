@@ -116,7 +116,7 @@ def test_the_job_is_the_recipe_s(scenes):
     task.module.eval()
     logits = task.module(images)
     entropy = nn.functional.binary_cross_entropy_with_logits(logits, labels)
-    assert torch.allclose(task.loss(images, labels), entropy)
+    assert torch.allclose(task.loss(task.module, images, labels), entropy)
 
 
 def test_the_recipe_is_that_of_oaa():

@@ -232,7 +232,9 @@ def test_the_loss_is_on_the_upsampled_output(pairs):
         cross_entropy(large[i : i + 1], labels[i : i + 1].long(), ignore_index=255)
         for i in range(2)
     ]
-    assert torch.allclose(task.loss(images, labels), torch.stack(expected).mean(), atol=1e-5)
+    assert torch.allclose(
+        task.loss(task.module, images, labels), torch.stack(expected).mean(), atol=1e-5
+    )
 
 
 def test_rates_on_the_optimiser(pairs, tmp_path, monkeypatch):

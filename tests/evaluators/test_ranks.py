@@ -1,0 +1,197 @@
+"""Several processes, by gloo on this machine's CPU: one step is theirs together."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from camx.evaluators import ranks, training
+from camx.evaluators.ranks import Ranks
+
+# A network with dropout learns for six steps of four micro-batches; the argument is where.
+TRAINED = """
+import sys
+from pathlib import Path
+import torch
+from torch import nn
+from camx.evaluators import ranks, training
+
+torch.manual_seed(0)
+module = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
+
+def batch(number):
+    generator = torch.Generator().manual_seed(number)
+    return torch.randn(3, 4, generator=generator), torch.randint(2, (3,), generator=generator)
+
+with ranks.joined("cpu") as joined:
+    job = training.Job(
+        module=module, groups=[{"params": list(module.parameters()), "lr": 0.1}],
+        steps=6, epoch=3, parts=4, batch=batch, weight_decay=0.01,
+        loss=lambda network, x, y: nn.functional.cross_entropy(network(x), y),
+        rate=training.multistep(3, (1,), 0.1),
+        judge=lambda network, loss: ({"top1": float(joined.total(torch.ones(1)))}, -loss),
+    )
+    ticks = []
+    training.fit(job, Path(sys.argv[1]), lambda steps, line: ticks.append(steps), joined)
+    print(joined.rank, sum(ticks))
+"""
+
+
+def free_port():
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return opened.getsockname()[1]
+
+
+def run(script, *arguments, count=2):
+    """What `count` processes of a script print, started as ``torchrun`` starts them."""
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(count)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            env={**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(count)
+    ]  # fmt: skip
+    ended = [(*process.communicate(timeout=300), process.returncode) for process in started]
+    return ended
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folders of one process's training and of two processes', and what these printed."""
+    root = tmp_path_factory.mktemp("ranks")
+    folders = {name: root / name for name in ("one", "two")}
+    for folder in folders.values():
+        folder.mkdir()
+    (_, err, code), *_ = run(TRAINED, folders["one"], count=1)
+    assert code == 0, err
+    printed = run(TRAINED, folders["two"])
+    assert [code for *_, code in printed] == [0, 0], printed
+    return folders["one"], folders["two"], [out.split() for out, *_ in printed]
+
+
+@pytest.mark.slow
+def test_two_ranks_end_as_one_process_with_twice_the_micro_batches(trained):
+    one, two, printed = trained
+    for name in ("best.safetensors", "last.safetensors"):
+        a, b = load_file(one / name), load_file(two / name)
+        assert set(a) == set(b) == {"0.weight", "0.bias", "3.weight", "3.bias"}
+        assert all(torch.allclose(a[key], b[key], rtol=0, atol=1e-5) for key in a)
+    assert printed == [["0", "6"], ["1", "6"]]
+
+
+@pytest.mark.slow
+def test_the_log_is_of_all_ranks(trained):
+    """The loss is the mean over both; what the judge adds up is of both."""
+    one, two, _ = trained
+    rows = [
+        [line.split(",") for line in (folder / "log.csv").read_text().splitlines()]
+        for folder in (one, two)
+    ]
+    assert rows[0][0] == ["epoch", "step", "lr", "train_loss", "top1"] == rows[1][0]
+    for a, b in zip(rows[0][1:], rows[1][1:], strict=True):
+        assert a[:2] == b[:2]
+        assert float(a[3]) == pytest.approx(float(b[3]), abs=1e-6)
+        assert (float(a[4]), float(b[4])) == (1, 2)
+
+
+@pytest.mark.slow
+def test_ranks_that_do_not_share_a_folder_are_refused(trained, tmp_path):
+    """The second sees no checkpoint of the first's."""
+    _, two, _ = trained
+    script = TRAINED.replace("sys.argv[1]", "sys.argv[1 + joined.rank]")
+    (tmp_path / "alone").mkdir()
+    ended = run(script, two, tmp_path / "alone")
+    for _, err, code in ended:
+        assert code == 1
+        assert "1 of 2 processes do not see the first one's checkpoint; --out must be a" in err
+
+
+def job(parts, count=4, **changes):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    x, y = torch.randn(40, count, 4), torch.randint(2, (40, count))
+    return training.Job(
+        module=module,
+        groups=[{"params": list(module.parameters()), "lr": 0.1}],
+        steps=5, epoch=5, parts=parts,
+        batch=lambda number: (x[number], y[number]),
+        loss=lambda network, x, y: nn.functional.cross_entropy(network(x), y),
+        rate=lambda step: 1, judge=lambda network, loss: ({}, -loss),
+        **changes,
+    )  # fmt: skip
+
+
+def test_micro_batches_are_one_batch(tmp_path):
+    """A step of two is that of both batches together; the log's loss too."""
+    whole = job(1)
+    pairs = [whole.batch(number) for number in range(10)]
+    joined = [tuple(torch.cat(both) for both in zip(*pairs[at : at + 2])) for at in range(0, 10, 2)]
+    single = job(1)
+    object.__setattr__(single, "batch", lambda step: joined[step])
+    for name in ("parts", "single"):
+        (tmp_path / name).mkdir()
+    parts = job(2)
+    a = training.fit(parts, tmp_path / "parts", lambda *_: None)
+    b = training.fit(single, tmp_path / "single", lambda *_: None)
+    for left, right in zip(parts.module.parameters(), single.module.parameters()):
+        assert torch.allclose(left, right, atol=1e-6)
+    assert a[0]["train_loss"] == pytest.approx(b[0]["train_loss"])
+
+
+def test_each_micro_batch_has_a_seed_of_its_own(tmp_path):
+    seeds, numbers = [], []
+    task = job(2, seed=3)
+
+    def loss(network, inputs, targets):
+        seeds.append(torch.initial_seed())
+        return task.loss(network, inputs, targets)
+
+    def batch(number):
+        numbers.append(number)
+        return task.batch(number)
+
+    object.__setattr__(task, "steps", 2)
+    changed = training.Job(**{**vars(task), "batch": batch, "loss": loss})
+    training.fit(changed, tmp_path, lambda *_: None)
+    assert seeds == [3_000_009, 3_000_010, 3_000_011, 3_000_012]
+    assert sorted(numbers) == [0, 1, 2, 3]
+
+
+def test_micro_batches_are_shared_out():
+    assert [list(Ranks(rank, 2).share(6)) for rank in (0, 1)] == [[0, 1, 2], [3, 4, 5]]
+    assert list(Ranks().share(1)) == [0]
+    with pytest.raises(ValueError, match="a step's 3 micro-batches do not divide among 2"):
+        Ranks(0, 2).share(3)
+
+
+def test_the_world_is_what_torchrun_says(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert ranks.world() == Ranks() == ranks.ALONE
+    assert Ranks().first
+    monkeypatch.setenv("RANK", "3")
+    assert ranks.world() == Ranks()
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert ranks.world() == Ranks(3, 4, 1)
+    assert not ranks.world().first
+    assert [ranks.world().device(name) for name in ("cuda", "cuda:0", "cpu")] == [
+        "cuda:1", "cuda:0", "cpu"
+    ]  # fmt: skip
+    assert Ranks().device("cuda") == "cuda"
+
+
+def test_alone_nothing_is_waited_for():
+    values = torch.tensor([1.0, 2.0])
+    assert torch.equal(Ranks().total(values), values)
+    assert Ranks().told("x") == "x"
+    module = nn.Linear(1, 1)
+    assert Ranks().wrapped(module) is module
