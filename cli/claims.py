@@ -54,8 +54,8 @@ def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
     # All, whatever is shown: the correction is for all.
     frame = claims.evaluate(loaded, runs.runs, runs.data, runs.seed)
     write_text(out / "claims.csv", frame.to_csv(index=False))
-    for folder in sorted(frame["run"].dropna().unique()):
-        images = printing.counted(frame[frame["run"] == folder]["n"])
+    for folder in sorted({*frame["run"].dropna(), *frame["against"].dropna()}):
+        images = printing.counted(frame[frame[["run", "against"]].eq(folder).any(axis=1)]["n"])
         click.echo(f"{folder}: {records.load(Path(folder)).about()}, {images}")
     for claim in loaded:
         if not wanted.ids or claim.id in wanted.ids:

@@ -11,6 +11,7 @@ from camx.cli import options
 from camx.cli.shared import MINIATURE
 from camx.evaluators.fields import Checked, whole
 
+METHODS = {"vgg16-gap": "cam", "acol": "acol", "adl": "cam"}  # of Table V's trained networks
 STAGES = ("S5", "S4", "S3", "S2", "S1")
 LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # columns of Tables I and II
 
@@ -23,6 +24,10 @@ class DemoOptions(Checked):
     score_images: int = whole(
         1, default=60, help="Images that Score-CAM gets, at two hundred masked passes an image."
     )
+    trained_images: int | None = whole(
+        1, default=None, help="At most so many images that Table V's trained networks are shown."
+    )
+    cmwp_images: int = whole(1, default=60, help="Images that c-MWP gets, for Table V.")
     occluded: int = whole(1, default=100, help="Images that are occluded.")
     settings: int = whole(
         0, 9, default=3, help="Settings of Table X whose labels train a network: S5, S5+S4, ..."
@@ -37,10 +42,11 @@ class DemoOptions(Checked):
 @click.pass_context
 def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
-    from camx.cli import claims, defects, explain, localize, occlude, pseudo, segment, tables
+    from camx.cli import claims, defects, explain, localize, measuring, occlude, pseudo, segment
+    from camx.cli import tables, train
 
     def step(number: int, title: str) -> None:
-        click.echo(f"\n{number}/9  {title}\n")
+        click.echo(f"\n{number}/11  {title}\n")
 
     limited = {"limit": demo.images, "summary": False}
     step(1, "localization: Tables I-IV and XII, the paper's protocol")
@@ -51,16 +57,32 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
         methods=("scorecam", "layercam"),  # the one beside the other, for the claims
         out=fresh(out / "localize-scorecam", "single"), summary=False,
     )  # fmt: skip
-    step(3, f"image occlusion: Table VI, {demo.occluded} images drawn at random")
+    step(3, f"Table V: three networks trained and measured, c-MWP on {demo.cmwp_images} images")
+    networks = fresh(out / "wsol", "", "classification", run=f"train-{next(iter(METHODS))}")
+    for arch, method in METHODS.items():
+        ctx.invoke(train.wsol, arch=arch, out=networks / f"train-{arch}")
+        weights, shown = networks / f"train-{arch}/last.safetensors", networks / f"localize-{arch}"
+        ctx.invoke(
+            localize.command, weights=str(weights), methods=(method,), out=shown, summary=False,
+            limit=demo.trained_images or demo.images,
+        )  # fmt: skip
+    ctx.invoke(
+        localize.command, methods=("cmwp",), layers=("S4",), sample=demo.cmwp_images,
+        out=fresh(out / "localize", "paper"), **limited,
+    )  # fmt: skip
+    step(4, "values of the maps of each stage: one view")
+    folder = fresh(out / "values", "single")
+    ctx.invoke(measuring.command("values"), protocol="single", out=folder, **limited)
+    step(5, f"image occlusion: Table VI, {demo.occluded} images drawn at random")
     folder = fresh(out / "occlude", "paper")
     ctx.invoke(occlude.command, sample=demo.occluded, out=folder, summary=False)
-    step(4, "defects: Tables VII and VIII")
+    step(6, "defects: Tables VII and VIII")
     folder = fresh(out / "defects", "paper", "defects")
     ctx.invoke(defects.command, out=folder, sheet=out / "defects.png", **limited)
-    step(5, "pseudo labels: Table XIII, and those behind Table X")
+    step(7, "pseudo labels: Table XIII, and those behind Table X")
     labels = fresh(out / "pseudo", "paper", "segmentation")
     ctx.invoke(pseudo.command, tables=("XIII", "X"), out=labels, **limited)
-    step(6, f"segmentation networks trained on {demo.settings} of them: Table X")
+    step(8, f"segmentation networks trained on {demo.settings} of them: Table X")
     folder = fresh(out / "segment", "paper", "segmentation", run="evaluate")
     evaluate = segment.command.commands["evaluate"]
     for count in range(1, demo.settings + 1):
@@ -71,11 +93,11 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
         weights = trained / "last.safetensors"
         ctx.invoke(segment.predict, weights=weights, limit=demo.images, out=masks)
         ctx.invoke(evaluate, masks=masks / "masks", out=folder / "evaluate", **limited)
-    step(7, "tables")
+    step(9, "tables")
     ctx.invoke(tables.command, runs=out, out=out / "tables", data=MINIATURE)
-    step(8, "the paper's claims")
+    step(10, "the paper's claims")
     ctx.invoke(claims.command, runs=out, out=out / "claims", data=MINIATURE)
-    step(9, "pictures")
+    step(11, "pictures")
     ctx.invoke(explain.command, model=("mini-vgg",), out=out / "explain")
     places = {"tables": "tables", "claims": "claims", "pictures": "explain", "records": "*/records"}
     click.echo("\n" + "   ".join(f"{what}: {out / where}" for what, where in places.items()))
@@ -85,10 +107,13 @@ def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".
     """The folder for a demonstration: `folder`, emptied if older source made it, or the next free.
 
     `run` is where in it the measured run is. Only a run of the same protocol and network on the
-    miniature, with the weights that camx ships, is ever emptied; any other is left alone.
+    miniature, with weights that camx ships or begun from them, is ever emptied; any other is left
+    alone.
     """
+    from camx.camcore import weights
     from camx.evaluators import datasets, environment, records
 
+    backbone = weights.shipped("mini-vgg.safetensors")
     mini = datasets.load(MINIATURE, data, "val" if run != "." else "")
     beside = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))
     for free in itertools.chain([folder], beside):
@@ -99,8 +124,11 @@ def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".
             continue
         made = records.load(held)
         same = (made.fingerprint, made.protocol["name"], made.identity["seed"])
-        weights = (str(i.get("weights") or "shipped ") for i in made.invocations)
-        ours = made.model in (mini.model, None) and all(w.startswith("shipped ") for w in weights)
+        begun = made.identity.get("init", {}).get("sha256") == weights.sha256(backbone)
+        files = (str(i.get("weights") or "shipped ") for i in made.invocations)
+        ours = made.model in (mini.model, None) and (
+            begun or all(file.startswith("shipped ") for file in files)
+        )
         if ours and same == (mini.fingerprint, protocol, 0):
             if {invocation["source"] for invocation in made.invocations} != {environment.source()}:
                 click.echo(f"camx changed since {free} was measured: starting afresh")

@@ -75,7 +75,7 @@ def cells(
     from camx.evaluators.results import tables
 
     names = [name for name in tables.names() if name in task.tables]
-    papers = tables.papers([t for t in map(tables.load, names) if t.comparable(run)])
+    papers = tables.papers([t for t in map(tables.load, names) if t.comparable(run)], run.model)
     held = set(numbers.index.get_level_values("metric"))
     metrics = [task.metrics[name] for name in shown if name in held]
     rows = []

@@ -74,10 +74,10 @@ def plan(
     return Plan(network, protocol, unique, cams, batch_size, workers, device)
 
 
-def grids(
+def raw_maps(
     plan: Plan, images: Tensor, targets: Tensor, cells: Sequence[Cell], real: int
-) -> tuple[dict[Cell, Tensor], Tensor]:
-    """Each cell's maps in [0, 1], ``(B,g,g)``, and the logits ``(B,crops,K)``.
+) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
+    """Each method's raw maps at a layer ``(B*crops,h,w)``, and the logits ``(B,crops,K)``.
 
     Of squashed ``images (B,3,g,g) uint8``; each crop's map is of the class's score in that crop.
     Images from `real` on are padding. Raises `NotFinite` of the others whose logits or maps hold
@@ -101,7 +101,15 @@ def grids(
             raise error.mapped(partial(_of_image, network, view.crops, at)) from None
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
-    make = _styled if protocol.style else _merged
+    return raw, logits
+
+
+def grids(
+    plan: Plan, images: Tensor, targets: Tensor, cells: Sequence[Cell], real: int
+) -> tuple[dict[Cell, Tensor], Tensor]:
+    """Each cell's maps in [0, 1], ``(B,g,g)``, and the logits ``(B,crops,K)``; see `raw_maps`."""
+    raw, logits = raw_maps(plan, images, targets, cells, real)
+    make = _styled if plan.protocol.style else _merged
     combined = make(plan, cells, raw, real)
     return dict(zip(cells, combined)), logits
 

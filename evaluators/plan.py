@@ -68,7 +68,8 @@ def of_tables(
             what = f"is measured by `camx {table.task.name}`, not by `camx {task.name}`"
             raise ValueError(f"table {table.name} {what}")
     entries = [e for table in loaded for e in table.entries if e.task.command == task.command]
-    wanted = dict.fromkeys(e.cell for e in entries if e.cell and e.cell.layers)
+    of_network = (e for e in entries if e.suits(network.name))
+    wanted = dict.fromkeys(e.cell for e in of_network if e.cell and e.cell.layers)
     suiting = [c for c in wanted if all(map(network.has, c.layers))]
     cells = [c for c in suiting if names or not maps.costly(c.method)]
     if names and not cells:

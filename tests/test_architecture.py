@@ -22,7 +22,14 @@ FLOORS = [
     ["explanations"],
     ["plan"],
     ["results"],
-    ["tasks.localize", "tasks.occlude", "tasks.defects", "tasks.pseudo", "tasks.segment"],
+    [
+        "tasks.localize",
+        "tasks.occlude",
+        "tasks.defects",
+        "tasks.pseudo",
+        "tasks.segment",
+        "tasks.values",
+    ],
     ["tasks"],  # the contract
     ["training"],
     ["checkpoint", "curves"],
@@ -42,7 +49,7 @@ TORCH = {
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
         "localize/trainer",
         "occlude/perturb", "pseudo/labelling", "pseudo/trainer", "segment/predict",
-        "segment/trainer",
+        "segment/trainer", "values/raw",
     )),
 }  # fmt: skip
 

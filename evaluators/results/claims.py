@@ -13,7 +13,7 @@ from camx.evaluators.fields import finite
 from camx.evaluators.files import parse_yaml, read_text
 from camx.evaluators.results import measures
 from camx.evaluators.results.runs import Measured, by_task
-from camx.evaluators.results.tables import task_of
+from camx.evaluators.results.tables import network_name, task_of
 from camx.evaluators.tasks import Task
 from camx.evaluators.types import Cell
 
@@ -23,18 +23,24 @@ ALPHA = 0.05
 DRAWS = 10_000
 COLUMNS = [
     "claim", "verdict", "comparison", "metric", "more", "less", "difference", "ci_low", "ci_high",
-    "p_value", "p_holm", "n", "run", "sentence", "where",
+    "p_value", "p_holm", "n", "run", "against", "sentence", "where",
 ]  # fmt: skip
 NEEDED = {"id", "sentence", "where", "command", "metrics", "comparisons"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The claim that the sum over the cells `more` exceeds that over the cells `less`."""
+    """The claim that the sum over the cells `more` exceeds that over the cells `less`.
+
+    `more_on` and `less_on` are the networks that a side is of, where it is of certain ones: then
+    each side has a run of its own.
+    """
 
     metric: str
     more: tuple[Cell, ...]
     less: tuple[Cell, ...]
+    more_on: tuple[str, ...] = ()
+    less_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,15 @@ def _claim(entry: Any, origin: str, folder: Path | None) -> Claim:
     try:
         for metric in entry["metrics"]:
             task.metric(metric)
-        sides = [(_cells(p, "more", task), _cells(p, "less", task)) for p in entry["comparisons"]]
+        sides = [
+            (
+                _cells(p, "more", task),
+                _cells(p, "less", task),
+                _networks(p, "more"),
+                _networks(p, "less"),
+            )
+            for p in entry["comparisons"]
+        ]
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     comparisons = tuple(Comparison(metric, *pair) for metric in entry["metrics"] for pair in sides)
@@ -118,14 +132,22 @@ def _cells(pair: Any, side: str, task: Task) -> tuple[Cell, ...]:
     return tuple(task.canonical(Cell.of(*map(str, cell))) for cell in cells or ())
 
 
+def _networks(pair: Any, side: str) -> tuple[str, ...]:
+    names = pair.get(f"{side}_on", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{side}_on is {names!r}; expected a list of networks")
+    return tuple(names)
+
+
 def evaluate(
     claims: Sequence[Claim], runs: Path, data: str | None = None, seed: int = 0
 ) -> pd.DataFrame:
     """A row per comparison, columns `COLUMNS`; ``verdict`` is the claim's, ``comparison`` its own.
 
     Both sides of a comparison come from one run: the ``paper`` protocol first, then most images,
-    then the newest. ``p_holm`` is corrected for all comparisons measured that a test decides (Holm
-    1979).
+    then the newest. Where a side names networks they come from two, of one protocol, and are
+    compared on the images that both have; `against` is then the run of the side `less`. ``p_holm``
+    is corrected for all comparisons measured that a test decides (Holm 1979).
     """
     candidates = by_task((claim.task for claim in claims), runs, data)
     outcomes: dict[tuple[Path, str], measures.Outcomes] = {}
@@ -135,13 +157,15 @@ def evaluate(
             row: dict[str, Any] = dict.fromkeys(COLUMNS)
             row |= {"claim": claim.id, "sentence": claim.sentence, "where": claim.where}
             row |= {"metric": pair.metric, "more": _name(pair.more), "less": _name(pair.less)}
-            measured = _preferred(pair, candidates[claim.task.name])
-            if measured:
+            held = []
+            for measured in _preferred(pair, candidates[claim.task.name]):
                 key = measured.folder, claim.task.name
                 if key not in outcomes:
                     outcomes[key] = measures.outcomes(measured.folder, claim.task)
-                test = _test(claim, pair, outcomes[key], seed)
-                row |= {**vars(test), "run": str(measured.folder)} if test else {}
+                held.append(outcomes[key])
+                row["against" if row["run"] else "run"] = str(measured.folder)
+            test = _test(claim, pair, held, seed) if held else None
+            row |= vars(test) if test else {"run": None, "against": None}
             rows.append(row)
     _correct(rows, claims)
     for claim in claims:
@@ -166,20 +190,56 @@ def _name(cells: Sequence[Cell]) -> str:
     return " and ".join(map(str, cells))
 
 
-def _preferred(comparison: Comparison, candidates: Sequence[Measured]) -> Measured | None:
-    """The preferred run among those that hold every cell; `candidates` are newest first."""
-    cells, metric = comparison.more + comparison.less, comparison.metric
-    holding = [m for m in candidates if all((*c.key, metric) in m.numbers.index for c in cells)]
-    return min(holding, key=lambda m: max(m.rank(cell, metric) for cell in cells), default=None)
+def _preferred(pair: Comparison, candidates: Sequence[Measured]) -> tuple[Measured, ...]:
+    """The preferred run that holds every cell, or the two that hold a side each, or none.
+
+    `candidates` are newest first.
+    """
+    if not pair.more_on and not pair.less_on:
+        cells = pair.more + pair.less
+        holding = [(m,) for m in candidates if _holds(m, cells, pair.metric)]
+        return min(holding, key=lambda ms: _rank(ms[0], cells, pair.metric), default=())
+    sides = []
+    for cells, on, other in (
+        (pair.more, pair.more_on, pair.less_on),
+        (pair.less, pair.less_on, pair.more_on),
+    ):
+        suiting = [m for m in candidates if _suits(m, on, other)]
+        sides.append([m for m in suiting if _holds(m, cells, pair.metric)])
+    pairs = [(a, b) for a in sides[0] for b in sides[1] if a.run.protocol == b.run.protocol]
+
+    def rank(both: tuple[Measured, Measured]) -> list[tuple[bool, int]]:
+        ranks = zip(both, (pair.more, pair.less))
+        return sorted((_rank(m, cells, pair.metric) for m, cells in ranks), reverse=True)
+
+    return min(pairs, key=rank, default=())
+
+
+def _suits(measured: Measured, on: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether a run is of the networks `on`; without any, of none of the `other` side's."""
+    name = network_name(measured.run.model)
+    return name in on if on else name not in other
+
+
+def _holds(measured: Measured, cells: Sequence[Cell], metric: str) -> bool:
+    return all((*cell.key, metric) in measured.numbers.index for cell in cells)
+
+
+def _rank(measured: Measured, cells: Sequence[Cell], metric: str) -> tuple[bool, int]:
+    return max(measured.rank(cell, metric) for cell in cells)
 
 
 def _test(
-    claim: Claim, comparison: Comparison, outcomes: measures.Outcomes, seed: int
+    claim: Claim, comparison: Comparison, outcomes: Sequence[measures.Outcomes], seed: int
 ) -> stats.Paired | None:
-    """The paired test of a comparison; None where the two sides share no image."""
-    more = [measures.of_cell(outcomes, cell, comparison.metric) for cell in comparison.more]
-    less = [measures.of_cell(outcomes, cell, comparison.metric) for cell in comparison.less]
-    counts = claim.task.metric(comparison.metric).counts
+    """The paired test of a comparison; None where the two sides share no image.
+
+    `outcomes` are of the one run, or of the two sides' runs.
+    """
+    of_more, of_less, metric = outcomes[0], outcomes[-1], comparison.metric
+    more = [measures.of_cell(of_more, cell, metric) for cell in comparison.more]
+    less = [measures.of_cell(of_less, cell, metric) for cell in comparison.less]
+    counts = claim.task.metric(metric).counts
     return measures.contrast(more, less, seed, DRAWS, counts)
 
 

@@ -47,16 +47,25 @@ def compare(run: Path, a: str, b: str, task: Task, seed: int = 0) -> pd.DataFram
 def pairs(table: Table, candidates: Sequence[Measured], seed: int = 0) -> pd.DataFrame:
     """Every two measured cells of `table`, metric by metric, tested as in `compare`.
 
-    From the run that holds most of the table's cells, preferred as in `Measured.rank`.
+    From the run that holds most of the table's cells, preferred as in `Measured.rank`; rows of
+    other networks than its own are not among them.
     ``p_holm`` is corrected for the number of pairs of the metric (Holm 1979). Empty if no run holds
     two cells.
     """
-    names = {e.cell: f"{e.row} {e.column}".strip() for e in table.entries if e.cell and e.printed}
-    held = [(m, [cell for cell in names if cell in m.cells]) for m in candidates]
+    names_of = {
+        m.folder: {
+            e.cell: f"{e.row} {e.column}".strip()
+            for e in table.entries
+            if e.cell and e.printed and e.suits(m.run.model)
+        }
+        for m in candidates
+    }
+    held = [(m, [cell for cell in names_of[m.folder] if cell in m.cells]) for m in candidates]
     held = [(m, cells) for m, cells in held if len(cells) > 1]
     if not held:
         return pd.DataFrame()
     best, cells = min(held, key=lambda h: (-len(h[1]), max(h[0].rank(cell) for cell in h[1])))
+    names = names_of[best.folder]
     outcomes = measures.outcomes(best.folder, table.task)
     rows: list[dict[str, object]] = []
     for metric in dict.fromkeys(e.metric for e in table.entries if e.printed):

@@ -26,10 +26,11 @@ def place(entry: Entry) -> Place:
     return entry.table, entry.row, entry.metric, entry.column
 
 
-def _row(entry: Entry, candidates: Sequence[Measured]) -> dict[str, Any]:
+def _row(table: Table, entry: Entry, candidates: Sequence[Measured]) -> dict[str, Any]:
     """The entry as a row of ``cells.csv``, measured by one run of the candidates, newest first.
 
-    Preferred is the unchanged ``paper`` protocol, then the run that has most images in this cell.
+    Preferred is one of the table's networks, the unchanged ``paper`` protocol, then the run that
+    has most images in this cell.
     """
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {**dict(zip(COLUMNS, place(entry))), "paper": entry.paper}
@@ -37,9 +38,10 @@ def _row(entry: Entry, candidates: Sequence[Measured]) -> dict[str, Any]:
     if cell is None:
         return row
     key = (*cell.key, entry.metric)
-    holding = [measured for measured in candidates if key in measured.numbers.index]
+    suiting = [measured for measured in candidates if entry.suits(measured.run.model)]
+    holding = [measured for measured in suiting if key in measured.numbers.index]
     if holding:
-        best = min(holding, key=lambda measured: measured.rank(cell, entry.metric))
+        best = min(holding, key=lambda m: (not table.comparable(m.run), m.rank(cell, entry.metric)))
         value, low, high, n = best.numbers.loc[key]
         row |= {"measured": value, "ci_low": low, "ci_high": high, "delta": _delta(entry, value)}
         row |= {"n": int(n), "run": str(best.folder)}
@@ -123,10 +125,11 @@ def _lines(
     that the paper quotes.
     """
     entries = list(table.entries)
-    rows = [_by_hand(_row(e, candidates.get(e.task.name, ())), e, numbers) for e in entries]
+    measured = (_row(table, e, candidates.get(e.task.name, ())) for e in entries)
+    rows = [_by_hand(row, e, numbers) for row, e in zip(measured, entries)]
     if any(row["n"] for row in rows):
         blind = _nulls(table, candidates)
-        rows += [_row(entry, candidates[entry.task.name]) for entry in blind]
+        rows += [_row(table, entry, candidates[entry.task.name]) for entry in blind]
         entries += blind
     of_kind = {m.folder: table.comparable(m.run) for group in candidates.values() for m in group}
     runs = {row["run"] for row in rows} - {None, "entered"}
@@ -148,7 +151,8 @@ def _nulls(table: Table, candidates: Mapping[str, Sequence[Measured]]) -> list[E
         for place in (p for p in places if name in first[p].task.nulls):
             entry, key = first[place], (*Cell(name).key, place[0])
             if any(key in m.numbers.index for m in candidates.get(entry.task.name, ())):
-                rows.append(replace(entry, row=name, paper=None, cell=Cell(name), quoted=""))
+                cell = Cell(name)
+                rows.append(replace(entry, row=name, paper=None, cell=cell, quoted="", networks=()))
     return rows
 
 

@@ -26,7 +26,8 @@ class Entry:
     """One number of a table: where it stands, the paper's value, and the cell that measures it.
 
     `quoted` says whose number the paper's is, where it is not its own. `printed` is whether the
-    paper has such a number; the others go to ``cells.csv`` only.
+    paper has such a number; the others go to ``cells.csv`` only. `networks` are those that the row
+    is of, where it names any, and `named` those that any row of the table names.
     """
 
     table: str
@@ -38,6 +39,18 @@ class Entry:
     cell: Cell | None
     quoted: str = ""
     printed: bool = True
+    networks: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+
+    def suits(self, model: str | None) -> bool:
+        """Whether a network measures it: one that a row names measures that row alone."""
+        name = network_name(model)
+        return name in self.networks if self.networks else name not in self.named
+
+
+def network_name(model: str | None) -> str | None:
+    """A network's name without the package that publishes it: torchvision:vgg16 is vgg16."""
+    return model and model.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,9 @@ class Table:
 
     def comparable(self, run: Run) -> bool:
         """Whether the run is of the data and networks that the table's values are of."""
-        name = run.model and run.model.rpartition(":")[2]  # torchvision:vgg16 is vgg16
-        network = not self.networks or name in (None, *self.networks)
+        named = {name for entry in self.entries for name in entry.networks}
+        name = network_name(run.model)
+        network = not self.networks or name in (None, *self.networks, *named)
         return network and (not self.data or run.kind in self.data)
 
 
@@ -114,7 +128,7 @@ def _check(content: Content, origin: str) -> None:
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError(f"{origin}: {key} is {words!r}; expected a list of names")
     measured = [*content["metrics"], *content.get("also", [])]
-    accepted = {"row", "cell", "quoted", *measured}
+    accepted = {"row", "cell", "quoted", "networks", *measured}
     for row in content["rows"]:
         if not isinstance(row, dict) or "row" not in row:
             raise ValueError(f"{origin}: a row is {row!r}; expected a mapping with its name as row")
@@ -122,6 +136,9 @@ def _check(content: Content, origin: str) -> None:
         if strange := sorted(str(key) for key in row if key not in accepted):
             names = f"{', '.join(sorted(accepted))}{near(strange[0], accepted)}"
             raise ValueError(f"{where}: unknown {strange[0]!r}; known: {names}")
+        words = row.get("networks", [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"{where}: networks is {words!r}; expected a list of names")
         for metric in (metric for metric in measured if metric in row):
             values = row[metric]
             if not isinstance(values, list) or not all(v is None or finite(v) for v in values):
@@ -156,6 +173,8 @@ def _entries(
     """The numbers of a row; a column without anything, such as a test server's, has no cell."""
     entries = []
     columns, where = content["columns"], f"{origin}: row {row.get('row')!r}"
+    named = tuple(name for other in content["rows"] for name in other.get("networks", ()))
+    networks = tuple(row.get("networks", ())), named
     for metric in [*content["metrics"], *content.get("also", [])]:
         values = row.get(metric, [None] * len(columns))
         if len(values) != len(columns):
@@ -166,7 +185,7 @@ def _entries(
             cell = _cell(part, row.get("cell"), task, where, str(column))
             if cell or paper is not None:
                 quoted = str(row.get("quoted", ""))
-                entries.append(Entry(*place, paper, task, cell, quoted, printed))
+                entries.append(Entry(*place, paper, task, cell, quoted, printed, *networks))
     return entries
 
 
@@ -188,13 +207,13 @@ def _cell(column: Any, row: Any, task: Task, where: str, name: str) -> Cell | No
         raise ValueError(f"{where}: {error}") from None
 
 
-def papers(tables: Sequence[Table]) -> dict[tuple[str, Cell, str], float]:
-    """The paper's value by command, cell and metric."""
+def papers(tables: Sequence[Table], model: str | None) -> dict[tuple[str, Cell, str], float]:
+    """The paper's value of a network by command, cell and metric."""
     return {
         (entry.task.command, entry.cell, entry.metric): entry.paper
         for table in tables
         for entry in table.entries
-        if entry.cell and entry.paper is not None
+        if entry.cell and entry.paper is not None and entry.suits(model)
     }
 
 
