@@ -42,8 +42,7 @@ class DemoOptions(Checked):
 @click.pass_context
 def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
-    from camx.cli import claims, defects, explain, localize, measuring, occlude, pseudo, segment
-    from camx.cli import tables, train
+    from camx.cli import claims, defects, explain, localize, measuring, occlude, pseudo, tables
 
     def step(number: int, title: str) -> None:
         click.echo(f"\n{number}/11  {title}\n")
@@ -58,14 +57,7 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
         out=fresh(out / "localize-scorecam", "single"), summary=False,
     )  # fmt: skip
     step(3, f"Table V: three networks trained and measured, c-MWP on {demo.cmwp_images} images")
-    networks = fresh(out / "wsol", "", "classification", run=f"train-{next(iter(METHODS))}")
-    for arch, method in METHODS.items():
-        ctx.invoke(train.wsol, arch=arch, out=networks / f"train-{arch}")
-        weights, shown = networks / f"train-{arch}/last.safetensors", networks / f"localize-{arch}"
-        ctx.invoke(
-            localize.command, weights=str(weights), methods=(method,), out=shown, summary=False,
-            limit=demo.trained_images or demo.images,
-        )  # fmt: skip
+    specialists(ctx, out, demo.trained_images or demo.images)
     ctx.invoke(
         localize.command, methods=("cmwp",), layers=("S4",), sample=demo.cmwp_images,
         out=fresh(out / "localize", "paper"), **limited,
@@ -83,6 +75,21 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     labels = fresh(out / "pseudo", "paper", "segmentation")
     ctx.invoke(pseudo.command, tables=("XIII", "X"), out=labels, **limited)
     step(8, f"segmentation networks trained on {demo.settings} of them: Table X")
+    segmentation(ctx, out, demo, labels)
+    step(9, "tables")
+    ctx.invoke(tables.command, runs=out, out=out / "tables", data=MINIATURE)
+    step(10, "the paper's claims")
+    ctx.invoke(claims.command, runs=out, out=out / "claims", data=MINIATURE)
+    step(11, "pictures")
+    ctx.invoke(explain.command, model=("mini-vgg",), out=out / "explain")
+    places = {"tables": "tables", "claims": "claims", "pictures": "explain", "records": "*/records"}
+    click.echo("\n" + "   ".join(f"{what}: {out / where}" for what, where in places.items()))
+
+
+def segmentation(ctx: click.Context, out: Path, demo: DemoOptions, labels: Path) -> None:
+    """Train a segmentation network on the labels of each setting, and measure its masks."""
+    from camx.cli import segment
+
     folder = fresh(out / "segment", "paper", "segmentation", run="evaluate")
     evaluate = segment.command.commands["evaluate"]
     for count in range(1, demo.settings + 1):
@@ -92,15 +99,27 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
         ctx.invoke(segment.train, labels=source, iterations=steps, out=trained)
         weights = trained / "last.safetensors"
         ctx.invoke(segment.predict, weights=weights, limit=demo.images, out=masks)
-        ctx.invoke(evaluate, masks=masks / "masks", out=folder / "evaluate", **limited)
-    step(9, "tables")
-    ctx.invoke(tables.command, runs=out, out=out / "tables", data=MINIATURE)
-    step(10, "the paper's claims")
-    ctx.invoke(claims.command, runs=out, out=out / "claims", data=MINIATURE)
-    step(11, "pictures")
-    ctx.invoke(explain.command, model=("mini-vgg",), out=out / "explain")
-    places = {"tables": "tables", "claims": "claims", "pictures": "explain", "records": "*/records"}
-    click.echo("\n" + "   ".join(f"{what}: {out / where}" for what, where in places.items()))
+        ctx.invoke(
+            evaluate,
+            masks=masks / "masks",
+            out=folder / "evaluate",
+            limit=demo.images,
+            summary=False,
+        )
+
+
+def specialists(ctx: click.Context, out: Path, images: int | None) -> None:
+    """Train Table V's networks and measure their maps on at most so many images."""
+    from camx.cli import localize, train
+
+    networks = fresh(out / "wsol", "", "classification", run=f"train-{next(iter(METHODS))}")
+    for arch, method in METHODS.items():
+        ctx.invoke(train.wsol, arch=arch, out=networks / f"train-{arch}")
+        weights, shown = networks / f"train-{arch}/last.safetensors", networks / f"localize-{arch}"
+        ctx.invoke(
+            localize.command, weights=str(weights), methods=(method,), limit=images, out=shown,
+            summary=False,
+        )  # fmt: skip
 
 
 def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".") -> Path:
@@ -114,7 +133,7 @@ def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".
     from camx.evaluators import datasets, environment, records
 
     backbone = weights.shipped("mini-vgg.safetensors")
-    mini = datasets.load(MINIATURE, data, "val" if run != "." else "")
+    mini = datasets.load(MINIATURE, data, "val" if data == "segmentation" else "")
     beside = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))
     for free in itertools.chain([folder], beside):
         held = free / run

@@ -11,7 +11,6 @@ from camx.evaluators.records import Writer
 from camx.evaluators.tasks.values import Record
 from camx.evaluators.types import Cell
 
-
 Values = tuple[float, float, float]
 
 
