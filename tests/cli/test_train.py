@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from camx.camcore import networks
 from camx.camcore.models import mini_resnet
-from camx.evaluators import fields, training
+from camx.evaluators import checkpoint, fields, training
 from camx.evaluators.tasks.defects import recipe as defects
 from camx.evaluators.tasks.localize import recipe as wsol
 from camx.evaluators.tasks.pseudo import recipe as pseudo
@@ -397,3 +397,67 @@ def test_a_network_of_torchvision_trains_and_is_found_by_its_weights(camx, tmp_p
     assert described["model"] == "torchvision:squeezenet1_1"
     assert list(described["layers"]) == ["S4", "S3", "S2", "S1"]
     assert described["layers"]["S2"]["module"] == "features.4"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arch", "method"), [("vgg16-gap", "cam"), ("acol", "acol"), ("adl", "cam")]
+)
+def test_table_v_s_networks_learn_the_miniature(camx, tmp_path, arch, method):
+    """From the shipped slim backbone, each by its recipe; the command that goes on runs."""
+    done = camx("train", "wsol", "--arch", arch, "--out", "trained")
+    described = json.loads((tmp_path / "trained/run.json").read_text())
+    model = {"vgg16-gap": "mini-vgg-gap"}.get(arch, f"mini-{arch}")
+    assert (described["command"], described["model"]) == ("train wsol", model)
+    log = pd.read_csv(tmp_path / "trained/log.csv")
+    assert log["val_top1"].iloc[-1] > 0.6
+    assert {"best.safetensors", "curve.png"} <= {p.name for p in (tmp_path / "trained").iterdir()}
+    (line,) = [x for x in done.stdout.splitlines() if x.startswith("next: ")]
+    words = shlex.split(line.removeprefix("next: "))
+    assert words[:6] == ["camx", "localize", "--data", "mini", "--method", method]
+    told = camx(*words[1:], "--protocol", "single", "--limit", 20, "--out", "measured").stdout
+    assert f"{model} (last.safetensors" in told
+    frame = pd.read_parquet(tmp_path / "measured/records")
+    layer = {"cam": "conv6", "acol": "pool6"}[method]
+    assert set(zip(frame["method"], frame["layer"])) == {(method, layer)}
+    row = {"vgg16-gap": "CAM", "acol": "ACoL", "adl": "ADL"}[arch]
+    camx("tables", "--runs", "measured", "--out", "tables")
+    cells = pd.read_csv(tmp_path / "tables/cells.csv")
+    cells = cells[(cells["table"] == "V") & cells["measured"].notna() & (cells["metric"] == "loc1")]
+    assert {row} <= set(cells["row"]) <= {row, "everything", "centre", "random"}
+
+
+@pytest.mark.slow
+def test_table_v_measures_of_a_network_what_is_its_own(camx, tmp_path):
+    torch.manual_seed(0)
+    module = networks.start("mini-acol", None, 10, 0).module
+    checkpoint.save_weights(tmp_path / "w.safetensors", module)
+    quick = ["--protocol", "single", "--limit", 2]
+    camx("localize", "--model", "mini-acol", "--weights", "w.safetensors", "--table", "V", *quick)
+    frame = pd.read_parquet(tmp_path / "results/localize/records")
+    assert set(frame["method"]) == {"acol"}
+    camx("localize", "--table", "V", *quick, "--out", "vgg")
+    frame = pd.read_parquet(tmp_path / "vgg/records")
+    assert set(frame["method"]) == {"cmwp", "layercam"}
+
+
+def test_a_recipe_of_another_network_may_be_asked_for(camx, jobs, tmp_path):
+    camx("train", "wsol", "--recipe", "acol", "--batch-size", 10, code=1)
+    described = json.loads((tmp_path / "results/train-wsol/run.json").read_text())
+    assert (described["model"], described["recipe"]["lr"]) == ("mini-vgg-gap", 0.0001)
+    assert described["recipe"]["batch"] == 10
+    assert "parts" not in described
+    camx("train", "wsol", "--accumulate", 5, "--out", "parts", code=1)
+    assert json.loads((tmp_path / "parts/run.json").read_text())["parts"] == 5
+    error = camx("train", "wsol", "--accumulate", 3, code=2).stderr
+    assert "batch is 20, which does not divide into 3 micro-batches" in error
+    error = camx("train", "wsol", "--recipe", "acoll", code=2).stderr
+    assert "unknown recipe 'acoll'; known: acol, adl" in error
+
+
+def test_others_train_in_one_process(camx, monkeypatch):
+    for name, value in {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0}.items():
+        monkeypatch.setenv(name, str(value))
+    for words in (["train", "defects"], ["train", "voc"], ["segment", "train", "--labels", "x"]):
+        error = camx(*words, code=2).stderr
+        assert "trains in one process, but torchrun started 2" in error

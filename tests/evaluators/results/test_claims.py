@@ -138,7 +138,7 @@ def test_the_shipped_claims():
         for comparison in shown.comparisons:
             assert comparison.metric in shown.task.metrics
             for cell in comparison.more + comparison.less:
-                assert (shown.task.name, cell) in known, cell
+                assert (shown.task.name, cell) in known or not shown.task.tables, cell
                 assert cell.method in (*plugins.names(maps.METHODS), "DGCN-CAM", "DGCN-LayerCAM")
 
 

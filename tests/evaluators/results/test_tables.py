@@ -214,7 +214,7 @@ def test_quoted_rows_are_marked(tmp_path):
     printed = filling.layout(table, filled).set_index(["row", "metric"])
     assert printed.loc[("ACoL", "loc1"), "quoted"] == "quoted"
     assert printed.loc[("LayerCAM", "loc1"), "quoted"] == ""
-    assert ("ADL", "loc5") not in printed.index  # the paper has no such value
+    assert pd.isna(printed.loc[("ADL", "loc5"), "paper"])  # the paper has no such value
     assert pd.isna(cell(filled, "ACoL", "")["measured"])
 
 
@@ -246,7 +246,7 @@ def test_bad_tables_say_what_is_wrong(tmp_path):
         ("loc1: [1.0]", "loc1: [true]", "expected a list of numbers or null"),
         ("loc1: [1.0]", "loc1: 3", "loc1 is 3; expected a list of numbers or null"),
         ("loc1: [1.0]", "loc1: [.nan]", "loc1 is "),
-        ("loc1: [1.0]", "loc2: [1.0]", "unknown 'loc2'; known: cell, loc1, quoted, row"),
+        ("loc1: [1.0]", "loc2: [1.0]", "unknown 'loc2'; known: cell, loc1, networks, quoted, row"),
         ("title: T", "title:", "title is None"),
         ("title: T", "title: T\nfrom: [x]", "from is "),
         ("title: T", "title: T\nshown:", "shown is None"),
