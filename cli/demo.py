@@ -27,6 +27,9 @@ class DemoOptions(Checked):
     trained_images: int | None = whole(
         1, default=None, help="At most so many images that Table V's trained networks are shown."
     )
+    epochs: int | None = whole(
+        1, default=None, help="Epochs of their trainings.  [default: their recipes']"
+    )
     cmwp_images: int = whole(1, default=60, help="Images that c-MWP gets, for Table V.")
     occluded: int = whole(1, default=100, help="Images that are occluded.")
     settings: int = whole(
@@ -57,7 +60,7 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
         out=fresh(out / "localize-scorecam", "single"), summary=False,
     )  # fmt: skip
     step(3, f"Table V: three networks trained and measured, c-MWP on {demo.cmwp_images} images")
-    specialists(ctx, out, demo.trained_images or demo.images)
+    specialists(ctx, out, demo)
     ctx.invoke(
         localize.command, methods=("cmwp",), layers=("S4",), sample=demo.cmwp_images,
         out=fresh(out / "localize", "paper"), **limited,
@@ -108,17 +111,17 @@ def segmentation(ctx: click.Context, out: Path, demo: DemoOptions, labels: Path)
         )
 
 
-def specialists(ctx: click.Context, out: Path, images: int | None) -> None:
-    """Train Table V's networks and measure their maps on at most so many images."""
+def specialists(ctx: click.Context, out: Path, demo: DemoOptions) -> None:
+    """Train Table V's networks and measure their maps."""
     from camx.cli import localize, train
 
     networks = fresh(out / "wsol", "", "classification", run=f"train-{next(iter(METHODS))}")
     for arch, method in METHODS.items():
-        ctx.invoke(train.wsol, arch=arch, out=networks / f"train-{arch}")
+        ctx.invoke(train.wsol, arch=arch, epochs=demo.epochs, out=networks / f"train-{arch}")
         weights, shown = networks / f"train-{arch}/last.safetensors", networks / f"localize-{arch}"
         ctx.invoke(
-            localize.command, weights=str(weights), methods=(method,), limit=images, out=shown,
-            summary=False,
+            localize.command, weights=str(weights), methods=(method,), out=shown, summary=False,
+            limit=demo.trained_images or demo.images,
         )  # fmt: skip
 
 

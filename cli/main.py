@@ -54,7 +54,8 @@ def _sentence(name: str) -> str:
 )
 @click.version_option(package_name="camx", message="camx %(version)s", help="Print the version.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def group(debug: bool) -> None:
+@click.pass_context
+def group(ctx: click.Context, debug: bool) -> None:
     """camx: which class activation map finds the object, by how much, and is the difference real?
 
     What measures does so on an embedded miniature until --data names your own data.
@@ -66,6 +67,7 @@ def group(debug: bool) -> None:
     """
     if debug:
         os.environ["CAMX_DEBUG"] = "1"
+    options.alone(ctx, "train")
 
 
 def _fail(message: str, code: int) -> None:
@@ -100,9 +102,9 @@ def _counted_warnings() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line: one line for an error; code 1 for a failed run, 2 for wrong usage."""
-    if not ranks.world().first:  # of the processes that torchrun started the first one prints
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     try:
+        if not ranks.world().first:  # of the processes that torchrun started the first one prints
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
         with _counted_warnings():
             group.main(prog_name="camx", standalone_mode=False)
     except click.exceptions.Exit as stop:

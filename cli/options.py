@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from camx.camcore.suggestions import near
-from camx.evaluators import fields
+from camx.evaluators import fields, ranks
 from camx.evaluators.fields import Accepts
 
 QUIET = "camx.quiet"  # in a context's meta: --quiet was said
@@ -58,6 +58,16 @@ class Group(click.Group):
             said = error.message.partition(". ")[0].rstrip(".")
             accepted = f"{', '.join(names)}{near(args[0], names)}"
             raise click.UsageError(f"{said}; known: {accepted}", error.ctx) from None
+
+
+def alone(ctx: click.Context, several: str) -> None:
+    """Refuse a group's command, unless it is `several`, where ``torchrun`` started more than one.
+
+    Each process would do the whole of it, into one folder.
+    """
+    if (count := ranks.world().count) > 1 and ctx.invoked_subcommand != several:
+        what = f"{ctx.command_path} {ctx.invoked_subcommand} is one process's"
+        raise click.UsageError(f"{what}, but torchrun started {count}; `camx train wsol` is theirs")
 
 
 def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Callable[[Any], Any]:

@@ -59,7 +59,6 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators.tasks.segment import predict as predicting
     from camx.evaluators.tasks.segment import trainer
 
-    training.alone("camx segment train")
     miniature = asked.data == MINIATURE
     defaults = MINIATURE_RECIPE if miniature else {}
     recipe = options.checked(segment_recipe.Recipe, **{**defaults, **given})

@@ -18,8 +18,10 @@ from camx.evaluators.tasks.pseudo import recipe as scene_recipe
 
 
 @click.group("train", cls=options.Group)
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Train the network whose maps are measured; `camx train WHAT --help` shows the recipe."""
+    options.alone(ctx, "wsol")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,6 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators import datasets, splits
     from camx.evaluators.tasks.defects import trainer
 
-    training.alone("camx train defects")
     recipe = options.checked(defect_recipe.Recipe, **given)
     read = datasets.load(asked.data, "defects")
     data = options.checked(splits.apply, read, asked.split, asked.seed)
@@ -103,7 +104,6 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators import datasets
     from camx.evaluators.tasks.pseudo import trainer
 
-    training.alone("camx train voc")
     recipe = options.checked(scene_recipe.Recipe, **given)
     device = options.pick_device(asked.device)
     learn = datasets.load(asked.data, "segmentation", asked.split)

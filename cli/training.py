@@ -14,7 +14,7 @@ from camx.camcore import plugins
 from camx.cli import printing
 from camx.evaluators import records
 from camx.evaluators.fields import Checked, choice, flag, text, whole
-from camx.evaluators.ranks import ALONE, Ranks, world
+from camx.evaluators.ranks import ALONE, Ranks
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.types import Dataset
 
@@ -76,8 +76,7 @@ def train(
     """
     settings = records.plain(dataclasses.replace(recipe, precision=job.precision))
     further = {"init": {"sha256": start.sha256}, "recipe": settings, **further}
-    if job.parts > 1:  # each part has random numbers of its own
-        further["parts"] = job.parts
+    further["parts"] = job.parts  # each of them has random numbers of its own
     identity = Identity(command, dataset.fingerprint, job.seed, start.name, further=further)
     if asked["preprocessing"] != "paper":
         identity = dataclasses.replace(identity, preprocessing=start.preprocessing.name)
@@ -104,13 +103,6 @@ def opened(out: Path, identity: Identity, call: Invocation, ranks: Ranks) -> Run
     if not going:
         raise click.exceptions.Exit(1)  # the first one says why
     return run
-
-
-def alone(command: str) -> None:
-    """Refuse a training that takes one process where ``torchrun`` started several."""
-    if (count := world().count) > 1:
-        what = f"{command} trains in one process, but torchrun started {count}"
-        raise click.UsageError(f"{what}; `camx train wsol` takes several")
 
 
 def _adopted(start: "Start") -> str:

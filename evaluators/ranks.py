@@ -1,6 +1,7 @@
 """Ranks: the processes that ``torchrun`` starts, of which each computes its share of a step."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -70,11 +71,21 @@ ALONE = Ranks()
 
 
 def world() -> Ranks:
-    """What ``torchrun`` says in the environment; one process without it."""
+    """What ``torchrun`` says in the environment; one process without it.
+
+    Raises `ValueError` naming a variable that holds no rank.
+    """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    if not all(name in os.environ for name in names):
+    texts = [os.environ.get(name) for name in names]
+    if None in texts:
         return ALONE
-    return Ranks(*(int(os.environ[name]) for name in names))
+    rank, count, local = (int(text) if str(text).isdecimal() else -1 for text in texts)
+    limits = (range(max(count, 1)), range(1, sys.maxsize), range(max(count, 1)))
+    for name, text, number, limit in zip(names, texts, (rank, count, local), limits):
+        if number not in limit:
+            what = f"the environment's {name} is {text!r}; torchrun sets a whole number from"
+            raise ValueError(f"{what} {limit.start} to {limit.stop - 1}; or unset it")
+    return Ranks(rank, count, local)
 
 
 @contextmanager

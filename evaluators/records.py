@@ -260,7 +260,7 @@ def begin(
     if recorded:  # a run that failed before its first record claims nothing
         run = load(folder)
         asked = plain(identity.plain())
-        told = {"layers": asked.get("layers"), **run.identity}  # which earlier runs do not
+        told = {"layers": asked.get("layers"), "parts": 1, **run.identity}  # of earlier runs
         told |= {"protocol": completed(run.identity.get("protocol"))}
         for key, value in asked.items():
             _compare(folder, key, told.get(key), value)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from camx.evaluators.tasks.localize import recipe as wsol
+
 ROOT = Path(__file__).parents[1]
 NETWORKS = ROOT / "docs" / "networks.md"
 FOLDERS = ("camx", "cli", "camcore", "evaluators", "configs")
@@ -197,12 +199,23 @@ def test_every_command_of_the_protocol_is_looked_at(paper):
     assert {key for key, value in paper.items() if isinstance(value, dict)} == {*SECTIONS} - {None}
 
 
-@pytest.mark.parametrize(
-    "task", sorted(p.parent.name for p in (ROOT / "evaluators/tasks").glob("*/trainer.py"))
-)
+@pytest.mark.parametrize("task", RECIPES)
 def test_every_recipe_default_is_explained(task, page):
     section, table = RECIPES[task]
     assert differences(recipe(task), tables(page[section])[table]) == []
+
+
+def test_every_trainer_s_recipe_is_looked_at():
+    trainers = {path.parent.name for path in (ROOT / "evaluators/tasks").glob("*/trainer.py")}
+    assert trainers == {*RECIPES, "localize"}
+
+
+@pytest.mark.parametrize("network", [n for n in wsol.names() if not n.startswith("mini")])
+def test_every_recipe_file_is_explained(network, page):
+    table = page["1"].partition("| `train wsol` ")[2].partition("\n\n")[0]
+    heads, _, *rows = [[c.strip() for c in line.split("|")[1:-1]] for line in table.splitlines()]
+    column = 1 + heads.index(f"`{network}`")
+    assert differences(vars(wsol.load(network)), {row[0]: row[column] for row in rows}) == []
 
 
 def test_every_constant_on_the_page_is_the_code_s(page):

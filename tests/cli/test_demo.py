@@ -6,6 +6,7 @@ import json
 import pandas as pd
 import pytest
 
+from camx.camcore import weights
 from camx.cli import demo
 from camx.evaluators import datasets, environment, records
 from camx.evaluators.tasks.defects import timing
@@ -43,6 +44,11 @@ def write_run(folder, identity, *sources, weights="shipped weights"):
 def content(folder):
     """Every file below a folder by its name."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def cells_of(results):
+    """The cells of the tables by table and metric."""
+    return pd.read_csv(results / "tables/cells.csv").set_index(["table", "metric"])
 
 
 def test_what_is_not_there_or_empty_is_taken(tmp_path):
@@ -106,10 +112,10 @@ def test_another_run_is_left_alone(tmp_path, mini, capsys, source, changed):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("weights", ["results/train/last.safetensors", "DEFAULT"])
-def test_a_run_of_weights_of_one_s_own_is_left_alone(tmp_path, mini, weights):
+@pytest.mark.parametrize("file", ["results/train/last.safetensors", "DEFAULT"])
+def test_a_run_of_weights_of_one_s_own_is_left_alone(tmp_path, mini, file):
     whole = identity(mini["defects"], command="defects", weights_sha256="2")
-    run = write_run(tmp_path / "a", whole, OLD, weights=weights)
+    run = write_run(tmp_path / "a", whole, OLD, weights=file)
     before = content(tmp_path)
     assert demo.fresh(run, "paper", "defects") == tmp_path / "a-2"
     assert content(tmp_path) == before
@@ -178,6 +184,25 @@ def test_a_run_may_be_within_the_folder(tmp_path, mini):
     assert content(tmp_path) == {}
 
 
+def test_trainings_of_older_source_go_with_their_measurements(tmp_path, mini):
+    """Those of Table V's networks, begun from the weights that camx ships."""
+    data = datasets.load("mini", "classification")
+    start = {"sha256": weights.sha256(weights.shipped("mini-vgg.safetensors"))}
+    own = records.Identity("train wsol", data.fingerprint, 0, model="mini-acol")
+    for further in ({"init": start}, {"init": {"sha256": "of others"}}):
+        whole = dataclasses.replace(own, model=data.model, further=further)
+        write_run(tmp_path / "a/train-acol", whole, OLD, weights="mini-vgg.safetensors")
+        (tmp_path / "a/localize-acol").mkdir()
+        before = content(tmp_path)
+        arguments = tmp_path / "a", "", "classification", "train-acol"
+        if start in further.values():
+            assert demo.fresh(*arguments) == tmp_path / "a"
+            assert content(tmp_path) == {}
+        else:
+            assert demo.fresh(*arguments) == tmp_path / "a-2"
+            assert content(tmp_path) == before
+
+
 @pytest.mark.slow
 def test_the_whole_of_camx_in_one_command(camx, monkeypatch, tmp_path):
     """A cell is timed by a few images, not by hundreds."""
@@ -188,27 +213,34 @@ def test_the_whole_of_camx_in_one_command(camx, monkeypatch, tmp_path):
 
     monkeypatch.setattr(timing, "WARM_UP", 1)
     monkeypatch.setattr(timing, "measure", measure)
-    sizes = ["--images", 2, "--score-images", 1, "--occluded", 2, "--settings", 1]
-    done = camx("demo", *sizes, "--iterations", 1)
+    sizes = ["--images", 2, "--score-images", 1, "--occluded", 2, "--settings", 1, "--epochs", 1]
+    done = camx("demo", *sizes, "--cmwp-images", 1, "--iterations", 1)
     results = tmp_path / "results"
-    assert all(f"\n{step}/9  " in done.stdout for step in range(1, 10))
+    assert all(f"\n{step}/11  " in done.stdout for step in range(1, 12))
     counts = {
         name: records.read(results / name)["image_id"].nunique()
-        for name in ("localize", "localize-scorecam", "occlude", "defects", "pseudo")
-    }
-    assert counts == {
-        "localize": 2, "localize-scorecam": 1, "occlude": 2, "defects": 2, "pseudo": 2,
+        for name in (
+            "localize", "localize-scorecam", "values", "occlude", "defects", "pseudo",
+            "wsol/localize-vgg16-gap", "wsol/localize-acol", "wsol/localize-adl",
+        )
     }  # fmt: skip
+    assert counts == {
+        "localize": 3, "localize-scorecam": 1, "values": 2, "occlude": 2, "defects": 2, "pseudo": 2,
+        "wsol/localize-vgg16-gap": 2, "wsol/localize-acol": 2, "wsol/localize-adl": 2,
+    }  # fmt: skip
+    own = cells_of(results).loc[("V", "loc1")].set_index("row")["measured"]
+    assert own[["CAM", "ACoL", "ADL", "c-MWP", "LayerCAM"]].notna().all()
     frame = pd.read_parquet(results / "segment/evaluate/records")
     assert frame["layer"].unique().tolist() == ["S5"]
     tables = sorted(p.name for p in (results / "tables").iterdir())
     assert tables == ["cells.csv", "runs", *(f"table_{n:02}.csv" for n in range(1, 14))]
-    cells = pd.read_csv(results / "tables/cells.csv").set_index(["table", "metric", "column"])
+    cells = cells_of(results)
     measured = cells["measured"].notna().groupby("table").any()
     assert set(measured[measured].index) == {
         "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "X", "XII", "XIII",
     }  # fmt: skip
-    assert cells.loc[("X", "mIoU", "S5"), "measured"].notna().all()
+    tenth = cells.loc[("X", "mIoU")].set_index("column")["measured"]
+    assert tenth[["S5"]].notna().all()
     verdicts = pd.read_csv(results / "claims/claims.csv").drop_duplicates("claim")["verdict"]
     assert (verdicts != "not run").any()
     assert len(list((results / "explain").glob("*.png"))) == 3

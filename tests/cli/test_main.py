@@ -13,7 +13,7 @@ CAMX = Path(sys.executable).parent / "camx"
 
 
 def test_help_is_instant():
-    """It takes as long as its imports: Click, a few of Python's own, and four files of camx."""
+    """It takes as long as its imports: Click, a few of Python's own, and four modules of camx."""
     code = """
 import sys
 from camx.cli.main import group
@@ -26,6 +26,7 @@ print(len(sys.modules), *(name for name in sys.modules if name.startswith("camx.
     files = {name for name in loaded if name.count(".") > 1}
     assert files == {
         "camx.cli.main", "camx.cli.options", "camx.evaluators.fields", "camx.camcore.suggestions",
+        "camx.evaluators.ranks",
     }  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def test_both_opencv_packages_live_together():
         (["localise"], "No such command 'localise'"),
         (
             ["localize", "--method", "gradcamm"],
-            "unknown method 'gradcamm'; known: ablationcam, cam",
+            "unknown method 'gradcamm'; known: ablationcam, acol, cam",
         ),
         (["localize", "--layer", "S6"], "unknown layer 'S6' of mini-vgg; known: S5"),
         (["localize", "--layer", "S5+S9"], "unknown layer 'S9'"),

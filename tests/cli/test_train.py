@@ -446,9 +446,12 @@ def test_a_recipe_of_another_network_may_be_asked_for(camx, jobs, tmp_path):
     described = json.loads((tmp_path / "results/train-wsol/run.json").read_text())
     assert (described["model"], described["recipe"]["lr"]) == ("mini-vgg-gap", 0.0001)
     assert described["recipe"]["batch"] == 10
-    assert "parts" not in described
+    assert described["parts"] == 1
     camx("train", "wsol", "--accumulate", 5, "--out", "parts", code=1)
     assert json.loads((tmp_path / "parts/run.json").read_text())["parts"] == 5
+    (tmp_path / "parts/checkpoint.pt").write_bytes(b"")
+    error = camx("train", "wsol", "--out", "parts", code=1).stderr
+    assert "holds a run whose parts is 5, not 1; choose another folder" in error
     error = camx("train", "wsol", "--accumulate", 3, code=2).stderr
     assert "batch is 20, which does not divide into 3 micro-batches" in error
     error = camx("train", "wsol", "--recipe", "acoll", code=2).stderr
@@ -458,6 +461,6 @@ def test_a_recipe_of_another_network_may_be_asked_for(camx, jobs, tmp_path):
 def test_others_train_in_one_process(camx, monkeypatch):
     for name, value in {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0}.items():
         monkeypatch.setenv(name, str(value))
-    for words in (["train", "defects"], ["train", "voc"], ["segment", "train", "--labels", "x"]):
+    for words in (["train", "defects"], ["train", "voc"], ["segment", "train"], ["localize"]):
         error = camx(*words, code=2).stderr
-        assert "trains in one process, but torchrun started 2" in error
+        assert "is one process's, but torchrun started 2" in error

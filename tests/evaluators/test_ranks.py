@@ -189,6 +189,24 @@ def test_the_world_is_what_torchrun_says(monkeypatch):
     assert Ranks().device("cuda") == "cuda"
 
 
+@pytest.mark.parametrize(
+    ("rank", "count", "local", "word"),
+    [
+        ("x", "2", "0", "RANK is 'x'; torchrun sets a whole number from 0 to 1"),
+        ("2", "2", "0", "RANK is '2'; torchrun sets a whole number from 0 to 1"),
+        ("-1", "2", "0", "RANK is '-1'"),
+        ("0", "", "0", "WORLD_SIZE is ''; torchrun sets a whole number from 1"),
+        ("0", "0", "0", "WORLD_SIZE is '0'"),
+        ("0", "2", "2", "LOCAL_RANK is '2'; torchrun sets a whole number from 0 to 1; or unset it"),
+    ],
+)
+def test_what_is_no_rank_is_named(monkeypatch, rank, count, local, word):
+    for name, text in {"RANK": rank, "WORLD_SIZE": count, "LOCAL_RANK": local}.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(ValueError, match=f"^the environment's {word}"):
+        ranks.world()
+
+
 def test_alone_nothing_is_waited_for():
     values = torch.tensor([1.0, 2.0])
     assert torch.equal(Ranks().total(values), values)
