@@ -43,6 +43,9 @@ INSTEAD = {
     "--sample 500": "--sample 1",
     "--split 3550/400": "--split 30/10",
     "--download": "--init none",
+    "--batch-size 64": "--batch-size 4",
+    "--arch acol": "--arch acol --model mini-acol",
+    "--arch adl": "--arch adl --model mini-adl",
     "--crf": "",
 }
 BESIDES = {
@@ -51,6 +54,7 @@ BESIDES = {
     "camx defects": "--iterations 0 --limit 3",
     "camx train defects": "--model mini-defects --epochs 1",
     "camx train voc": "--model mini-vgg-voc --epochs 1",
+    "camx train wsol": "--epochs 1 --epoch-steps 2",
     "camx pseudo": "--limit 4",
     "camx segment train": "--model mini-largefov --iterations 2",
     "camx segment predict": "--limit 4",
@@ -67,6 +71,9 @@ def console(page):
 def data(tmp_path):
     """The folders and the manifest that the README's commands speak of, of the miniature's."""
     ilsvrc.write(tmp_path / "data/imagenet", images=3)
+    ilsvrc.write_train(tmp_path / "part", images=60)
+    train = "ILSVRC/Data/CLS-LOC/train"
+    (tmp_path / "part" / train).rename(tmp_path / "data/imagenet" / train)
     dagm.write(tmp_path / "data/DAGM2007", 2, 2)
     voc.write(tmp_path / "data/VOCdevkit", 6, 4)
     manifest = re.search(r"```csv\n(.*?)```", README, re.S)[1]
