@@ -1,6 +1,5 @@
 """`camx train`: the networks that the evaluators look into."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +121,7 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
 
 
 # The networks of Table V, and the miniature's, which stand for them.
+WITH_BOXES = (MINIATURE, "ilsvrc")  # data sets by class that `camx localize` measures on
 ARCHES = {"vgg16-gap": "mini-vgg-gap", "acol": "mini-acol", "adl": "mini-adl"}
 
 
@@ -182,11 +182,14 @@ def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
             trainer.job, start, data.samples, recipe, **asked.machine(device),
             accumulate=asked.accumulate, ranks=joined,
         )  # fmt: skip
-        counts = Counter(sample.split for sample in data.samples)
-        images = f"{counts['train']} images to learn from, {counts['val']} to judge by"
+        parts = trainer.hold_out(data.samples, recipe.validation, asked.seed)
+        images = "{} images to learn from, {} to judge by".format(*map(len, parts))
         click.echo(f"{data.name}: {images}, {classes} classes")
         said = {**vars(asked), **given}
         rows = training.train("train wsol", out, said, data, start, recipe, job, joined)
     training.log(rows, out)
     method = "acol" if hasattr(start.module, "branches") else "cam"
-    training.announce_next("localize", asked, out, data=asked.data, method=method)
+    if data.name in WITH_BOXES and any(sample.split == "val" for sample in data.samples):
+        training.announce_next("localize", asked, out, data=asked.data, method=method)
+    else:
+        training.announce_next("explain", asked, out, method=method)

@@ -41,7 +41,7 @@ def test_by_name_file_and_module(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("nope", "known: ablationcam, cam"),
+        ("nope", "known: ablationcam, acol, cam"),
         ("math:nope", "no function 'nope'"),
         ("no_such_module:cam", "no_such_module"),
     ],

@@ -1,7 +1,10 @@
 import dataclasses
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -11,6 +14,7 @@ from safetensors.torch import load_file
 from camx.camcore import networks
 from camx.camcore.models import mini_resnet
 from camx.evaluators import checkpoint, fields, training
+from camx.evaluators.miniature import ilsvrc as drawn
 from camx.evaluators.tasks.defects import recipe as defects
 from camx.evaluators.tasks.localize import recipe as wsol
 from camx.evaluators.tasks.pseudo import recipe as pseudo
@@ -425,6 +429,30 @@ def test_table_v_s_networks_learn_the_miniature(camx, tmp_path, arch, method):
     cells = pd.read_csv(tmp_path / "tables/cells.csv")
     cells = cells[(cells["table"] == "V") & cells["measured"].notna() & (cells["metric"] == "loc1")]
     assert {row} <= set(cells["row"]) <= {row, "everything", "centre", "random"}
+
+
+@pytest.mark.slow
+def test_torchrun_s_processes_end_where_one_does(camx, tmp_path):
+    """By the command itself: the first writes and prints, the weights are one process's."""
+    drawn.write_train(tmp_path / "data", images=60)
+    words = ["train", "wsol", "--data", "data", "--model", "mini-vgg-gap", "--epochs", 1]
+    words += ["--epoch-steps", 3, "--batch-size", 8, "--lr", 0.01, "--workers", 1]
+    camx(*words, "--accumulate", 2, "--out", "one")
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", 2, "--standalone"]
+    done = subprocess.run(
+        [sys.executable, *map(str, torchrun), "-m", "camx", *map(str, words), "--out", "two"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("next: camx explain --method cam") == 1
+    assert "ilsvrc: 57 images to learn from, 3 to judge by, 10 classes" in done.stdout
+    one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("one", "two"))
+    assert max(float((one[name] - two[name]).abs().max()) for name in one) < 1e-5
+    logs = [pd.read_csv(tmp_path / name / "log.csv") for name in ("one", "two")]
+    pd.testing.assert_frame_equal(*logs, atol=1e-5)
+    described = [json.loads((tmp_path / f"{n}/run.json").read_text()) for n in ("one", "two")]
+    assert [d["parts"] for d in described] == [2, 2]
 
 
 @pytest.mark.slow
