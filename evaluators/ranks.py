@@ -76,10 +76,10 @@ def world() -> Ranks:
     Raises `ValueError` naming a variable that holds no rank.
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    texts = [os.environ.get(name) for name in names]
-    if None in texts:
+    if not all(name in os.environ for name in names):
         return ALONE
-    rank, count, local = (int(text) if str(text).isdecimal() else -1 for text in texts)
+    texts = [os.environ[name] for name in names]
+    rank, count, local = (int(text) if text.isdecimal() else -1 for text in texts)
     limits = (range(max(count, 1)), range(1, sys.maxsize), range(max(count, 1)))
     for name, text, number, limit in zip(names, texts, (rank, count, local), limits):
         if number not in limit:
