@@ -297,3 +297,12 @@ def test_vgg16_s_weights_of_any_package_begin_their_training(module, tmp_path, m
         assert all(a.equal(b) for a, b in zip(begun, theirs.values(), strict=True))
         assert start.new
         assert not any(k.startswith("features.") for k in start.new)
+
+
+def test_acol_s_map_is_of_one_layer():
+    network = networks.start("mini-acol", None, 10, 0)
+    images = torch.rand(1, 3, 112, 112)
+    layer = Layer("S5", *acol.LAYERS["S5"])
+    taps = tap(network.module.eval(), images, torch.tensor([0]), [layer])
+    with pytest.raises(ValueError, match="is of pool6, which both branches see, not of S5"):
+        maps.methods(["acol"])["acol"](taps["S5"])
