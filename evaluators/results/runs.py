@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +12,8 @@ from camx.evaluators.records import Run
 from camx.evaluators.results import measures, tables
 from camx.evaluators.tasks import Task
 from camx.evaluators.types import Cell
+
+_reduced: dict[Any, pd.DataFrame] = {}
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,20 @@ def measured(runs: Path, task: Task) -> list[Measured]:
     """Every run below `runs` that has records of the task, reduced; the newest first."""
     reduced = []
     for run in records.find(runs):
-        if _made(run, task) and (outcomes := measures.outcomes(run.folder, task)):
-            reduced.append(Measured(run, measures.numbers(outcomes, task)))
+        if _made(run, task) and len(numbers := _numbers(run.folder, task)):
+            reduced.append(Measured(run, numbers))
     return sorted(reduced, key=lambda m: m.run.newest, reverse=True)
+
+
+def _numbers(folder: Path, task: Task) -> pd.DataFrame:
+    """`measures.numbers` of a run, reduced once for as long as its files are the same."""
+    paths = sorted(path for path in (*folder.glob("*.*"), *folder.glob("records*/*")))
+    states = ((str(path), path.stat()) for path in paths)
+    files = tuple((name, state.st_size, state.st_mtime_ns) for name, state in states)
+    key = task.reference, task.plugin.sha256(), files
+    if key not in _reduced:
+        _reduced[key] = measures.numbers(measures.outcomes(folder, task), task)
+    return _reduced[key]
 
 
 def _made(run: Run, task: Task) -> bool:
