@@ -8,6 +8,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ from camx.camcore.suggestions import near
 
 PUBLISHERS = ("torchvision", "timm")  # packages whose networks go by ``torchvision:NAME`` (`zoos`)
 ROLES = ("SPEC", "build")  # objects named so say nothing: the plug-in is named after its module
+
+
+class ForeignCode(UserWarning):
+    """code that is not camx's own was run, with your rights"""
+
+    minor = True  # not said beside an error
 
 
 @dataclass(frozen=True)
@@ -156,4 +163,6 @@ def load(package: str, hook: str | None, name: str) -> Plugin:
     if target is None or (hook and not callable(target)):
         sought = "function" if hook else "object"
         raise ValueError(f"{kind} {reference}: {module.__name__} has no {sought} {attribute!r}")
+    if not stem and module.__name__.partition(".")[0] not in PUBLISHERS:
+        warnings.warn(reference, ForeignCode, stacklevel=2)
     return Plugin(name, module, target, reference, shipped=bool(stem))

@@ -48,12 +48,12 @@ class ACoL(nn.Module):
     what the first one's map of the label marks.
     """
 
-    def __init__(self, features: nn.Module, width: int, classes: int) -> None:
+    def __init__(self, features: nn.Module, width: int, inner: int, classes: int) -> None:
         super().__init__()
         self.features = features
         self.pool6 = nn.AvgPool2d(3, 1, 1)
-        self.first = branch(width, 2 * width, classes)
-        self.second = branch(width, 2 * width, classes)
+        self.first = branch(width, inner, classes)
+        self.second = branch(width, inner, classes)
 
     def forward(
         self, images: Tensor, labels: Tensor | None = None
@@ -87,7 +87,7 @@ def pooled(features: nn.Sequential) -> nn.Sequential:
 
 def build(classes: int = 1000) -> nn.Module:
     """The network without weights."""
-    return ACoL(pooled(make_layers(cfgs["D"])), 512, classes)
+    return ACoL(pooled(make_layers(cfgs["D"])), 512, 1024, classes)
 
 
 SPEC = replace(vgg16_cam.SPEC, build=build, layers=LAYERS, head="")

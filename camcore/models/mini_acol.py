@@ -14,7 +14,7 @@ SOURCE = "Zhang et al. 2018, narrowed; `camx train wsol` makes its weights"
 
 def build(classes: int = 10) -> nn.Module:
     """The network without weights."""
-    return acol.ACoL(acol.pooled(make_layers(WIDTHS)), 64, classes)
+    return acol.ACoL(acol.pooled(make_layers(WIDTHS)), 64, 64, classes)
 
 
 SPEC = replace(mini_vgg_gap.SPEC, build=build, layers=acol.LAYERS, head="")

@@ -194,7 +194,7 @@ def test_the_drop_mask_s_statistics():
 
 
 def test_acol_is_two_branches_the_second_of_what_the_first_leaves(images):
-    network = livened(acol.ACoL(acol.pooled(make_layers(WIDTHS)), 4, CLASSES))
+    network = livened(acol.ACoL(acol.pooled(make_layers(WIDTHS)), 4, 8, CLASSES))
     state, labels = state_of(network), torch.tensor([2, 0])
     pairs = [acol_maps(i.numpy(), state, int(label)) for i, label in zip(images, labels)]
     a, b = (torch.tensor(np.stack(maps)) for maps in zip(*pairs))
@@ -222,7 +222,7 @@ def test_what_reaches_six_tenths_is_erased():
 
 def test_nothing_is_learned_through_what_is_erased(images):
     """The first branch learns from its own logits alone."""
-    network = livened(acol.ACoL(acol.pooled(make_layers(WIDTHS)), 4, CLASSES)).train()
+    network = livened(acol.ACoL(acol.pooled(make_layers(WIDTHS)), 4, 8, CLASSES)).train()
     network(images, torch.tensor([2, 0]))[1].sum().backward()
     assert all(p.grad is None for p in network.first.parameters())
     assert all(p.grad is not None for p in network.second.parameters())
@@ -277,7 +277,7 @@ def test_the_slim_networks_begin_with_the_slim_backbone(name):
 NARROW = {
     vgg16_gap: lambda classes: vgg16_cam.CAMForm(make_layers(WIDTHS[:-1]), 4, classes),
     adl: lambda classes: adl.head(make_layers(WIDTHS[:-1]), 4, classes),
-    acol: lambda classes: acol.ACoL(acol.pooled(make_layers(WIDTHS)), 4, classes),
+    acol: lambda classes: acol.ACoL(acol.pooled(make_layers(WIDTHS)), 4, 8, classes),
 }
 
 
