@@ -41,4 +41,7 @@ test: check  ## linter, type check and all tests
 fast: check  ## linter, type check and the fast tests
 	$(PYTEST) -m 'not slow'
 
-.PHONY: help demo check test fast
+torture: $(INSTALLED_TEST)  ## kill, starve and damage camx for ten minutes; nothing may be lost
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py
+
+.PHONY: help demo check test fast torture
