@@ -42,8 +42,7 @@ def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
     if all its comparisons are, and contradicted by one. Every comparison is written to
     OUT/claims.csv.
     """
-    from camx.evaluators import records
-    from camx.evaluators.files import write_text
+    from camx.evaluators import files, records
     from camx.evaluators.results import claims
 
     loaded = options.checked(claims.load, wanted.file)
@@ -53,7 +52,8 @@ def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
         raise click.UsageError(f"unknown claim {min(strange)!r}; known: {accepted}")
     # All, whatever is shown: the correction is for all.
     frame = claims.evaluate(loaded, runs.runs, runs.data, runs.seed)
-    write_text(out / "claims.csv", frame.to_csv(index=False))
+    files.write_text(out / "claims.csv", frame.to_csv(index=False))
+    files.sweep(out, files.STALE)
     for folder in sorted({*frame["run"].dropna(), *frame["against"].dropna()}):
         images = printing.counted(frame[frame[["run", "against"]].eq(folder).any(axis=1)]["n"])
         click.echo(f"{folder}: {records.load(Path(folder)).about()}, {images}")

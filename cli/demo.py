@@ -135,13 +135,14 @@ def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".
     alone.
     """
     from camx.camcore import weights
-    from camx.evaluators import datasets, environment, records
+    from camx.evaluators import datasets, environment, files, records
 
     backbone = weights.shipped("mini-vgg.safetensors")
     mini = datasets.load(MINIATURE, data, "val" if data == "segmentation" else "")
     beside = (folder.with_name(f"{folder.name}-{n}") for n in itertools.count(2))
     for free in itertools.chain([folder], beside):
         held = free / run
+        files.sweep_beside(free)  # what a kill left of a folder that was being removed
         if not (held / "run.json").is_file():
             if not (held / "records").is_dir():
                 return free
@@ -149,15 +150,13 @@ def fresh(folder: Path, protocol: str, data: str = "localization", run: str = ".
         made = records.load(held)
         same = (made.fingerprint, made.protocol["name"], made.identity["seed"])
         begun = made.identity.get("init", {}).get("sha256") == weights.sha256(backbone)
-        files = (str(i.get("weights") or "shipped ") for i in made.invocations)
+        begins = (str(i.get("weights") or "shipped ") for i in made.invocations)
         ours = made.model in (mini.model, None) and (
-            begun or all(file.startswith("shipped ") for file in files)
+            begun or all(file.startswith("shipped ") for file in begins)
         )
         if ours and same == (mini.fingerprint, protocol, 0):
             if {invocation["source"] for invocation in made.invocations} != {environment.source()}:
                 click.echo(f"camx changed since {free} was measured: starting afresh")
-                old = free.with_name(f".{free.name}-old")
-                old = records.free(old) if old.exists() else old  # a kill may have left one
-                shutil.rmtree(free.rename(old))  # whole or not at all
+                shutil.rmtree(free.rename(files.temporary(free)))  # whole or not at all
             return free
     raise AssertionError("unreachable: the count is endless")

@@ -52,7 +52,7 @@ def command(asked: NetworkOptions, compared: IdentityOptions, out: Path) -> None
 
     from camx.camcore import identities, maps, networks, plugins
     from camx.cli import training
-    from camx.evaluators.files import write_text
+    from camx.evaluators import files
 
     run = None if asked.model else training.trained(asked.weights)
     model = asked.model or (run and run.model) or "mini-vgg"
@@ -71,7 +71,8 @@ def command(asked: NetworkOptions, compared: IdentityOptions, out: Path) -> None
         lines = [[f"{n} {a}", *told] for n, (a, told) in enumerate(zip(names, numbers), 1)]
         printing.table(lines, (layer, *map(str, range(1, len(names)))))
         click.echo()
-    write_text(out / "identities.csv", pd.DataFrame(rows).to_csv(index=False))
+    files.write_text(out / "identities.csv", pd.DataFrame(rows).to_csv(index=False))
+    files.sweep(out, files.STALE)
     click.echo("\n".join(identities.sentences(same) or ["no two methods draw the same"]))
     for (name, layer), why in drawn.refused.items():
         click.echo(f"{name} at {layer}: {why}")

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from camx.cli import options
-from camx.evaluators import ranks
+from camx.evaluators import ranks, stopping
 
 SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
@@ -92,10 +92,14 @@ def _counted_warnings() -> Iterator[None]:
                 show(message, category, *where, **how)
 
         warnings.showwarning = count
+        failed = True
         try:
             yield
+            failed = False
         finally:
             for category, said in texts.items():
+                if failed and getattr(category, "minor", False):
+                    continue  # an error is one line
                 what = f"{category.__doc__}: {len(said)}, such as {next(iter(said))}"
                 click.echo(f"warning: {what}", err=True)
 
@@ -105,8 +109,10 @@ def main() -> None:
     try:
         if not ranks.world().first:  # of the processes that torchrun started the first one prints
             sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-        with _counted_warnings():
-            group.main(prog_name="camx", standalone_mode=False)
+        with stopping.heeded(), _counted_warnings():
+            code = group.main(prog_name="camx", standalone_mode=False)
+        if code:  # of a command that ended with one
+            sys.exit(int(code))
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -114,9 +120,12 @@ def main() -> None:
     except click.UsageError as error:
         hint = f" ({error.ctx.command_path} --help shows what is accepted)" if error.ctx else ""
         _fail(" ".join(error.format_message().split()) + hint, 2)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        ended = error.__cause__ if isinstance(error, click.Abort) else error  # Click's own wrapping
+        if isinstance(ended, EOFError):
+            _fail(_line(ended), 1)
         what = "what was measured is recorded; the same command goes on from there"
-        _fail(f"interrupted; {what}", 130)
+        _fail(f"interrupted; {what}", getattr(ended, "code", 130))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from camx.cli import options, printing, shared, training
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
-from camx.evaluators import datasets, nulls, protocols, records, tasks
+from camx.evaluators import (
+    blacklist,
+    datasets,
+    determinism,
+    draws,
+    holding,
+    nulls,
+    protocols,
+    records,
+    stopping,
+    tasks,
+)  # fmt: skip
 from camx.evaluators.fields import BadOption
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.tasks import Task
@@ -64,15 +74,17 @@ def command(reference: str, name: str = "") -> click.Command:
 
 def measure(task: Task, request: Request) -> None:
     """Measure what is asked for and not recorded yet, and sum up what the run then holds."""
-    job, tables = prepared(task, request)
-    run = records.begin(request.out, identity(task, job), invocation(task, request, job))
-    for line in task.begin(job):
-        click.echo(line, err=True)
-    announce(job)
-    record(task, job, run)
-    for line in task.doubts(job):
-        click.echo(f"warning: {line}", err=True)
-    lines = task.finish(job, printing.progress)
+    job, tables, dropped = prepared(task, request)
+    with holding.held(request.out):
+        run = records.begin(request.out, identity(task, job), invocation(task, request, job))
+        blacklist.leave_out(request.out, dropped)
+        for line in task.begin(job):
+            click.echo(line, err=True)
+        announce(job)
+        record(task, job, run)
+        for line in task.doubts(job):
+            click.echo(f"warning: {line}", err=True)
+        lines = task.finish(job, printing.progress)
     if not request.data.summary:
         return
     summary(task, job, run, tables)
@@ -82,8 +94,8 @@ def measure(task: Task, request: Request) -> None:
     click.echo(f"records: {folder}   what determined them: {described}")
 
 
-def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
-    """What is to be measured, and the tables that its cells come from."""
+def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table], list[str]]":
+    """What is to be measured, the tables that its cells come from, the images left out."""
     from camx.evaluators.loop import Measurement
     from camx.evaluators.skips import Skips
 
@@ -97,12 +109,16 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
         trainer = f"`camx {task.trainer} --data {data.data}` makes a network for it"
         raise click.UsageError(f"--weights is needed: {trainer}")
     device = options.pick_device(request.network.device) if task.network else "cpu"
+    if request.machine.deterministic:
+        determinism.enforce()
     with options.usage(BadOption):
         dataset = task.read(data.data, request.further, data.seed)
+    dropped: list[str] = []
     if data.blacklist:
-        count = len(dataset.samples)
+        every = {sample.image_id: None for sample in dataset.samples}
         dataset = datasets.without(dataset, data.blacklist)
-        click.echo(f"{data.blacklist}: {count - len(dataset.samples)} images left out")
+        dropped = [*(every.keys() - {sample.image_id for sample in dataset.samples})]
+        click.echo(f"{data.blacklist}: {len(dropped)} images left out")
     plan, cells, tables = _planned(task, request, dataset, protocol, device)
     cells = options.checked(task.cells, cells, request.further, protocol)
     options.checked(nulls.check, {cell.method for cell in cells})
@@ -110,12 +126,13 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table]]":
         maps = tuple(dict.fromkeys(cell.map for cell in cells))
         plan = dataclasses.replace(plan, cells=maps)
     parts = task.parts(dataset, request.further)
-    samples = tuple(s for part in parts for s in pick(part, data))
+    size = data.sample, data.limit, data.seed
+    samples = tuple(sample for part in parts for sample in draws.pick(part, *size))
     return Measurement(
         request.out, dataset, samples, tuple(cells), protocol, request.further, data.seed, plan,
         request.network.weights, request.machine.save_maps, Skips(data.on_error == "skip"),
         tuple(map(Cell, task.nulls)),
-    ), tables  # fmt: skip
+    ), tables, sorted(dropped)  # fmt: skip
 
 
 def load(asked: NetworkOptions, data: Dataset[Any], preprocessing: str, device: str) -> "Network":
@@ -154,15 +171,6 @@ def _planned(
     return maps, cells, tables
 
 
-def pick(samples: Sequence[Any], data: DataOptions) -> Sequence[Any]:
-    """``--sample`` images drawn at random, in the data set's order, then the first ``--limit``."""
-    if data.sample and data.sample < len(samples):
-        rng = np.random.default_rng(data.seed)
-        drawn = rng.choice(len(samples), data.sample, replace=False)
-        samples = [samples[i] for i in sorted(drawn)]
-    return samples[: data.limit]
-
-
 def identity(task: Task, job: "Measurement") -> Identity:
     """What must not change between two invocations into one folder."""
     network = job.maps.network if job.maps else None
@@ -195,6 +203,7 @@ def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
         plugins |= maps.versions(request.cells.methods)
         call.device, call.weights = job.maps.device, job.maps.network.weights
         call.batch_size, call.workers = job.maps.batch_size, job.maps.workers
+        call.numerics = determinism.state(job.maps.device)
     if not task.plugin.shipped:
         call.task = task.reference
         if task.writes_records:
@@ -214,6 +223,8 @@ def announce(job: "Measurement") -> None:
     nothing = f", and {', '.join(map(str, job.nulls))}" if job.nulls else ""
     views = f"{protocol.view} view, gradient {protocol.gradient}"
     click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells{nothing}")
+    if notice := determinism.notice(job.maps.device):
+        click.echo(notice)
 
 
 def record(task: Task, job: "Measurement", run: Run) -> None:
@@ -227,19 +238,22 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
     count, done = len(job.samples), len(job.samples) - len(todo)
     if done:
         click.echo(f"{done} of {count} images done before")
-    with records.Writer(job.out / kind) as writer, printing.progress(count, done) as bar:
+    folder = job.out / kind
+    with records.Writer(folder, run.mark) as writer, printing.progress(count, done) as bar:
         try:
-            if task.loop:
-                task.loop(job, todo, missing, writer, bar.update)
-            elif task.grade:
-                loop.measure(job, task.graded, todo, missing, writer, bar.update)
+            with stopping.patiently():
+                if task.loop:
+                    task.loop(job, todo, missing, writer, bar.update)
+                elif task.grade:
+                    loop.measure(job, task.graded, todo, missing, writer, bar.update)
         finally:
             writer.flush()
             if before or job.skips.rows:
-                skips.write(job.out, still_skipped(before, job, lacking(job, kind)))
+                skips.write(job.out, job.skips.standing(before, lacking(job, kind)))
             skipped = {"skipped": len(job.skips.rows)} if job.skips.rows else {}
             run.finish(images=count, records_written=writer.total, **skipped)
-    tell_skipped(job)
+    if line := job.skips.told(job.out, count):
+        click.echo(line, err=True)
 
 
 def lacking(job: "Measurement", kind: str) -> dict[str, set[Cell]]:
@@ -248,26 +262,6 @@ def lacking(job: "Measurement", kind: str) -> dict[str, set[Cell]]:
     ids = [sample.image_id for sample in job.samples]
     cells = (*job.cells, *job.nulls)
     return {i: {c for c in cells if i not in held.get(c, ())} for i in ids}
-
-
-def still_skipped(
-    before: Mapping[str, Any], job: "Measurement", missing: Mapping[str, set[Cell]]
-) -> dict[str, Any]:
-    """The rows of ``skipped.csv`` now: an image leaves it with the last of its records."""
-    kept = {i: row for i, row in before.items() if missing.get(i, True)}
-    return {**kept, **job.skips.rows}
-
-
-def tell_skipped(job: "Measurement") -> None:
-    """Say how many images were skipped. `ValueError` if all were: nothing is measured then."""
-    if not (rows := job.skips.rows):
-        return
-    count, first = len(job.samples), next(iter(rows.values()))
-    if len(rows) == count:
-        what = f"none of {count} images could be measured; of {first['image_id']}: {first['error']}"
-        raise ValueError(f"{job.out / 'skipped.csv'}: {what}")
-    why = f"{job.out / 'skipped.csv'} says why, and the same command tries them again"
-    click.echo(f"skipped {len(rows)} of {count} images: {why}", err=True)
 
 
 def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]") -> None:

@@ -136,7 +136,7 @@ def _segmenter(
 @options.common
 def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     """Write each image's mask as a palette PNG, OUT/masks/<image>.png; --crf adds OUT/masks-crf."""
-    from camx.evaluators import datasets, records, voc_masks
+    from camx.evaluators import datasets, holding, records, stopping, voc_masks
     from camx.evaluators.tasks.segment import crf
     from camx.evaluators.tasks.segment import predict as predicting
 
@@ -150,17 +150,18 @@ def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     identity = records.Identity("segment predict", *key, further={"shown": records.plain(shown)})
     said, place = records.plain({**vars(asked), **given}), records.place(dataset)
     call = records.Invocation(said, place, device, str(asked.weights))
-    run = records.begin(out, identity, call, held="masks/*.png")
     folders = [out / "masks", out / "masks-crf"] if asked.crf else [out / "masks"]
     labels = trained.identity.get("labels", {}) if trained else {}
     about = {key: labels[key] for key in ("method", "layer", "variant") if key in labels}
-    for folder in folders:
-        voc_masks.describe(folder, {**about, "network": network.name})
-    click.echo(f"{dataset.name}: {len(scenes)} images; {network.name} ({asked.weights})")
     refine = crf.refine if asked.crf else None
-    with printing.progress(len(scenes), 0) as bar:
-        done = predicting.write_masks(network, shown, scenes, folders, refine, bar.update)
-    run.finish(images=len(scenes), segmented=done)
+    with holding.held(out):
+        run = records.begin(out, identity, call)
+        for folder in folders:
+            voc_masks.describe(folder, {**about, "network": network.name})
+        click.echo(f"{dataset.name}: {len(scenes)} images; {network.name} ({asked.weights})")
+        with stopping.patiently(), printing.progress(len(scenes), 0) as bar:
+            done = predicting.write_masks(network, shown, scenes, folders, refine, bar.update)
+        run.finish(images=len(scenes), segmented=done)
     if asked.archive:
         count = predicting.archive(folders[-1], asked.archive)
         click.echo(f"archive: {asked.archive} ({count} masks)")

@@ -110,6 +110,7 @@ class MachineOptions(Checked):
     workers: int | None = whole(
         1, default=None, help="Threads that decode and that score.  [default: the cores]"
     )
+    deterministic: bool = flag(help="On CUDA too, only algorithms that repeat their bits.")
     save_maps: bool = flag(help="Also write each map as maps/<image>_<method>_<layer>.png.")
 
 

@@ -9,8 +9,8 @@ import click
 
 from camx.cli import options, printing
 from camx.cli.shared import RunsOptions
+from camx.evaluators import files
 from camx.evaluators.fields import Checked, flag, text
-from camx.evaluators.files import write_text
 
 if TYPE_CHECKING:
     from camx.evaluators.results.tables import Table
@@ -85,6 +85,7 @@ def command(
         makes = f"`camx {loaded[0].task.name}` makes one. Nothing was written"
         raise ValueError(f"no run below {runs.runs} measures a cell of {names}; {makes}")
     paths = [*filling.write(loaded, filled, out), *beside]
+    files.sweep(out, files.STALE)
     click.echo("\nwrote " + ", ".join(map(str, paths)))
 
 
@@ -141,7 +142,7 @@ def versus(runs: RunsOptions, out: Path, a: str, b: str) -> None:
     heads = ("command", "layer", "variant", "metric", a, b, "difference", "95 % interval", "p", "n")
     printing.table(rows, heads)
     path = out / f"compare_{a}_{b}.csv"
-    write_text(path, frame.to_csv(index=False))
+    files.write_text(path, frame.to_csv(index=False))
     click.echo(f"\n{TESTS}; p is not corrected for many tests. wrote {path}")
 
 
@@ -176,7 +177,7 @@ def every_pair(runs: RunsOptions, out: Path, loaded: "Sequence[Table]") -> None:
         if frame.empty:
             continue
         path = out / tables.file_name(table).replace("table_", "pairs_")
-        write_text(path, frame.to_csv(index=False))
+        files.write_text(path, frame.to_csv(index=False))
         real = int((frame["p_holm"] < 0.05).sum())
         how = f"{TESTS}; Holm-corrected, p < 0.05"
         click.echo(f"Table {table.name}: {real} of {len(frame)} pairs differ ({how}). wrote {path}")

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -12,7 +13,7 @@ import click
 
 from camx.camcore import plugins
 from camx.cli import printing
-from camx.evaluators import records
+from camx.evaluators import determinism, holding, records, stopping
 from camx.evaluators.fields import Checked, choice, flag, text, whole
 from camx.evaluators.ranks import ALONE, Ranks
 from camx.evaluators.records import Identity, Invocation, Run
@@ -51,9 +52,12 @@ class TrainingOptions(Checked):
     device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")
     workers: int | None = whole(1, default=None, help="Threads that decode.  [default: the cores]")
     seed: int = whole(0, default=0, help="Seed of everything drawn at random.")
+    deterministic: bool = flag(help="On CUDA too, only algorithms that repeat their bits.")
 
     def machine(self, device: str) -> "Machine":
         """Where a job runs, and the seed of what it draws."""
+        if self.deterministic:
+            determinism.enforce()
         workers = self.workers or os.cpu_count() or 1
         return {"seed": self.seed, "device": device, "workers": workers}
 
@@ -86,16 +90,25 @@ def train(
         click.echo(_adopted(start))
     said, place = records.plain(dict(asked)), records.place(dataset)
     call = Invocation(said, place, job.device, start.init, workers=job.workers)
-    call.classes = dataset.classes
+    call.classes, call.numerics = dataset.classes, determinism.state(job.device)
+    if notice := determinism.notice(job.device):
+        click.echo(notice)
     job = dataclasses.replace(job, title=f"{start.name} on {dataset.name}")
-    return _fit(job, out, opened(out, identity, call, ranks), ranks)
+    with ExitStack() as stack:
+        return _fit(job, out, opened(out, identity, call, ranks, stack), ranks)
 
 
-def opened(out: Path, identity: Identity, call: Invocation, ranks: Ranks) -> Run | None:
-    """The run, opened by the first of the ranks; the others have none, and end where it fails."""
+def opened(
+    out: Path, identity: Identity, call: Invocation, ranks: Ranks, stack: ExitStack
+) -> Run | None:
+    """The run, opened by the first of the ranks; the others have none, and end where it fails.
+
+    Its folder is held until the stack is closed.
+    """
     run, going = None, False
     try:
         if ranks.first:
+            stack.enter_context(holding.held(out))
             run = records.begin(out, identity, call)
         going = True
     finally:
@@ -127,7 +140,8 @@ def _fit(job: "Job", out: Path, run: Run | None, ranks: Ranks) -> "list[Row]":
             bar.update(steps)
 
         try:
-            return training.fit(job, out, tick, ranks)
+            with stopping.patiently():
+                return training.fit(job, out, tick, ranks)
         finally:
             if run:
                 run.finish(steps=done)

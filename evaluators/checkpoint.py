@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as safetensors
 from torch import nn
 from torch.optim import Optimizer
 
 from camx.camcore import faults
-from camx.evaluators.files import write_text, write_whole
+from camx.evaluators.files import write_bytes, write_text
 
 CHECKPOINT = "checkpoint.pt"  # everything the next step needs
 DAMAGE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError)
@@ -39,7 +39,9 @@ def save(out: Path, module: nn.Module, optimizer: Optimizer, state: State) -> No
     """Write ``checkpoint.pt``."""
     content = {"module": module.state_dict(), "optimizer": optimizer.state_dict()}
     content["state"] = dict(vars(state))
-    write_whole(out / CHECKPOINT, lambda temporary: torch.save(content, temporary))
+    whole = io.BytesIO()  # so that a full disk is an error of the file's, not of torch's writer
+    torch.save(content, whole)
+    write_bytes(out / CHECKPOINT, whole.getvalue())
 
 
 def resume(out: Path, module: nn.Module, optimizer: Optimizer) -> State:
@@ -70,7 +72,7 @@ def save_weights(path: Path, module: nn.Module, preprocessing: str = "") -> None
     """The network's weights as safetensors, which ``--weights`` reads, and their preprocessing."""
     state = {k: v.detach().cpu().contiguous().clone() for k, v in module.state_dict().items()}
     metadata = {"preprocessing": preprocessing} if preprocessing else None
-    write_whole(path, lambda temporary: save_file(state, temporary, metadata))
+    write_bytes(path, safetensors(state, metadata))
 
 
 def save_log(path: Path, rows: Sequence[Row]) -> None:

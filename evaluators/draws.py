@@ -1,8 +1,12 @@
-"""What is drawn at random of a training's data: the same of a step, whenever it is asked for."""
+"""What is drawn at random of data: the same of a training's step, whenever it is asked for."""
 
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 class Stream(IntEnum):
@@ -36,3 +40,11 @@ def draw(count: int, size: int, seed: int, step: int) -> list[tuple[int, np.rand
     draws = range(step * size, (step + 1) * size)
     generators = (generator(seed, Stream.AUGMENT, at) for at in draws)
     return list(zip(shuffled(count, seed, draws), generators))
+
+
+def pick(samples: Sequence[T], sample: int | None, limit: int | None, seed: int) -> Sequence[T]:
+    """`sample` of them drawn at random, in the data set's order, then the first `limit`."""
+    if sample and sample < len(samples):
+        places = np.random.default_rng(seed).choice(len(samples), sample, replace=False)
+        samples = [samples[place] for place in sorted(places)]
+    return samples[:limit]

@@ -4,20 +4,29 @@ Hidden files and folders, those that systems leave behind, are nobody's data; pi
 refused without being opened.
 """
 
+import contextlib
 import csv
+import glob
 import hashlib
 import io
 import json
 import os
+import re
+import shutil
 import stat
+import time
 import uuid
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, ParseError
 
 import yaml
+from defusedxml import DefusedXmlException, ElementTree
 
+XML_BYTES = 1 << 24  # of an annotation; those of real data sets have a few thousand
+LEFTOVER = re.compile(r"\..+-[0-9a-f]{8}\.tmp")  # the temporary names of `write_whole`
+STALE = 3600  # seconds after which a temporary file's writer is taken to have died
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # what Windows and macOS leave, besides dot files
 KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -28,6 +37,11 @@ KINDS = (
 )
 
 
+def temporary(path: Path) -> Path:
+    """A hidden name beside `path` that is nobody's yet, and that `LEFTOVER` tells."""
+    return path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}.tmp")
+
+
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a file beside `path` that then becomes `path`, on disk before it does.
 
@@ -35,17 +49,21 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     reader's pattern meets it; it goes if writing fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}.tmp")
+    half = temporary(path)
     try:
-        temporary.touch()  # with the mode that the umask says, which not every writer keeps
-        mode = temporary.stat().st_mode
-        write(temporary)
-        temporary.chmod(mode)
-        with temporary.open("rb") as file:
+        half.touch()  # with the mode that the umask says, which not every writer keeps
+        mode = half.stat().st_mode
+        write(half)
+        half.chmod(mode)
+        with half.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        half.replace(path)
+    except OSError as error:  # of a full disk, say, which names no file, or the temporary one
+        if error.errno is not None:
+            error.filename = str(path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        half.unlink(missing_ok=True)
     if os.name == "posix":  # a folder can be opened, and so be flushed, there only
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -67,6 +85,36 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON whole or not at all; what JSON does not know is written as text."""
     write_text(path, json.dumps(content, indent=2, default=str) + "\n")
+
+
+def free(folder: Path) -> Path:
+    """A folder name next to `folder` that is not taken."""
+    names = (folder.with_name(f"{folder.name}-{n}") for n in range(2, 10_000))
+    return next(path for path in names if not path.exists())
+
+
+def sweep(folder: Path, older: float = 0) -> None:
+    """Remove what a killed `write_whole` left half in a run's folder, but of no run within it.
+
+    Where no lock tells that nobody writes, only what is `older` than so many seconds.
+    """
+    for place, below, names in os.walk(folder):
+        below[:] = [name for name in below if not (Path(place, name) / "run.json").exists()]
+        for path in (Path(place, name) for name in filter(LEFTOVER.fullmatch, names)):
+            with contextlib.suppress(FileNotFoundError):  # its writer may end just now
+                if time.time() - path.stat().st_mtime >= older:
+                    path.unlink()
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove what a killed process left half beside `path`, under its `temporary` names."""
+    for entry in path.parent.glob(f".{glob.escape(path.name)}-*.tmp"):
+        if not LEFTOVER.fullmatch(entry.name):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def regular(path: Path, kind: str = "file") -> Path:
@@ -192,14 +240,16 @@ def read_csv(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int, l
     return [(number, [row[place] for place in places]) for number, row in lines[1:]]
 
 
-def read_xml(path: Path, kind: str) -> ElementTree.Element:
+def read_xml(path: Path, kind: str) -> Element:
     """The root ``annotation`` of an XML file, which says its encoding itself. Raises naming it."""
     try:
-        root = ElementTree.parse(regular(path, kind)).getroot()
+        if (size := regular(path, kind).stat().st_size) > XML_BYTES:
+            raise ValueError(f"it has {size} bytes; expected at most {XML_BYTES}")
+        root = ElementTree.fromstring(path.read_bytes(), forbid_dtd=True)
         if root.tag != "annotation":
             raise ValueError(f"its root is {root.tag!r}; expected 'annotation'")
         return root
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         article = "an" if kind[0] in "AEIO" else "a"
         raise ValueError(f"{path}: not {article} {kind}: {error}") from None
 

@@ -15,6 +15,7 @@ from camx.camcore.faults import Fault, NotFinite
 from camx.camcore.networks import Network
 from camx.camcore.suggestions import near
 from camx.camcore.variants import WINSOR
+from camx.evaluators import memory
 from camx.evaluators.files import write_bytes
 from camx.evaluators.types import Cell, MapProtocol
 
@@ -90,15 +91,16 @@ def raw_maps(
     protocol = plan.protocol
     how = (layers, plan.sources, protocol.gradient, pairs(cells))
     rows = real * view.crops
-    chunks = []
-    for at in range(0, len(inputs), plan.batch_size):
-        part = slice(at, at + plan.batch_size)
-        left = min(max(rows - at, 0), plan.batch_size)
+
+    def compute(part: slice) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
+        shown, asked = inputs[part], classes[part]
+        left = min(max(rows - part.start, 0), part.stop - part.start)
         try:
-            shown, asked = inputs[part], classes[part]
-            chunks.append(maps.compute(network.module, shown, asked, *how, left, protocol.target))
+            return maps.compute(network.module, shown, asked, *how, left, protocol.target)
         except NotFinite as error:
-            raise error.mapped(partial(_of_image, network, view.crops, at)) from None
+            raise error.mapped(partial(_of_image, network, view.crops, part.start)) from None
+
+    chunks = memory.by_halves(compute, len(inputs), plan.batch_size, plan.device)
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
     return raw, logits

@@ -21,7 +21,7 @@ from torch import Tensor
 from camx.camcore import views
 from camx.camcore.faults import NotFinite
 from camx.camcore.image_files import read_image
-from camx.evaluators import nulls
+from camx.evaluators import nulls, stopping
 from camx.evaluators.grids import Missing, Plan, image_maps, map_file, save_maps
 from camx.evaluators.records import Writer
 from camx.evaluators.skips import Skips
@@ -118,7 +118,8 @@ def batches(
     plan = job.plan
     work = job.skips.tried(partial(decode, sides=sides or (plan.view.grid,)), lambda sample: sample)
     with ThreadPoolExecutor(plan.workers) as readers:
-        pictures = job.skips.sound(ahead(readers, work, samples, 2 * plan.batch), tick)
+        decoded = ahead(readers, work, stopping.until_asked(samples), 2 * plan.batch)
+        pictures = job.skips.sound(decoded, tick)
         while batch := list(itertools.islice(pictures, plan.batch)):
             yield batch
 

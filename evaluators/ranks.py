@@ -45,6 +45,14 @@ class Ranks:
             dist.all_reduce(values)
         return values
 
+    def any(self, here: bool) -> bool:
+        """Whether it is so at any of the processes; it waits for all."""
+        if self.count == 1:
+            return here
+        import torch
+
+        return bool(self.total(torch.tensor(float(here))))
+
     def told(self, value: Any) -> Any:
         """What the first process says of a value; it waits for all."""
         values = [value]

@@ -8,20 +8,22 @@ never holds half a part.
 import dataclasses
 import json
 import time
-import typing
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.dataset
-import pyarrow.parquet as pq
 
-from camx.evaluators import environment, nulls
-from camx.evaluators.files import listing, parse_json, read_text, write_json, write_whole
+from camx.evaluators import blacklist, environment, nulls, parts
+from camx.evaluators.files import (
+    digest,
+    free,
+    listing,
+    parse_json,
+    read_text,
+    write_json,
+)  # fmt: skip
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
 from camx.evaluators.types import Cell, completed
@@ -31,16 +33,8 @@ KEY = ["image_id", *CELL]
 PART_IMAGES = 256
 PART_SECONDS = 30
 WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a mapping"}  # of JSON
-ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-
-
-def schema(kind: type) -> pa.Schema:
-    """A record's columns, by its annotations: a part of empty lists could not tell their types."""
-    columns = {}
-    for name, hint in typing.get_type_hints(kind).items():
-        element = typing.get_args(hint)
-        columns[name] = pa.list_(ARROW[element[0]]) if element else ARROW[hint]
-    return pa.schema(columns)
+# What says that a run made something, which its identity then governs: records, a training, files.
+MADE = ("records*/*.parquet", "checkpoint.pt", "maps/*.*", "masks*/*.*", "labels/*/*.*")
 
 
 class Writer:
@@ -50,8 +44,8 @@ class Writer:
     `total` counts. As a context manager it writes what is left when it is left, for any reason.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.images, self.total = folder, 0, 0
+    def __init__(self, folder: Path, mark: str = "") -> None:
+        self.folder, self.mark, self.images, self.total = folder, mark, 0, 0
         self.rows: list[Any] = []
         self.last = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,8 +66,9 @@ class Writer:
     def flush(self) -> None:
         blind = [row for row in self.rows if row.method in nulls.NAMES]
         rows = [row for row in self.rows if row.method not in nulls.NAMES]
-        _write(beside_of(self.folder), blind)  # first: a record says that its image is done
-        _write(self.folder, rows)
+        # First the blind: a record says that its image is done.
+        parts.write(beside_of(self.folder), blind, self.mark)
+        parts.write(self.folder, rows, self.mark)
         self.total += len(rows)
         self.rows, self.images, self.last = [], 0, time.monotonic()
 
@@ -83,27 +78,28 @@ def beside_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}-nulls")
 
 
-def _write(folder: Path, rows: Sequence[Any]) -> None:
-    """A part of the rows, if there are any."""
-    if rows:
-        table = pa.Table.from_pylist([vars(row) for row in rows], schema(type(rows[0])))
-        part = folder / f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
-        write_whole(part, lambda path: pq.write_table(table, path, compression="zstd"))
-
-
 def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> pd.DataFrame:
-    """All records of a `kind` in a run, ordered by image and cell; empty without any yet."""
+    """All records of a `kind` in a run, ordered by image and cell; empty without any yet.
+
+    Those of images that a blacklist leaves out now are not among them. Raises `ValueError` naming a
+    part that is damaged, or that another run made.
+    """
     folders = run / kind, beside_of(run / kind)
-    parts = [part for folder in folders for part in listing(folder, (".parquet",), "part")]
-    if not parts:
+    paths = [path for folder in folders for path in listing(folder, (".parquet",), "part")]
+    if not paths:
         return pd.DataFrame(columns=columns)
-    try:
-        table = pyarrow.dataset.dataset(parts, format="parquet").to_table(columns=columns)
-    except pa.ArrowException as error:
-        what = f"a part is damaged; delete it and run again: {error}"
-        raise ValueError(f"{run / kind}: {what}") from None
+    frame = parts.joined(paths, columns, mark_of(run)).to_pandas()
+    if dropped := blacklist.left_out(run):
+        frame = frame[~frame["image_id"].isin(dropped)]
     # What two processes measured into one folder is the same, and counts once.
-    return table.to_pandas().drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
+    return frame.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
+
+
+def mark_of(run: Path) -> str:
+    """The mark that a run's parts bear; empty of an earlier run, or without a ``run.json``."""
+    path = run / "run.json"
+    content = parse_json(read_text(path), str(path)) if path.is_file() else {}
+    return str(content.get("mark") or "") if isinstance(content, dict) else ""
 
 
 def done(run: Path, kind: str = "records") -> dict[Cell, set[str]]:
@@ -127,6 +123,11 @@ class Run:
     @property
     def command(self) -> str:
         return str(self.identity["command"])
+
+    @property
+    def mark(self) -> str:
+        """A digest of the identity the run began with, which its parts bear; '' of earlier runs."""
+        return str(self.identity.get("mark") or "")
 
     @property
     def task(self) -> str:
@@ -168,11 +169,14 @@ class Run:
     def about(self) -> str:
         """Network, data and protocol in a line, for people."""
         words = f"{self.model or 'masks'} on {self.dataset['name']}"
-        words += f", protocol {self.protocol['name']}"
+        if name := self.protocol["name"]:
+            words += f", protocol {name}"
         if preprocessing := self.identity.get("preprocessing"):
             words += f", {preprocessing} preprocessing"
         if superpixels := self.protocol.get("superpixels"):
             words += f", superpixels {superpixels}"
+        if count := len(blacklist.left_out(self.folder)):
+            words += f", {count} images left out"
         return words
 
     def save(self) -> None:
@@ -243,23 +247,21 @@ def beside(weights: str | Path | None) -> Run | None:
     return load(folder) if folder and (folder / "run.json").is_file() else None
 
 
-def begin(
-    folder: Path, identity: Identity, invocation: Invocation, held: str = "records*/*.parquet"
-) -> Run:
+def begin(folder: Path, identity: Identity, invocation: Invocation) -> Run:
     """Open a run's folder for another invocation; returns the run, already saved.
 
-    `held` is what a run has that made something. Raises `ValueError` when the folder holds a run
-    whose identity differs: it names the field and a free folder. Records of another protocol, data
-    set or network must never mix.
+    Raises `ValueError` when the folder holds a run that made something and whose identity differs:
+    it names the field and a free folder. Whatever another protocol, data set or network made must
+    never mix with this. The folder should be `holding.held`, so that no other process begins in it.
     """
-    recorded = any(folder.glob(held)) or (folder / "checkpoint.pt").is_file()
-    if recorded and not (folder / "run.json").is_file():
-        what = "records but no run.json to say what they are"
+    made = next((pattern for pattern in MADE if any(folder.glob(pattern))), "")
+    if made and not (folder / "run.json").is_file():
+        what = f"{made} but no run.json to say what they are"
         raise ValueError(f"{folder} holds {what}; choose another folder: --out {free(folder)}")
-    earlier: list[dict[str, Any]] = []
-    if recorded:  # a run that failed before its first record claims nothing
+    asked, earlier = plain(identity.plain()), list[dict[str, Any]]()
+    mark = digest([json.dumps(asked, sort_keys=True).encode()])[: parts.DIGITS]
+    if made:  # a run that failed before it made anything claims nothing
         run = load(folder)
-        asked = plain(identity.plain())
         told = {"layers": asked.get("layers"), "parts": 1, **run.identity}  # of earlier runs
         told |= {"protocol": completed(run.identity.get("protocol"))}
         for key, value in asked.items():
@@ -268,8 +270,8 @@ def begin(
             if any(old.get("plugins", {}).get(name, sha256) != sha256 for old in run.invocations):
                 what = f"records of another version of {name!r}"
                 raise ValueError(f"{folder} holds {what}; choose another: --out {free(folder)}")
-        earlier = run.invocations
-    run = Run(folder, plain(identity.plain()), [*earlier, plain(invocation)])
+        earlier, mark = run.invocations, run.mark or mark
+    run = Run(folder, {**asked, "mark": mark}, [*earlier, plain(invocation)])
     run.save()
     return run
 
@@ -282,12 +284,6 @@ def _compare(folder: Path, key: str, old: Any, new: Any) -> None:
     elif old != new:
         what = f"a run whose {key} is {old!r}, not {new!r}"
         raise ValueError(f"{folder} holds {what}; choose another folder: --out {free(folder)}")
-
-
-def free(folder: Path) -> Path:
-    """A folder name next to `folder` that is not taken."""
-    names = (folder.with_name(f"{folder.name}-{n}") for n in range(2, 10_000))
-    return next(path for path in names if not path.exists())
 
 
 def plain(value: Any) -> Any:

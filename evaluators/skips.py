@@ -1,12 +1,12 @@
 """Images that cannot be measured: the run stops at the first, or goes on and lists them.
 
 An image is left out whole, with all its cells, so that those of a run are measured on the same
-images. What is left out stands in ``skipped.csv``; the same command tries it again.
+images. What is skipped stands in ``skipped.csv``; the same command tries it again.
 """
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -76,6 +76,23 @@ class Skips:
         for fault in error.faults:
             self.take(sample(batch[fault.row]), error, fault)
         return [item for row, item in enumerate(batch) if row not in error.rows]
+
+    def standing(
+        self, before: Mapping[str, dict[str, str]], missing: Mapping[str, Collection[Any]]
+    ) -> dict[str, dict[str, str]]:
+        """The rows of ``skipped.csv`` now: an image leaves it with the last of its records."""
+        return {i: row for i, row in before.items() if missing.get(i, True)} | self.rows
+
+    def told(self, run: Path, count: int) -> str:
+        """A line about what was skipped of `count` images. `ValueError` if all were."""
+        if not self.rows:
+            return ""
+        first, path = next(iter(self.rows.values())), run / FILE
+        if len(self.rows) == count:
+            what = f"none of {count} images could be measured; of {first['image_id']}"
+            raise ValueError(f"{path}: {what}: {first['error']}")
+        why = f"{path} says why, and the same command tries them again"
+        return f"skipped {len(self.rows)} of {count} images: {why}"
 
 
 def read(run: Path) -> dict[str, dict[str, str]]:

@@ -18,7 +18,7 @@ from torch.optim import SGD, Optimizer
 
 from camx.camcore import faults
 from camx.camcore.networks import Start
-from camx.evaluators import checkpoint, curves
+from camx.evaluators import checkpoint, curves, stopping
 from camx.evaluators.checkpoint import Row, State
 from camx.evaluators.loop import ahead
 from camx.evaluators.ranks import ALONE, Ranks
@@ -137,8 +137,9 @@ def fit(job: Job, out: Path, tick: Callable[[int, str], Any], ranks: Ranks = ALO
 
     The result is that of an undisturbed run: data, dropout and schedule depend on the micro-batch's
     number alone. Of several `ranks` each takes its share of every step's micro-batches, and the
-    first writes. Raises `ValueError` when the loss, or a weight, is no longer a number, and saves
-    none of it; and when the ranks do not begin at one step.
+    first writes. A signal that asks to end (`stopping`) is heeded after a step, which is saved.
+    Raises `ValueError` when the loss, or a weight, is no longer a number, and saves none of it; and
+    when the ranks do not begin at one step.
     """
     share = ranks.share(job.parts)
     optimizer = sgd(job)
@@ -153,6 +154,10 @@ def fit(job: Job, out: Path, tick: Callable[[int, str], Any], ranks: Ranks = ALO
     with ThreadPoolExecutor(job.workers) as pool:
         batches = ahead(pool, job.batch, numbers, 2 * job.workers)
         for step in steps:
+            if ranks.any(stopping.asked()):
+                if ranks.first:
+                    checkpoint.save(out, job.module, optimizer, state)
+                break
             for group, lr in zip(optimizer.param_groups, rates):
                 group["lr"] = lr * job.rate(step)
             loss = _step(job, network, optimizer, step, batches, ranks)

@@ -1,6 +1,7 @@
 """Shared by all tests: one rendering of the miniature, and camx called as a command."""
 
 import os
+import socket
 import sys
 from types import SimpleNamespace
 
@@ -27,6 +28,19 @@ def camx_home(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _own_cache(camx_home, monkeypatch):
     monkeypatch.setenv("CAMX_HOME", str(camx_home))
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch):
+    """No test, and so no command without --download, reaches another machine."""
+    connect = socket.socket.connect
+
+    def local(self, address):
+        if self.family != socket.AF_UNIX and address[0] not in ("localhost", "127.0.0.1", "::1"):
+            raise AssertionError(f"a socket to {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local)
 
 
 @pytest.fixture

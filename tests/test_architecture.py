@@ -19,7 +19,7 @@ FORBIDDEN = {
 # The floors of evaluators/, from the top down; a room may import from lower floors, and from
 # itself.
 FLOORS = [
-    ["explanations"],
+    ["explanations", "doctor"],
     ["plan"],
     ["results"],
     [
@@ -38,13 +38,14 @@ FLOORS = [
     ["grids", "splits", "miniature", "protocols", "records"],
     ["fingerprints", "heatmaps", "nulls", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips"],
-    ["draws", "ranks"],
-    ["fields", "files", "values"],
+    ["draws", "ranks", "parts", "holding", "blacklist", "memory", "determinism"],
+    ["fields", "files", "values", "stopping"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.
 TORCH = {
-    "checkpoint.py", "explanations.py", "grids.py", "loop.py", "plan.py", "ranks.py", "training.py",
+    "checkpoint.py", "determinism.py", "doctor.py", "explanations.py", "grids.py", "loop.py",
+    "memory.py", "plan.py", "ranks.py", "training.py",
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
         "localize/trainer",

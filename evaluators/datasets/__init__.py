@@ -16,7 +16,7 @@ from typing import Any
 from camx.camcore import plugins
 from camx.evaluators.datasets._ilsvrc_boxes import IMAGES, number_of
 from camx.evaluators.files import read_lines, regular
-from camx.evaluators.fingerprints import fingerprint
+from camx.evaluators.fingerprints import fingerprint as fingerprint
 from camx.evaluators.types import Dataset, Item, Sample, Scene
 
 PACKAGE = "camx.evaluators.datasets"
@@ -146,7 +146,7 @@ def without(dataset: Dataset[Item], blacklist: Path) -> Dataset[Item]:
 
     A line is an image's name or number: that in ILSVRC's names (``ILSVRC2012_val_00000057``), or of
     data sets whose names hold none its place from 1. Raises `ValueError` for a line that can name
-    no image. The fingerprint is that of what is left.
+    no image. The fingerprint stays that of the whole, so that the list of a run may grow.
     """
     ids = {sample.image_id for sample in dataset.samples}
     numbered = {number: name for name in ids if (number := number_of(name))}
@@ -171,7 +171,7 @@ def without(dataset: Dataset[Item], blacklist: Path) -> Dataset[Item]:
     samples = tuple(s for s in dataset.samples if s.image_id not in dropped)
     if not samples:
         raise ValueError(f"{blacklist}: lists every image of {dataset.root}")
-    return dataclasses.replace(dataset, samples=samples, fingerprint=fingerprint(samples))
+    return dataclasses.replace(dataset, samples=samples)
 
 
 def _shape(name: str) -> str:

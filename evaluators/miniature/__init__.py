@@ -6,12 +6,13 @@ is mended.
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from camx.evaluators.files import digest, hidden, regular
+from filelock import FileLock
+
+from camx.evaluators.files import digest, hidden, regular, sweep_beside, temporary
 
 VERSION = 1
 SEED = 20
@@ -46,19 +47,22 @@ def rendering(root: Path) -> Iterator[Path]:
     none that is missing.
     """
     root.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        yield work
-        (work / RENDERED).write_text(_digest(work))
+    work = temporary(root)  # not tempfile's, which shuts out the group that the umask lets in
+    with FileLock(root.with_name(f".{root.name}.lock")):
+        sweep_beside(root)  # what a killed process left
+        work.mkdir()
         try:
-            work.rename(root)
-        except OSError:  # another process finished first, or it is damaged
-            if not root.is_dir():
-                raise
-            if not whole(root):
-                _mend(root, work)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            yield work
+            (work / RENDERED).write_text(_digest(work))
+            try:
+                work.rename(root)
+            except OSError:  # another process finished first, or it is damaged
+                if not root.is_dir():
+                    raise
+                if not whole(root):
+                    _mend(root, work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _mend(root: Path, work: Path) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from camx.camcore import plugins
 from camx.camcore.suggestions import near
-from camx.evaluators import datasets, records
+from camx.evaluators import datasets, parts, records
 from camx.evaluators.fields import Checked
 from camx.evaluators.types import Cell, Dataset, MapProtocol, Protocol
 
@@ -202,7 +202,7 @@ def _check(module: Any, values: Mapping[str, Any], origin: str) -> None:
     for name in (n for n in records.KEY if n not in names):
         raise ValueError(f"{origin}: Record has no field {name!r}; it needs {records.KEY}")
     try:
-        records.schema(record)
+        parts.schema(record)
     except (KeyError, NameError) as error:
         what = "a Record's fields are str, int, float, bool or a tuple of one of them"
         raise ValueError(f"{origin}: {what}, not {error}") from None

@@ -26,7 +26,7 @@ print(len(sys.modules), *(name for name in sys.modules if name.startswith("camx.
     files = {name for name in loaded if name.count(".") > 1}
     assert files == {
         "camx.cli.main", "camx.cli.options", "camx.evaluators.fields", "camx.camcore.suggestions",
-        "camx.evaluators.ranks",
+        "camx.evaluators.ranks", "camx.evaluators.stopping",
     }  # fmt: skip
 
 

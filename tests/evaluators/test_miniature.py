@@ -74,14 +74,14 @@ def test_only_a_defect_has_a_mask(kind):
 def test_two_processes_may_render_at_once(tmp_path, part, counts):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: part.write(tmp_path / "d", **counts), range(2)))
-    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+    assert {p.name for p in tmp_path.iterdir()} == {"d", ".d.lock"}
 
 
 def test_a_rendering_that_fails_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(scenes, "annotation", lambda stem, drawing: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         scenes.write(tmp_path / "d", train=2, val=1)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".d.lock"]
 
 
 def test_annotations_hold_the_boxes_drawn(tmp_path):
@@ -183,7 +183,7 @@ def test_a_damaged_rendering_is_rendered_again(small_cache, tmp_path, damage):
     assert len(small_cache) == 2
     assert datasets.load("mini") == before
     assert len(small_cache) == 2
-    assert [p.name for p in before.root.parent.iterdir()] == ["ilsvrc"]
+    assert {p.name for p in before.root.parent.iterdir()} == {"ilsvrc", ".ilsvrc.lock"}
 
 
 def test_what_systems_leave_behind_is_no_damage(small_cache):
@@ -216,7 +216,7 @@ def test_two_processes_may_mend_at_once(tmp_path):
     assert seen
     assert all(seen)
     assert whole(tmp_path / "d")
-    assert [p.name for p in tmp_path.iterdir()] == ["d"]
+    assert {p.name for p in tmp_path.iterdir()} == {"d", ".d.lock"}
 
 
 def test_renderings_have_one_fingerprint(tmp_path):

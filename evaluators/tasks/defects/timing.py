@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from camx.evaluators.files import write_whole
+from camx.evaluators.files import write_bytes
 from camx.evaluators.grids import Plan, grids
 from camx.evaluators.loop import Measurement, Tick, decode, stacked
 from camx.evaluators.records import CELL
@@ -112,4 +112,4 @@ def save(run: Path, timings: Sequence[Timing]) -> None:
         timed_again = set(frame[CELL].itertuples(index=False, name=None))
         kept = ~old[CELL].apply(tuple, axis=1).isin(timed_again)
         frame = pd.concat([old[kept], frame], ignore_index=True)
-    write_whole(path, frame.to_parquet)
+    write_bytes(path, frame.to_parquet())

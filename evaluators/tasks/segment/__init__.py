@@ -18,7 +18,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from camx.camcore import variants
-from camx.evaluators import confusion, datasets, fingerprints, nulls, records, voc_masks
+from camx.evaluators import confusion, datasets, fingerprints, nulls, records, stopping, voc_masks
 from camx.evaluators.fields import Checked, flag, path, text
 from camx.evaluators.files import listing
 from camx.evaluators.tasks import Metric
@@ -130,7 +130,7 @@ def loop(
 ) -> None:
     """Compare each scene's mask in a folder with the true one; see `compared`."""
     compare = job.skips.tried(partial(compared, job), lambda scene: scene)
-    for rows in job.skips.sound(map(compare, samples), tick):
+    for rows in job.skips.sound(map(compare, stopping.until_asked(samples)), tick):
         keys = ((r, Cell.of(r.method, r.layer, r.variant)) for r in rows)
         writer.add([r for r, cell in keys if cell in missing[r.image_id]])
         tick()

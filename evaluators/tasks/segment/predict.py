@@ -13,7 +13,7 @@ from camx.camcore.faults import NotFinite
 from camx.camcore.image_files import read_image
 from camx.camcore.multiscale import predict
 from camx.camcore.networks import Network
-from camx.evaluators import fingerprints, voc_masks
+from camx.evaluators import fingerprints, stopping, voc_masks
 from camx.evaluators.files import listing, write_whole
 from camx.evaluators.tasks.segment.recipe import Shown
 from camx.evaluators.types import Dataset, Scene
@@ -80,7 +80,7 @@ def write_masks(
     `refine` is ``(image, probabilities (K,H,W)) -> probabilities``. Returns how many it segmented.
     """
     segmented = 0
-    for scene in scenes:
+    for scene in stopping.until_asked(scenes):
         paths = [folder / f"{scene.image_id}.png" for folder in folders]
         if not all(path.is_file() for path in paths):
             image, scores = probabilities(network, shown, scene)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from camx.cli import measuring
-from camx.evaluators import fields, protocols, records, tasks
+from camx.evaluators import fields, parts, protocols, records, tasks
 from camx.evaluators.results import tables
 from camx.evaluators.types import Cell, MapProtocol, Protocol
 
@@ -39,7 +39,7 @@ def test_a_record_is_an_outcome_of_one_image_in_one_cell(task):
     names = [field.name for field in dataclasses.fields(task.record)]
     assert names[0] == "image_id"
     assert [name for name in names if name in records.KEY] == records.KEY
-    assert records.schema(task.record).names == names
+    assert parts.schema(task.record).names == names
 
 
 def test_metrics_are_data(task):
