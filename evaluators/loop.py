@@ -86,18 +86,32 @@ Grade = Callable[[Picture, dict[Cell, np.ndarray], np.ndarray, Any], Sequence[An
 def ahead(
     pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], depth: int
 ) -> Iterator[R]:
-    """Results in order, at most `depth` of them under way or waiting."""
+    """Results in order, at most `depth` of them under way or waiting.
+
+    Where the items end with an error, the results of those before it come first.
+    """
     queue: deque[Future[R]] = deque()
     submitted = (pool.submit(work, item) for item in items)
+    error = _extended(queue, submitted, depth)
     try:
-        queue.extend(itertools.islice(submitted, depth))
         while queue:
             result = queue.popleft().result()
-            queue.extend(itertools.islice(submitted, 1))
+            error = error or _extended(queue, submitted, 1)
             yield result
+        if error:
+            raise error
     finally:
         for future in queue:
             future.cancel()
+
+
+def _extended(queue: "deque[T]", items: Iterator[T], count: int) -> Exception | None:
+    """Put `count` more items into the queue; what went wrong in making one."""
+    try:
+        queue.extend(itertools.islice(items, count))
+    except Exception as error:
+        return error
+    return None
 
 
 def decode(sample: Any, sides: Sequence[int]) -> Picture:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -228,3 +229,29 @@ def test_kill_9_then_the_same_command(tmp_path):
     frame = records.read(killed)
     assert not frame.duplicated(["image_id", "method", "layer", "variant"]).any()
     assert frame.equals(records.read(tmp_path / "whole"))
+
+
+def test_what_is_before_an_error_is_not_lost():
+    """Its results come first, then the error; what would come after it is never asked for."""
+
+    def items():
+        yield from range(5)
+        raise ValueError("the sixth")
+
+    for depth in (1, 3, 9):
+        with ThreadPoolExecutor(2) as pool:
+            made = loop.ahead(pool, lambda n: n * n, items(), depth)
+            assert [next(made) for _ in range(5)] == [0, 1, 4, 9, 16]
+            with pytest.raises(ValueError, match="the sixth"):
+                next(made)
+
+
+def test_records_before_a_bad_image_are_written(network, tmp_path):
+    """The run stops at it, and all batches before are recorded."""
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    some = samples(6)
+    bad = replace(some[5], path=tmp_path / "bad.jpg")
+    job = make(network, [Cell.of("layercam", "S5")], tmp_path / "run", "single", batch_size=2)
+    with pytest.raises(ValueError, match=r"bad\.jpg"):
+        measured(job, [*some[:5], bad])
+    assert records.read(tmp_path / "run")["image_id"].nunique() >= 4
