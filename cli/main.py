@@ -111,8 +111,8 @@ def main() -> None:
             sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
         with stopping.heeded(), _counted_warnings():
             code = group.main(prog_name="camx", standalone_mode=False)
-        if code:  # of a command that ended with one
-            sys.exit(int(code))
+        if isinstance(code, int) and code:  # of a command that ended with one
+            sys.exit(code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:

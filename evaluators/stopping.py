@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
@@ -44,6 +44,7 @@ def heeded() -> Iterator[None]:
     try:
         yield
     finally:
+        _received.clear()
         sys.unraisablehook = unraisable
         for number, handler in earlier.items():
             signal.signal(number, handler)
@@ -85,4 +86,9 @@ def until_asked(items: Iterable[T]) -> Iterator[T]:
 def check() -> None:
     """Raise `Stopped` if a signal asks to end."""
     if _received:
-        raise Stopped(_received[0])
+        end()
+
+
+def end() -> NoReturn:
+    """Raise `Stopped`, of the signal that asked; of SIGTERM where it asked another process."""
+    raise Stopped(_received[0] if _received else signal.SIGTERM)

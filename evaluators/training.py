@@ -157,7 +157,7 @@ def fit(job: Job, out: Path, tick: Callable[[int, str], Any], ranks: Ranks = ALO
             if ranks.any(stopping.asked()):
                 if ranks.first:
                     checkpoint.save(out, job.module, optimizer, state)
-                break
+                stopping.end()
             for group, lr in zip(optimizer.param_groups, rates):
                 group["lr"] = lr * job.rate(step)
             loss = _step(job, network, optimizer, step, batches, ranks)

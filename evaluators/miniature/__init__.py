@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock
-
+from camx.evaluators import holding
 from camx.evaluators.files import digest, hidden, regular, sweep_beside, temporary
 
 VERSION = 1
@@ -48,8 +47,9 @@ def rendering(root: Path) -> Iterator[Path]:
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     work = temporary(root)  # not tempfile's, which shuts out the group that the umask lets in
-    with FileLock(root.with_name(f".{root.name}.lock")):
-        sweep_beside(root)  # what a killed process left
+    with holding.locked(root.with_name(f".{root.name}.lock")) as alone:
+        if alone:
+            sweep_beside(root)  # what a killed process left
         work.mkdir()
         try:
             yield work

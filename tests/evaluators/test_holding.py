@@ -1,9 +1,11 @@
 """A run's folder is one process's at a time, and a killed one leaves no lock behind."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -48,6 +50,26 @@ def test_what_a_killed_writer_left_half_is_swept(tmp_path):
         assert not (run / "maps" / half).exists()
         assert not (run / ".run.json-89abcdef.tmp").exists()
         assert all(path.exists() for path in kept)
+
+
+@pytest.mark.parametrize(
+    "error", [NotImplementedError("no flock"), OSError(errno.ENOLCK, "No locks available")]
+)
+def test_without_locks_it_goes_on_and_says_so(tmp_path, monkeypatch, error):
+    """And sweeps only what nobody can be writing any more."""
+    monkeypatch.setattr(holding.FileLock, "acquire", lambda _: (_ for _ in ()).throw(error))
+    run, left = tmp_path / "run", []
+    run.mkdir()
+    for name, age in ((".a.png-0123abcd.tmp", 0), (".b.png-0123abcd.tmp", 2 * files.STALE)):
+        (run / name).write_text("")
+        os.utime(run / name, (time.time() - age,) * 2)
+    with pytest.warns(holding.Unlocked, match="run"), holding.held(run):
+        left += [path.name for path in run.glob(".*.tmp")]
+    assert left == [".a.png-0123abcd.tmp"]
+    denied = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(holding.FileLock, "acquire", lambda _: (_ for _ in ()).throw(denied))
+    with pytest.raises(PermissionError), holding.held(run):
+        pass
 
 
 def test_the_temporary_names_are_those_that_are_swept(tmp_path, monkeypatch):

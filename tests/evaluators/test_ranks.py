@@ -103,6 +103,31 @@ def test_the_log_is_of_all_ranks(trained):
 
 
 @pytest.mark.slow
+def test_all_ranks_end_where_one_is_asked_to(trained, tmp_path):
+    """At one step, saved by the first; begun again they end as undisturbed ones."""
+    asked = """
+import os, signal, time
+from camx.evaluators import stopping
+def tick(steps, line):
+    ticks.append(steps)
+    if joined.rank == 1 and sum(ticks) == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not stopping.asked():
+            time.sleep(0.01)
+with ranks.joined("cpu") as joined, stopping.heeded(), stopping.patiently():"""
+    script = TRAINED.replace('\nwith ranks.joined("cpu") as joined:', asked)
+    script = script.replace("lambda steps, line: ticks.append(steps)", "tick")
+    script = script.replace("\nmodule =", "\nticks = []\nmodule =").replace("    ticks = []\n", "")
+    printed = run(script, tmp_path)
+    assert all("Stopped" in err for _, err, _ in printed), printed
+    content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert content["state"]["step"] == 2
+    assert [code for *_, code in run(TRAINED, tmp_path)] == [0, 0]
+    a, b = (load_file(folder / "last.safetensors") for folder in (trained[1], tmp_path))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.slow
 def test_ranks_that_do_not_share_a_folder_are_refused(trained, tmp_path):
     """The second sees no checkpoint of the first's."""
     _, two, _ = trained

@@ -3,9 +3,11 @@
 import csv
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from camx.evaluators import checkpoint, draws, training
+from camx.evaluators import checkpoint, draws, stopping, training
 from camx.evaluators.draws import Stream
 
 CAMX = Path(sys.executable).parent / "camx"
@@ -74,6 +76,32 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(interrupted, tmp_path, wh
         training.fit(job(), tmp_path / "broken", quiet) == rows
     )  # a finished run has nothing left to do
     assert [r["step"] for r in rows] == [5, 10, 12]
+
+
+@pytest.mark.parametrize("when", [1, 5, 7])
+def test_a_signal_is_heeded_after_a_step_which_is_saved(tmp_path, capfd, when):
+    rows = training.fit(job(), tmp_path / "whole", quiet)
+    taken = []
+
+    def tick(steps, _line):
+        taken.append(steps)
+        if sum(taken) == when and steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+            while not stopping.asked():
+                time.sleep(0.01)
+
+    def ended():
+        with stopping.heeded(), stopping.patiently():
+            training.fit(job(), tmp_path / "broken", tick)
+
+    with pytest.raises(stopping.Stopped) as stopped:
+        ended()
+    assert stopped.value.code == 143
+    content = torch.load(tmp_path / "broken/checkpoint.pt", weights_only=True)
+    assert content["state"]["step"] == sum(taken) == when
+    assert training.fit(job(), tmp_path / "broken", quiet) == rows
+    assert same(tmp_path / "whole/last.safetensors", tmp_path / "broken/last.safetensors")
+    capfd.readouterr()
 
 
 def test_the_rate_falls_at_its_epochs(tmp_path):
