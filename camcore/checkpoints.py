@@ -6,14 +6,11 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
-UNREADABLE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError, KeyError)
 PLAIN = "plain weights, a state dict of tensors in .pth or .safetensors"
 NESTED = ("state_dict", "model_state_dict", "model", "net", "weights", "ema", "model_ema")
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch's files were four pickles until 1.6
@@ -58,7 +55,7 @@ def read(path: Path) -> Any:
         raise ValueError(f"{path}: not {PLAIN}: {kind}")
     try:
         return _content(path)
-    except UNREADABLE as error:
+    except Exception as error:  # damaged bytes may fail anywhere in the readers
         reason = "it is damaged, or no weights at all"
         if _is_pickle(path) and ("WeightsUnpickler" in str(error) or "Unsupported" in str(error)):
             reason = f"it holds other objects than tensors{_culprit(error)} (nothing was executed)"
@@ -132,6 +129,8 @@ def _archived(path: Path) -> str:
             names = archive.namelist()
     except zipfile.BadZipFile:
         return f"it is damaged: cut short at {path.stat().st_size} bytes; download it again"
+    except Exception as error:  # names that are no text, versions that nobody wrote
+        return f"it is damaged: {' '.join(str(error).split())}; download it again"
     torch_s = any(name.endswith("data.pkl") for name in names)
     for pattern, what in MEMBERS if not torch_s else MEMBERS[1:2]:
         if any(re.search(pattern, name) for name in names):
@@ -198,5 +197,5 @@ def _operations(path: Path) -> Iterator[Any]:
                 for _ in pickletools.genops(file):
                     pass
             yield from pickletools.genops(file)
-    except (ValueError, IndexError, StopIteration):
+    except Exception:  # wherever the damage is met
         return

@@ -18,17 +18,26 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import faults
+import safetensors.torch
+import torch
+from PIL import Image
 
+from camx.camcore import checkpoints
 from camx.cli import main
-from camx.evaluators import records
+from camx.evaluators import datasets, protocols, records
 from camx.evaluators.miniature import dagm, ilsvrc, voc
+from camx.evaluators.results import claims, tables
+from camx.evaluators.tasks import localize
+from camx.evaluators.tasks.localize import recipe
 
 SECONDS = 120  # after which a process is taken to hang
 # What is struck: words of a command (RUN, ROOT: its folder, and that of the undisturbed runs).
@@ -115,8 +124,6 @@ def command(words, *strikes):
     """Run camx as its own process does, struck by what is given."""
 
     def work():
-        import torch
-
         torch.set_num_threads(1)
         faults.small_parts()
         for strike in strikes:
@@ -368,29 +375,70 @@ def bits(campaign, count):
 
 
 def files(campaign, count):
-    """Damage a file of a data set: a reader reads it or says what is wrong, in one line."""
-    from camx.evaluators import datasets
-
-    kinds = {"ilsvrc": "localization", "dagm": "defects", "voc": "segmentation"}
+    """Damage a file: its reader reads it or says in one line what is wrong with it."""
+    sources = {name: datasets_of(campaign, name, kind) for name, kind in KINDS.items()}
+    sources |= singles(campaign)
     for _ in range(count):
-        name = campaign.rng.choice(sorted(kinds))
-        root = campaign.work / f"data-{name}"
-        if not root.is_dir():
-            shutil.copytree(campaign.root / name, root)
-        listed = [p for p in root.rglob("*") if p.is_file()]
-        texts = [p for p in listed if p.suffix in (".xml", ".txt", ".csv")] or listed
-        path = campaign.rng.choice(texts if campaign.rng.random() < 0.8 else listed)
+        paths, read = sources[campaign.rng.choice(sorted(sources))]
+        path = campaign.rng.choice(paths)
         before = path.read_bytes()
         path.write_bytes(damaged(before, campaign.rng))
         campaign.counts["bad file"] += 1
         try:
-            datasets.load(str(root), kinds[name])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                read()
         except (ValueError, OSError) as error:
             if "\n" in str(error):
                 campaign.fault("unnamed", f"{path}: {error}")
         except Exception as error:  # what a reader must never raise
             campaign.fault("traceback", f"{path}: {type(error).__name__}: {error}")
         path.write_bytes(before)
+
+
+KINDS = {"ilsvrc": "localization", "dagm": "defects", "voc": "segmentation"}
+
+
+def datasets_of(campaign, name, kind):
+    """The files of a data set of its own, lists and annotations four times, and its reader."""
+    root = campaign.work / f"data-{name}"
+    shutil.copytree(campaign.root / name, root)
+    paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
+    texts = [path for path in paths if path.suffix in (".xml", ".txt", ".csv")]
+    return 4 * texts + paths, partial(datasets.load, str(root), kind)
+
+
+def singles(campaign):
+    """Files that are read by themselves: weights, settings, a run's own."""
+    shipped, work = resources.files("camx.configs"), campaign.empty("singles")
+    work.mkdir()
+    of = {
+        "tables/I.yaml": tables.load,
+        "claims.yaml": claims.load,
+        "recipes/acol.yaml": recipe.load,
+        "protocols/single.yaml": lambda name: protocols.load(name, "localize", localize.Protocol),
+    }
+    sources = {}
+    for name, read in of.items():
+        path = work / name.replace("/", "-")
+        path.write_bytes((shipped / name).read_bytes())
+        sources[name] = [path], partial(read, str(path))
+    state = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
+    torch.save(state, work / "a.pth")
+    (work / "a.safetensors").write_bytes(safetensors.torch.save(state))
+    for path in (work / "a.pth", work / "a.safetensors"):
+        sources[path.name] = [path], partial(checkpoints.read, path)
+    lines = [f"{name}.png,{int(name == 'b')},{name}.png,test" for name in "ab"]
+    (work / "pictures.csv").write_text("\n".join(["image,defective,mask,split", *lines, ""]))
+    for name in "ab":
+        Image.new("L", (8, 8), 255).save(work / f"{name}.png")
+    manifest = work / "pictures.csv"
+    sources["manifest"] = [manifest], partial(datasets.load, str(manifest), "defects")
+    if (campaign.root / "localize").is_dir():
+        run = work / "run"
+        shutil.copytree(campaign.root / "localize", run)
+        sources["run.json"] = [run / "run.json"], partial(records.load, run)
+    return sources
 
 
 def damaged(data, rng):

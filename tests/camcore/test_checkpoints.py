@@ -2,6 +2,7 @@
 
 import argparse
 import pickle
+import random
 import re
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from camx.camcore import networks
+from camx.camcore import checkpoints, networks
 from camx.camcore.models import mini_resnet
 
 HTML = b"\n<!DOCTYPE html><html>Google Drive: too many downloads</html>"
@@ -142,3 +143,25 @@ def test_no_such_file(tmp_path, monkeypatch, model, name):
 def test_another_network_s_enumeration_is_refused():
     with pytest.raises(ValueError, match=r"'ResNet50_Weights.DEFAULT': they are not resnet18's"):
         networks.load("resnet18", "ResNet50_Weights.DEFAULT")
+
+
+@pytest.mark.parametrize("form", ["pth", "safetensors"])
+def test_no_damage_is_more_than_a_line(tmp_path, form):
+    """Bits of it flipped, cut, or filled: refused by name, or read as something else."""
+    state, path = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}, tmp_path / "a"
+    if form == "pth":
+        torch.save(state, path)
+    else:
+        path.write_bytes(safetensors.torch.save(state))
+    whole, rng, told = path.read_bytes(), random.Random(0), []
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(bytes(data[: rng.choice((len(data), rng.randrange(len(data))))]))
+        try:
+            checkpoints.read(path)
+        except ValueError as error:
+            told.append(str(error))
+    assert len(told) > 100
+    assert all(str(path) in line and "\n" not in line for line in told)
