@@ -107,6 +107,9 @@ def fork(work, log):
     if pid := os.fork():
         return pid
     code = 1
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # nohup, say, ignores some
+        signal.signal(number, signal.SIG_DFL)
     try:
         with log.open("wb") as file:
             os.dup2(file.fileno(), 1)

@@ -73,7 +73,12 @@ def test_a_signal_writes_what_is_measured(camx, tmp_path, number, code):
     """And the same command goes on from there."""
     words = [sys.executable, "-m", "camx", *RUN, "--set", "view=ten-crop"]
     with subprocess.Popen(
-        words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, stdout=subprocess.PIPE
+        words,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # that nohup may have ignored
     ) as process:
         assert process.stdout.readline().startswith("mini: 400 images")
         time.sleep(2)

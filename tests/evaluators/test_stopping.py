@@ -11,6 +11,15 @@ from camx.evaluators import stopping
 from camx.evaluators.stopping import Stopped
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """A shell's background, and nohup, have their processes ignore some of the signals."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in stopping.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def send(number=signal.SIGTERM):
     os.kill(os.getpid(), number)
 
