@@ -22,7 +22,7 @@ class DemoOptions(Checked):
 
     images: int | None = whole(1, default=None, help="At most so many images a step.")
     score_images: int = whole(
-        1, default=40, help="Images that Score-CAM gets, at two hundred masked passes an image."
+        1, default=30, help="Images that Score-CAM gets, at two hundred masked passes an image."
     )
     trained_images: int | None = whole(
         1, default=None, help="At most so many images that Table V's trained networks are shown."
@@ -31,12 +31,12 @@ class DemoOptions(Checked):
         1, default=None, help="Epochs of their trainings.  [default: their recipes']"
     )
     cmwp_images: int = whole(1, default=60, help="Images that c-MWP gets, for Table V.")
-    timed: int = whole(1, default=30, help="Iterations that the FPS of Table VII is the mean of.")
-    occluded: int = whole(1, default=100, help="Images that are occluded.")
+    timed: int = whole(1, default=20, help="Iterations that the FPS of Table VII is the mean of.")
+    occluded: int = whole(1, default=80, help="Images that are occluded.")
     settings: int = whole(
         0, 9, default=2, help="Settings of Table X whose labels train a network: S5, S5+S4, ..."
     )
-    iterations: int = whole(1, default=80, help="Steps of each of those trainings.")
+    iterations: int = whole(1, default=50, help="Steps of each of those trainings.")
 
 
 @click.command("demo")
