@@ -32,11 +32,11 @@ class DemoOptions(Checked):
     )
     cmwp_images: int = whole(1, default=60, help="Images that c-MWP gets, for Table V.")
     timed: int = whole(1, default=20, help="Iterations that the FPS of Table VII is the mean of.")
-    occluded: int = whole(1, default=80, help="Images that are occluded.")
+    occluded: int = whole(1, default=60, help="Images that are occluded.")
     settings: int = whole(
         0, 9, default=2, help="Settings of Table X whose labels train a network: S5, S5+S4, ..."
     )
-    iterations: int = whole(1, default=50, help="Steps of each of those trainings.")
+    iterations: int = whole(1, default=40, help="Steps of each of those trainings.")
 
 
 @click.command("demo")
