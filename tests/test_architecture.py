@@ -19,6 +19,8 @@ FORBIDDEN = {
 # The floors of evaluators/, from the top down; a room may import from lower floors, and from
 # itself.
 FLOORS = [
+    ["report"],
+    ["rerun"],
     ["explanations", "doctor"],
     ["plan"],
     ["results"],
@@ -45,7 +47,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.
 TORCH = {
     "checkpoint.py", "determinism.py", "doctor.py", "explanations.py", "grids.py", "loop.py",
-    "memory.py", "plan.py", "ranks.py", "training.py",
+    "memory.py", "plan.py", "ranks.py", "report/costs.py", "training.py",
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
         "localize/trainer",

@@ -46,8 +46,12 @@ def table(measured: Measured, task: Task, cells: Sequence[Cell]) -> pd.DataFrame
 
 def write(frame: pd.DataFrame, measured: Measured, runs: Path, out: Path) -> Path:
     """Write ``OUT/runs/<run>.csv``, called as the run's folder below `runs`, with two decimals."""
-    parts = measured.folder.resolve().relative_to(runs.resolve()).parts
-    name = "-".join(parts) or measured.folder.resolve().name
-    path = out / "runs" / f"{name}.csv"
+    path = out / "runs" / f"{name(measured.folder, runs)}.csv"
     write_text(path, frame.round(2).to_csv(index=False))
     return path
+
+
+def name(folder: Path, runs: Path) -> str:
+    """What a run's table is called: the run's folder below `runs`."""
+    parts = folder.resolve().relative_to(runs.resolve()).parts
+    return "-".join(parts) or folder.resolve().name

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,18 @@ class Measured:
 
     def rank(self, cell: Cell, metric: str | None = None) -> tuple[bool, int]:
         """How runs are preferred: the unchanged ``paper`` protocol, then most images of it."""
-        counts = self.numbers["n"].items()
-        held = [n for key, n in counts if key[:3] == cell.key and metric in (None, key[3])]
-        return self.run.protocol["name"] != "paper", -int(max(held))
+        held = self._counts[cell.key]
+        return self.run.protocol["name"] != "paper", -(
+            held[metric] if metric else max(held.values())
+        )
+
+    @cached_property
+    def _counts(self) -> dict[tuple[str, str, str], dict[str, int]]:
+        """How many images each cell has of each metric."""
+        counts: dict[tuple[str, str, str], dict[str, int]] = {}
+        for (method, layer, variant, metric), n in self.numbers["n"].items():
+            counts.setdefault((method, layer, variant), {})[metric] = int(n)
+        return counts
 
 
 def measured(runs: Path, task: Task) -> list[Measured]:

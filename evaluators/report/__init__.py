@@ -1,0 +1,188 @@
+"""The report: recorded runs as one page to look at."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camx.evaluators import files, rerun
+from camx.evaluators.report import costs, gallery, graphs, numbers
+from camx.evaluators.report.gallery import Gallery
+from camx.evaluators.report.numbers import Section
+from camx.evaluators.report.page import Page, Picture, described, rendered
+from camx.evaluators.report.plots import Plot
+from camx.evaluators.results import claims, filling, layers, tables
+from camx.evaluators.results.runs import Measured, by_task
+from camx.evaluators.tasks import Task
+
+Tick = Callable[[], Any]
+GONE = (ValueError, FileNotFoundError, ImportError)  # of data, weights and methods of a run
+
+
+@dataclass
+class Report:
+    """What is gathered for the page; `lacking` says what could not be shown, and why."""
+
+    runs: Path
+    data: str | None = None
+    seed: int = 0
+    device: str = "cpu"
+    files: dict[str, str] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
+
+    def keep(self, name: str, frame: pd.DataFrame) -> str:
+        """A CSV among the page's downloads."""
+        self.files[name] = frame.to_csv(index=False)
+        return name
+
+
+def write(
+    report: Report,
+    tasks: Sequence[Task],
+    out: Path,
+    images: int = 36,
+    pictures: Sequence[Picture] = (),
+    tick: Tick = lambda: None,
+) -> Path:
+    """Write ``index.html`` of the runs that `tasks` measured, with at most so many `images`.
+
+    Raises `ValueError` where none is below the folder.
+    """
+    candidates = by_task(tasks, report.runs, report.data)
+    held = {m.folder: m.run for group in candidates.values() for m in group}
+    if not held:
+        makes = "`camx localize` makes one"
+        raise ValueError(f"no run below {report.runs} has records; {makes}. Nothing was written")
+    sections = tabulated(report, tasks, candidates)
+    verdicts, sentences = claimed(report)
+    plots = plotted(report, candidates)
+    shown, plot = drawn(report, candidates, images, tick)
+    newest = max(run.newest for run in held.values())[:16].replace("T", " ")
+    names = ", ".join(dict.fromkeys(run.dataset["name"] for run in held.values()))
+    about = f"{len(held)} runs on {names} below {report.runs}; the newest of {newest} UTC"
+    page = Page(
+        "camx report", about, sections, sentences, verdicts, [*plot, *plots], shown, pictures,
+        [described(run) for run in held.values()], report.files, report.lacking,
+    )  # fmt: skip
+    path = out / "index.html"
+    files.write_text(path, rendered(page))
+    return path
+
+
+def tabulated(
+    report: Report, tasks: Sequence[Task], candidates: Mapping[str, Sequence[Measured]]
+) -> list[Section]:
+    """The paper's tables that any run measures a cell of, then each run's own cells."""
+    loaded = [tables.load(name) for name in tables.names()]
+    filled = filling.fill(loaded, candidates, filling.entered(report.runs))
+    report.keep("cells.csv", filled.round(4))
+    readings = {task.name: numbers.Readings(candidates[task.name], task) for task in tasks}
+    sections = []
+    for table in loaded:
+        rows = filling.printed(table, filled)
+        if rows["measured"].notna().any() and (not table.data or rows["paper"].notna().any()):
+            made = numbers.section(table, filled, readings, report.seed)
+            csv = report.keep(tables.file_name(table), filling.layout(table, filled).round(2))
+            sections.append(replace(made, csv=csv))
+    for task in tasks:
+        for measured in candidates[task.name]:
+            name = layers.name(measured.folder, report.runs)
+            own = numbers.of_run(measured, task, name, readings[task.name], report.seed)
+            if own:
+                frame = layers.table(measured, task, layers.further(measured, task))
+                sections.append(replace(own, csv=report.keep(f"runs/{name}.csv", frame.round(2))))
+    return sections
+
+
+def claimed(report: Report) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """How many claims have each verdict, and each claim with its comparisons in words."""
+    loaded = claims.load()
+    frame = claims.evaluate(loaded, report.runs, report.data, report.seed)
+    if not frame["p_value"].notna().any():
+        return {}, []
+    report.keep("claims.csv", frame)
+    told = []
+    for claim in loaded:
+        rows = frame[frame["claim"] == claim.id]
+        told.append({
+            "id": claim.id, "sentence": claim.sentence, "where": claim.where,
+            "verdict": rows["verdict"].iloc[0],
+            "held": int((rows["comparison"] == "reproduced").sum()),
+            "comparisons": [_comparison(row) for row in rows.itertuples()],
+        })  # fmt: skip
+    counts = pd.Series([claim["verdict"] for claim in told]).value_counts()
+    return {verdict: int(counts.get(verdict, 0)) for verdict in claims.VERDICTS}, told
+
+
+def _comparison(row: Any) -> tuple[str, ...]:
+    """A comparison's words, a column each; empty where it was not run."""
+    if row.p_value is None or row.p_value != row.p_value:
+        return (row.metric, row.more, row.less, "", "", "", "", "", row.comparison)
+    holm = "" if row.p_holm is None or row.p_holm != row.p_holm else f"{row.p_holm:.2g}"
+    interval = f"[{row.ci_low:+.2f}, {row.ci_high:+.2f}]"
+    test = f"{row.difference:+.2f}", interval, f"{row.p_value:.2g}", holm, f"{row.n:.0f}"
+    return (row.metric, row.more, row.less, *test, row.comparison)
+
+
+def plotted(report: Report, candidates: Mapping[str, Sequence[Measured]]) -> list[Plot]:
+    """What records alone tell: overlap, thresholds, deletion and insertion, and recorded times."""
+    made: list[tuple[Plot, pd.DataFrame] | None] = []
+    if localized := preferred(candidates.get("localize", ())):
+        made.append(graphs.overlap(localized))
+    if defective := preferred(candidates.get("defects", ())):
+        made.append(graphs.thresholds(defective))
+        device = f"timed one image at a time on {defective.run.last.get('device', '')}"
+        times = graphs.recorded_costs(defective)
+        made.append(graphs.cost(defective, "mIoU", times, device))
+    for metric in ("deletion", "insertion"):
+        of_metric = [m for m in candidates.get("occlude", ()) if _has(m, metric)]
+        if of_metric:
+            made.append(graphs.perturbation(of_metric[0], metric))
+    kept = ((plot, report.keep(f"{plot.id}.csv", frame)) for plot, frame in filter(None, made))
+    return [replace(plot, csv=csv) for plot, csv in kept]
+
+
+def _has(measured: Measured, metric: str) -> bool:
+    return bool((measured.numbers.index.get_level_values("metric") == metric).any())
+
+
+def preferred(candidates: Sequence[Measured]) -> Measured | None:
+    """The run to be drawn: of the ``paper`` protocol, then with most images, then the newest."""
+    counts = {m.folder: int(m.numbers["n"].max()) for m in candidates}
+    return min(
+        candidates, default=None,
+        key=lambda m: (m.run.protocol["name"] != "paper", -counts[m.folder]),
+    )  # fmt: skip
+
+
+def drawn(
+    report: Report, candidates: Mapping[str, Sequence[Measured]], images: int, tick: Tick
+) -> tuple[Gallery | None, list[Plot]]:
+    """The gallery of a run of localization, and what its maps cost here.
+
+    Both need the run's network and images again; where they are gone, that is said.
+    """
+    localized = preferred(candidates.get("localize", ()))
+    if localized is None or not images:
+        return None, []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said when it was measured
+            dataset = rerun.dataset(localized.run)
+            cells = graphs.best_cells(localized, "gtknown")
+            plan = rerun.plan(localized.run, cells, report.device)
+            shown = gallery.gallery(localized, dataset, lambda _: plan, images, report.seed, tick)
+            times = costs.measured(plan, dataset.samples[0], cells) if cells else {}
+    except GONE as error:
+        what = "The gallery and the cost of maps are of the network and images"
+        report.lacking.append(f"{what} of {localized.folder}, which are not there: {error}")
+        return None, []
+    where = f"measured on {report.device} while this page was written, {plan.view.crops} views"
+    made = graphs.cost(localized, "gtknown", times, where)
+    if made is None:
+        return shown, []
+    plot, frame = made
+    return shown, [replace(plot, csv=report.keep(f"{plot.id}.csv", frame))]
