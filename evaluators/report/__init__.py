@@ -90,10 +90,12 @@ def tabulated(
     for task in tasks:
         for measured in candidates[task.name]:
             name = layers.name(measured.folder, report.runs)
-            own = numbers.of_run(measured, task, name, readings[task.name], report.seed)
-            if own:
+            further = numbers.of_run(measured, task, name, readings[task.name], report.seed)
+            if further:
                 frame = layers.table(measured, task, layers.further(measured, task))
-                sections.append(replace(own, csv=report.keep(f"runs/{name}.csv", frame.round(2))))
+                sections.append(
+                    replace(further, csv=report.keep(f"runs/{name}.csv", frame.round(2)))
+                )
     return sections
 
 

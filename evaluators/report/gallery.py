@@ -38,7 +38,7 @@ class Shot:
     empty: bool = False
 
     @property
-    def found(self) -> bool:
+    def hit(self) -> bool:
         return self.iou is not None and self.iou >= localize.HIT
 
 

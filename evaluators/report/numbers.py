@@ -21,7 +21,7 @@ DIGITS = 2
 
 @dataclass(frozen=True)
 class Number:
-    """One number of a table; what is not known is None.
+    """One number of a table; what is not told is None.
 
     key      table, row, metric and column as in ``cells.csv``, or run, method, metric, layer
     rank     ``best`` of its column, ``alike`` where a paired test does not tell it from the best,
@@ -148,12 +148,12 @@ def runs_of(rows: pd.DataFrame, row: str, column: str) -> str:
 
 def _number(row: Mapping[str, Any]) -> Number:
     """A row of ``cells.csv`` as a number."""
-    known = {key: None if pd.isna(row[key]) else float(row[key]) for key in
+    told = {key: None if pd.isna(row[key]) else float(row[key]) for key in
              ("measured", "ci_low", "ci_high", "paper")}  # fmt: skip
     return Number(
         (row["table"], row["row"], row["metric"], row["column"]),
-        known["measured"], known["ci_low"], known["ci_high"],
-        0 if pd.isna(row["n"]) else int(row["n"]), known["paper"],
+        told["measured"], told["ci_low"], told["ci_high"],
+        0 if pd.isna(row["n"]) else int(row["n"]), told["paper"],
     )  # fmt: skip
 
 
