@@ -33,6 +33,8 @@ class DemoOptions(Checked):
     cmwp_images: int = whole(1, default=60, help="Images that c-MWP gets, for Table V.")
     timed: int = whole(1, default=20, help="Iterations that the FPS of Table VII is the mean of.")
     occluded: int = whole(1, default=60, help="Images that are occluded.")
+    curves: int = whole(1, default=20, help="Images that get a deletion curve.")
+    shown: int = whole(0, default=24, help="Images of the report's gallery.")
     settings: int = whole(
         0, 9, default=2, help="Settings of Table X whose labels train a network: S5, S5+S4, ..."
     )
@@ -46,10 +48,12 @@ class DemoOptions(Checked):
 @click.pass_context
 def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
-    from camx.cli import claims, defects, explain, localize, measuring, occlude, pseudo, tables
+    from camx.cli import (
+        claims, defects, explain, figures, localize, measuring, occlude, pseudo, report, tables,
+    )  # fmt: skip
 
     def step(number: int, title: str) -> None:
-        click.echo(f"\n{number}/11  {title}\n")
+        click.echo(f"\n{number}/12  {title}\n")
 
     limited = {"limit": demo.images, "summary": False}
     step(1, "localization: Tables I-IV and XII, the paper's protocol")
@@ -69,9 +73,14 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     step(4, "values of the maps of each stage: one view")
     folder = fresh(out / "values", "single")
     ctx.invoke(measuring.command("values"), protocol="single", out=folder, **limited)
-    step(5, f"image occlusion: Table VI, {demo.occluded} images drawn at random")
+    step(5, f"image occlusion: Table VI, {demo.occluded} images drawn at random; deletion curves")
     folder = fresh(out / "occlude", "paper")
     ctx.invoke(occlude.command, sample=demo.occluded, out=folder, summary=False)
+    folder = fresh(out / "deletion", "single")
+    ctx.invoke(
+        occlude.command, metric="deletion", protocol="single", sample=demo.curves, out=folder,
+        summary=False,
+    )  # fmt: skip
     step(6, "defects: Tables VII and VIII")
     folder = fresh(out / "defects", "paper", "defects")
     sheet = out / "defects.png"
@@ -85,9 +94,13 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     ctx.invoke(tables.command, runs=out, out=out / "tables", data=MINIATURE)
     step(10, "the paper's claims")
     ctx.invoke(claims.command, runs=out, out=out / "claims", data=MINIATURE)
-    step(11, "pictures")
+    step(11, "pictures: the paper's figures, and maps of three images")
+    ctx.invoke(figures.command, runs=out, out=out / "figures", images=())
     ctx.invoke(explain.command, model=("mini-vgg",), out=out / "explain")
-    places = {"tables": "tables", "claims": "claims", "pictures": "explain", "records": "*/records"}
+    step(12, "the report")
+    ctx.invoke(report.command, runs=out, out=out / "report", images=demo.shown, data=MINIATURE)
+    places = {"tables": "tables", "claims": "claims", "pictures": "figures"}
+    places |= {"records": "*/records", "all of it, to look at": "report/index.html"}
     click.echo("\n" + "   ".join(f"{what}: {out / where}" for what, where in places.items()))
 
 

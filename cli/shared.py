@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from camx.evaluators.fields import Checked, choice, flag, path, text, whole
 from camx.evaluators.types import MAP_STYLES
 
 MINIATURE = "mini"
+EXAMPLE = "example"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +120,17 @@ class MachineOptions(Checked):
 class RunsOptions(Checked):
     """Which recorded runs."""
 
-    runs: Path = path(default=Path("results"), help="Where to look for run.json files.")
+    runs: Path = path(
+        default=Path("results"),
+        help=f"Where to look for run.json files; {EXAMPLE}: runs on real images that camx ships.",
+    )
     data: str | None = text(
         default=None,
         help="Only runs on this data set: its name or folder.  [default: that of the newest run]",
     )
     seed: int = whole(0, default=0, help="Seed of the resampling.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.runs == Path(EXAMPLE) and not self.runs.exists():
+            object.__setattr__(self, "runs", Path(str(resources.files("camx.configs") / EXAMPLE)))

@@ -177,6 +177,8 @@ class Run:
             words += f", superpixels {superpixels}"
         if count := len(blacklist.left_out(self.folder)):
             words += f", {count} images left out"
+        if note := self.identity.get("note"):  # what people wrote into a run.json of theirs
+            words += f" ({note})"
         return words
 
     def save(self) -> None:
