@@ -19,6 +19,7 @@ FORBIDDEN = {
 # The floors of evaluators/, from the top down; a room may import from lower floors, and from
 # itself.
 FLOORS = [
+    ["drawings"],
     ["explanations", "doctor"],
     ["plan"],
     ["results"],
@@ -36,7 +37,7 @@ FLOORS = [
     ["loop", "kinds"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records"],
-    ["fingerprints", "heatmaps", "nulls", "voc_masks", "invocation"],
+    ["fingerprints", "heatmaps", "nulls", "pictures", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips"],
     ["draws", "ranks", "parts", "holding", "blacklist", "memory", "determinism"],
     ["fields", "files", "values", "stopping"],
@@ -46,6 +47,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 TORCH = {
     "checkpoint.py", "determinism.py", "doctor.py", "explanations.py", "grids.py", "loop.py",
     "memory.py", "plan.py", "ranks.py", "training.py",
+    "drawings/distributions.py", "drawings/overlays.py",
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
         "localize/trainer",
