@@ -23,13 +23,14 @@ class Method:
     One that only combines a tap's tensors runs a few rows at a time on a CPU, where the allocator
     does not keep temporaries of a whole batch of a shallow layer: each would come from the system
     anew and cost more than the arithmetic. A `costly` one asks the network again, and gets all. A
-    `non_negative` one assumes activations that are not negative.
+    `non_negative` one assumes activations that are not negative. `title` is what pictures call it.
     """
 
     name: str
     cam: Callable[[Tap], Tensor]
     costly: bool = False
     non_negative: bool = False
+    title: str = ""
 
     def __call__(self, tap: Tap) -> Tensor:
         count = len(tap.acts)
@@ -83,7 +84,8 @@ def methods(names: Sequence[str], style: str = "") -> dict[str, Method]:
         default = plugin.object, bool(getattr(plugin.module, "COSTLY", False))
         non_negative = bool(getattr(plugin.module, "NON_NEGATIVE", False))
         cam, asks = preferred.get(plugin.name, default)
-        method = Method(plugin.name, cam, asks, non_negative)
+        title = str(getattr(plugin.module, "TITLE", plugin.name))
+        method = Method(plugin.name, cam, asks, non_negative, title)
         if by_name.setdefault(plugin.name, method) != method:
             raise ValueError(f"two methods are named {plugin.name!r}; rename one")
     return by_name

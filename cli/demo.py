@@ -49,7 +49,16 @@ class DemoOptions(Checked):
 def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
     from camx.cli import (
-        claims, defects, explain, figures, localize, measuring, occlude, pseudo, report, tables,
+        claims,
+        defects,
+        explain,
+        figures,
+        localize,
+        measuring,
+        occlude,
+        pseudo,
+        report,
+        tables,
     )  # fmt: skip
 
     def step(number: int, title: str) -> None:

@@ -75,7 +75,7 @@ def command(
 
     An IMAGE is a file, or a folder of pictures. Without one, three photographs are shown, or three
     of the miniature's pictures to a network that does not know ImageNet's classes. The predicted
-    box of each map is green, true boxes are red.
+    box of each map is solid, true boxes are dashed.
     """
     from camx.camcore.image_files import read_image
 
@@ -182,20 +182,18 @@ def free(folder: Path, stem: str, taken: set[Path]) -> Path:
 def draw(
     making: "Plan", sample: "Sample", names: Sequence[str], target: str | None, out: Path
 ) -> str:
-    """Write one picture's overlay grid; returns its title."""
-    from camx.evaluators import explanations
-    from camx.evaluators.results import figures
+    """Write one picture's maps as a plate; returns its title."""
+    from camx.evaluators import explanations, pictures
+    from camx.evaluators.drawings import overlays
+    from camx.evaluators.pictures import plate
 
     seen = explanations.explained(making, sample.path, target, names)
-    truths = sample.within(seen.size).boxes
+    sample = sample.within(seen.size)
     title = titled(seen)
-    if truths:  # only the miniature's pictures have any here
+    if sample.boxes:  # only the miniature's pictures have any here
         title += f"; truth: {explanations.miniature_names()[sample.label]}"
-    shown = {cell: seen.heatmap(cell.method, cell.layer) for cell in seen.grids}
-    boxes = {cell: seen.box(cell.method, cell.layer) for cell in seen.grids}
     out.parent.mkdir(parents=True, exist_ok=True)
-    heading = f"{sample.path.name}, {making.network.name}: {title}"
-    figures.overlay_grid(seen.pixels, shown, boxes, truths, heading, out)
+    pictures.write(plate.draw(overlays.of_explanation(seen, making, sample, title)), out)
     return title
 
 

@@ -18,11 +18,10 @@ from camx.camcore.layers import Layer
 from camx.camcore.networks import Network
 from camx.camcore.preprocessing import IMAGENET, Preprocessing
 from camx.camcore.suggestions import near
-from camx.evaluators import grids, heatmaps, plan, protocols
+from camx.evaluators import grids, heatmaps, pictures, plan, protocols
 from camx.evaluators.datasets.dagm import CLASSES as DEFECTS
 from camx.evaluators.grids import Plan
 from camx.evaluators.miniature.ilsvrc import CLASSES as MINIATURE
-from camx.evaluators.results import figures
 from camx.evaluators.tasks import localize
 from camx.evaluators.types import Box, Cell
 
@@ -86,10 +85,10 @@ class Explanation:
         mask = heatmaps.foreground(self.heatmap(method, layer), self.protocol.threshold)
         return localize.boxes.box(mask, self.protocol.box)
 
-    def overlay(self, method: str, layer: str, alpha: float = 0.5) -> Image.Image:
-        """A map over the picture: blue where it is 0, red where it is 1."""
+    def overlay(self, method: str, layer: str, alpha: float = pictures.BLEND) -> Image.Image:
+        """A map over the picture in grey: dark violet where it is 0, light yellow where it is 1."""
         heatmap = self.maps[self._cell(method, layer).key[:2]]
-        return Image.fromarray(figures.overlay(self.pixels, heatmap, alpha))
+        return Image.fromarray(pictures.overlay(self.pixels, heatmap, alpha))
 
     def _cell(self, method: str, layer: str) -> Cell:
         """The cell of a map. `ValueError` for one that was not asked for."""

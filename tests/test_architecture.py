@@ -20,7 +20,7 @@ FORBIDDEN = {
 # itself.
 FLOORS = [
     ["report"],
-    ["rerun"],
+    ["drawings", "rerun"],
     ["explanations", "doctor"],
     ["plan"],
     ["results"],
@@ -38,7 +38,7 @@ FLOORS = [
     ["loop", "kinds"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records"],
-    ["fingerprints", "heatmaps", "nulls", "voc_masks", "invocation"],
+    ["fingerprints", "heatmaps", "nulls", "pictures", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips"],
     ["draws", "ranks", "parts", "holding", "blacklist", "memory", "determinism"],
     ["fields", "files", "values", "stopping"],
@@ -48,6 +48,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 TORCH = {
     "checkpoint.py", "determinism.py", "doctor.py", "explanations.py", "grids.py", "loop.py",
     "memory.py", "plan.py", "ranks.py", "report/costs.py", "training.py",
+    "drawings/distributions.py", "drawings/overlays.py",
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
         "localize/trainer",

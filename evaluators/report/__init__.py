@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from camx.evaluators import files, rerun
-from camx.evaluators.report import costs, gallery, graphs, numbers
+from camx.evaluators.report import costs, figures, gallery, graphs, numbers
 from camx.evaluators.report.gallery import Gallery
 from camx.evaluators.report.numbers import Section
 from camx.evaluators.report.page import Page, Picture, described, rendered
@@ -19,7 +19,6 @@ from camx.evaluators.results.runs import Measured, by_task
 from camx.evaluators.tasks import Task
 
 Tick = Callable[[], Any]
-GONE = (ValueError, FileNotFoundError, ImportError)  # of data, weights and methods of a run
 
 
 @dataclass
@@ -40,12 +39,7 @@ class Report:
 
 
 def write(
-    report: Report,
-    tasks: Sequence[Task],
-    out: Path,
-    images: int = 36,
-    pictures: Sequence[Picture] = (),
-    tick: Tick = lambda: None,
+    report: Report, tasks: Sequence[Task], out: Path, images: int = 36, tick: Tick = lambda: None
 ) -> Path:
     """Write ``index.html`` of the runs that `tasks` measured, with at most so many `images`.
 
@@ -60,6 +54,7 @@ def write(
     verdicts, sentences = claimed(report)
     plots = plotted(report, candidates)
     shown, plot = drawn(report, candidates, images, tick)
+    pictures = figured(report, tick) if images else []
     newest = max(run.newest for run in held.values())[:16].replace("T", " ")
     names = ", ".join(dict.fromkeys(run.dataset["name"] for run in held.values()))
     about = f"{len(held)} runs on {names} below {report.runs}; the newest of {newest} UTC"
@@ -160,6 +155,14 @@ def preferred(candidates: Sequence[Measured]) -> Measured | None:
     )  # fmt: skip
 
 
+def figured(report: Report, tick: Tick) -> list[Picture]:
+    """The paper's figures, of the runs that suit them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said when it was measured
+        kept = report.runs, report.device, report.seed, report.lacking.append, tick
+        return list(figures.drawn(*kept))
+
+
 def drawn(
     report: Report, candidates: Mapping[str, Sequence[Measured]], images: int, tick: Tick
 ) -> tuple[Gallery | None, list[Plot]]:
@@ -178,7 +181,7 @@ def drawn(
             plan = rerun.plan(localized.run, cells, report.device)
             shown = gallery.gallery(localized, dataset, lambda _: plan, images, report.seed, tick)
             times = costs.measured(plan, dataset.samples[0], cells) if cells else {}
-    except GONE as error:
+    except figures.GONE as error:
         what = "The gallery and the cost of maps are of the network and images"
         report.lacking.append(f"{what} of {localized.folder}, which are not there: {error}")
         return None, []

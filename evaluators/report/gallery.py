@@ -14,8 +14,8 @@ from PIL import Image
 from camx.camcore.image_files import read_image
 from camx.evaluators import explanations, records
 from camx.evaluators.grids import Plan
+from camx.evaluators.pictures import overlay
 from camx.evaluators.report.graphs import best_cells, titled
-from camx.evaluators.results.figures import overlay
 from camx.evaluators.results.runs import Measured
 from camx.evaluators.tasks import localize
 from camx.evaluators.types import Box, Cell, Dataset, Sample

@@ -1,101 +1,148 @@
-"""Pictures: maps laid over the image they belong to."""
+"""Declarative figures, YAML files of what is drawn; the paper's are 1 and 4 to 10.
+
+What a file's columns and rows are, ``{method: layercam, layer: S5}``, is as in the tables' files.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
-import cv2
-import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from camx.camcore.suggestions import near
+from camx.evaluators.fields import finite
+from camx.evaluators.files import parse_yaml, read_text
+from camx.evaluators.pictures import overlay as overlay
+from camx.evaluators.results.tables import CELL, task_of
+from camx.evaluators.tasks import Task
+from camx.evaluators.types import Cell
 
-from camx.evaluators.types import Box, Cell
+_FOLDER = resources.files("camx.configs") / "figures"
+KINDS = ("maps", "gradients", "masks")
+SHOWN = ("boxes", "truth")
+NEEDED = ("title", "source", "command", "kind", "images")
+KNOWN = (*NEEDED, "columns", "rows", "shows", "maps")
+MOST = 1000  # images
+Place = tuple[int, int]  # a row and a column
 
-PANEL = 1.7  # inches a picture is wide
-LEFT, TOP, GAP = 0.35, 0.65, 0.08  # inches for the methods' names, for the title, between pictures
-DPI = 110
 
+@dataclass(frozen=True)
+class Figure:
+    """A declarative figure: its `name` (the file's), and what is drawn.
 
-def overlay(image: np.ndarray, heatmap: np.ndarray, alpha: float = 0.5) -> np.ndarray:
-    """``(H,W,3) uint8``: a map ``(H,W)``, uint8 or of [0, 1], in colours over an image of its size.
-
-    Blue where the map is lowest, red where it is highest.
+    `kind` is ``maps`` over their images, ``gradients``, whose variances are drawn, or ``masks`` of
+    segmentation. Each of so many `images` has the `rows`, of which there is one at least, and the
+    `columns`; `cells` says what is at a row and a column. `shows` are ``boxes``, true and
+    predicted, and ``truth``, true masks. `maps` is how many feature maps of each stage are drawn.
     """
-    colours = colormaps["jet"](heatmap, bytes=True)[..., :3]
-    return np.round(alpha * colours + (1 - alpha) * image).astype(np.uint8)
+
+    name: str
+    title: str
+    source: str
+    task: Task
+    kind: str
+    images: int
+    rows: tuple[str, ...] = ("",)
+    columns: tuple[str, ...] = ()
+    cells: Mapping[Place, Cell] = ()  # type: ignore[assignment]  # an empty mapping
+    shows: tuple[str, ...] = ()
+    maps: int = 0
+
+    @property
+    def label(self) -> str:
+        """What it is called: ``Figure 5``."""
+        return f"Figure {self.name}"
 
 
-def _frame(axes: Axes, box: Box, colour: str) -> None:
-    x0, y0, x1, y1 = box
-    frame = Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, edgecolor=colour, lw=1.2)
-    axes.add_patch(frame)
+def names() -> list[str]:
+    """The shipped figures, in the paper's order."""
+    stems = {Path(e.name).stem for e in _FOLDER.iterdir() if e.name.endswith(".yaml")}
+    return sorted(stems, key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n))
 
 
-def overlay_grid(
-    image: np.ndarray,
-    heatmaps: Mapping[Cell, np.ndarray],
-    boxes: Mapping[Cell, Box],
-    truths: Sequence[Box],
-    title: str,
-    path: Path,
-) -> None:
-    """Draw methods (rows) x layers (columns) over ``image (H,W,3) uint8`` and write a PNG.
+def load(name: str) -> Figure:
+    """Figure `name`, or the user's own ``FILE.yaml``, whose task's file is relative to it.
 
-    heatmaps: ``(H,W) uint8`` each. Predicted boxes are green, true boxes red. A cell that is
-    missing from `heatmaps` stays empty.
+    Raises `ValueError` saying what is wrong where.
     """
-    methods = list(dict.fromkeys(cell.method for cell in heatmaps))
-    layers = list(dict.fromkeys(cell.layer for cell in heatmaps))
-    # a strip of a picture is no strip of a figure
-    tall = PANEL * min(max(image.shape[0] / image.shape[1], 0.25), 4)
-    legend = "green: the box of the map" + (", red: the true box" if truths else "")
-    figure, grid = _panels(len(methods), len(layers) + 1, tall)
-    figure.suptitle(
-        f"{title}\n{legend}", fontsize=10, y=1 - 0.05 / figure.get_figheight(), va="top"
-    )
-    extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
-    picture = _shrunk(image)
-    for row, method in enumerate(methods):
-        grid[row, 0].imshow(picture, extent=extent)
-        grid[row, 0].set_ylabel(method, fontsize=9)
-        for truth in truths:
-            _frame(grid[row, 0], truth, "red")
-        for column, layer in enumerate(layers, 1):
-            cell = next((c for c in heatmaps if (c.method, c.layer) == (method, layer)), None)
-            if row == 0:
-                grid[row, column].set_title(layer, fontsize=9)
-            if cell:
-                shown = overlay(picture, _shrunk(heatmaps[cell]))
-                grid[row, column].imshow(shown, extent=extent)
-                _frame(grid[row, column], boxes[cell], "lime")
-    figure.savefig(path)
-
-
-def _panels(rows: int, columns: int, tall: float) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes, ``(rows, columns)``, for pictures `tall` inches high.
-
-    Where all sizes are given, nothing need be drawn twice to find them.
-    """
-    width = LEFT + columns * (PANEL + GAP)
-    height = TOP + rows * (tall + GAP)
-    figure = Figure(figsize=(width, height), dpi=DPI)
-    grid = figure.subplots(
-        rows, columns, squeeze=False,
-        gridspec_kw={
-            "left": LEFT / width, "right": 1 - GAP / width, "bottom": GAP / height,
-            "top": 1 - TOP / height, "wspace": GAP / PANEL, "hspace": GAP / tall,
-        },
+    folder = None
+    if name.endswith((".yaml", ".yml")):
+        text, origin, folder = read_text(Path(name), "figure file"), name, Path(name).parent
+    elif name in names():
+        text, origin = (_FOLDER / f"{name}.yaml").read_text("utf-8"), f"figure {name}"
+    else:
+        accepted = f"{', '.join(names())} (or FILE.yaml){near(name, names())}"
+        raise ValueError(f"unknown figure {name!r}; known: {accepted}")
+    content = parse_yaml(text, origin)
+    if not isinstance(content, dict):
+        raise ValueError(f"{origin}: expected a mapping with {', '.join(NEEDED)}")
+    _check(content, origin)
+    task = task_of(content["command"], folder, origin)
+    rows = {str(row["row"]): row.get("cell") for row in content.get("rows", [])} or {"": {}}
+    columns = {str(name): part for name, part in content.get("columns", {}).items()}
+    cells = {
+        (at, column): _cell(content, part, task, f"{origin}: {row or 'row'}, {name}", other)
+        for at, (row, other) in enumerate(rows.items())
+        for column, (name, part) in enumerate(columns.items())
+    }
+    return Figure(
+        Path(name).stem, content["title"], content["source"], task, content["kind"],
+        content["images"], tuple(rows), tuple(columns), cells,
+        tuple(content.get("shows", ())), content.get("maps", 0),
     )  # fmt: skip
-    for axes in grid.flat:
-        axes.set(xticks=[], yticks=[], frame_on=False)
-    return figure, grid
 
 
-def _shrunk(image: np.ndarray) -> np.ndarray:
-    """A picture or map of at most twice a panel's pixels a side: a camera's are many more."""
-    scale = 2 * PANEL * DPI / max(image.shape[:2])
-    if scale >= 1:
-        return image
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+def _check(content: Mapping[Any, Any], origin: str) -> None:
+    """Raise `ValueError` naming what of a figure is missing, unknown or of another kind."""
+    for key in (key for key in NEEDED if key not in content):
+        raise ValueError(f"{origin}: {key!r} is missing; a figure needs {', '.join(NEEDED)}")
+    if strange := [key for key in content if key not in KNOWN]:
+        accepted = f"{', '.join(KNOWN)}{near(strange[0], KNOWN)}"
+        raise ValueError(f"{origin}: unknown {strange[0]!r}; known: {accepted}")
+    for key in ("title", "source"):
+        if not isinstance(content[key], str) or not content[key]:
+            raise ValueError(f"{origin}: {key} is {content[key]!r}; expected a text")
+    if content["kind"] not in KINDS:
+        what = f"kind is {content['kind']!r}{near(content['kind'], KINDS)}"
+        raise ValueError(f"{origin}: {what}; accepted: {', '.join(KINDS)}")
+    for key, least in (("images", 1), ("maps", 0)):
+        value = content.get(key, least)
+        if not finite(value) or value != int(value) or not least <= value <= MOST:
+            what = f"{key} is {value!r}; expected a whole number from {least} to {MOST}"
+            raise ValueError(f"{origin}: {what}")
+    shows = content.get("shows", [])
+    if not isinstance(shows, list) or not all(word in SHOWN for word in shows):
+        raise ValueError(f"{origin}: shows is {shows!r}; expected a list of {', '.join(SHOWN)}")
+    columns, rows = content.get("columns", {}), content.get("rows", [])
+    if not isinstance(columns, dict) or not (columns or content["kind"] == "gradients"):
+        raise ValueError(f"{origin}: columns is {columns!r}; expected titles and their cells")
+    if not isinstance(rows, list) or not all(isinstance(r, dict) and "row" in r for r in rows):
+        raise ValueError(
+            f"{origin}: rows is {rows!r}; expected a list of {{row: title, cell: ...}}"
+        )
+
+
+def _cell(content: Mapping[str, Any], column: Any, task: Task, where: str, row: Any) -> Cell:
+    """The cell at a row and a column as records name it. `ValueError` for what makes none."""
+    if not isinstance(column, dict | None) or not isinstance(row, dict | None):
+        raise ValueError(f"{where}: expected a mapping such as {{method: layercam, layer: S5}}")
+    words = {"variant": "", **(column or {}), **(row or {})}
+    if strange := [key for key in words if key not in CELL]:
+        raise ValueError(f"{where}: unknown {strange[0]!r}; a cell has {', '.join(CELL)}")
+    for key in (key for key in CELL if not isinstance(words.get(key), str)):
+        raise ValueError(f"{where}: {key} is {words.get(key)!r}; a cell has {', '.join(CELL)}")
+    try:
+        return task.canonical(Cell.of(*(words[key] for key in CELL)))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def file_name(figure: Figure, suffix: str) -> str:
+    """``figure_05.png`` for Figure 5; a user's own keeps its name."""
+    number = f"{int(figure.name):02d}" if figure.name.isdecimal() else figure.name
+    return f"figure_{number}.{suffix}"
+
+
+def layers(figure: Figure) -> Sequence[str]:
+    """Every layer that the figure's cells are read at, once."""
+    return list(dict.fromkeys(name for cell in figure.cells.values() for name in cell.layers))

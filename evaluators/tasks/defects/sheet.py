@@ -1,17 +1,18 @@
 """A contact sheet of defects: image, truth and maps (LayerCAM paper, Figures 7 and 8)."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
-from camx.evaluators import grids, heatmaps
+from camx.evaluators import grids, heatmaps, pictures
 from camx.evaluators.loop import Measurement, decode, stacked
+from camx.evaluators.pictures import panel, plate
+from camx.evaluators.pictures.panel import Panel
+from camx.evaluators.pictures.plate import Plate
 from camx.evaluators.tasks.defects import Options, Protocol, masks
 
-PANEL = 1.7  # inches a picture
+Row = tuple[str, np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
 
 
 def draw(job: Measurement[Protocol, Options]) -> None:
@@ -27,37 +28,36 @@ def draw(job: Measurement[Protocol, Options]) -> None:
         picture = decode(sample, (plan.view.grid,))
         maps, _ = grids.image_maps(plan, stacked([picture]), torch.tensor([1]))
         columns = {
-            str(cell): heatmaps.on_image(grid[0], picture.size, job.protocol.interpolation)
+            f"{plan.cams[cell.method].title or cell.method}\n{cell.layer} {cell.variant}".strip():
+                heatmaps.on_image(grid[0], picture.size, job.protocol.interpolation)
             for cell, grid in maps.items()
-        }
+        }  # fmt: skip
         truth = masks.truth(sample, picture.size)
-        rows.append((sample.image_id, picture.pixels, truth, columns))
+        name = "\n".join(
+            filter(None, (sample.group, sample.image_id.removeprefix(f"{sample.group}/")))
+        )
+        rows.append((name, picture.pixels, truth, columns))
     options.sheet.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(rows, options.sheet)
+    network, protocol = plan.network, job.protocol
+    about = (
+        f"network {network.name} ({network.weights}, {network.preprocessing.name} preprocessing)",
+        f"protocol {protocol.name}: {protocol.view} view, gradient {protocol.gradient}",
+        f"data {job.dataset.name}: {job.dataset.root}",
+    )
+    pictures.write(plate.draw(contact_sheet(rows, about)), options.sheet)
 
 
-def contact_sheet(
-    rows: Sequence[tuple[str, np.ndarray, np.ndarray, Mapping[str, np.ndarray]]], path: Path
-) -> None:
-    """Pictures down; across, the image, its truth and a map a column: a PNG.
+def contact_sheet(rows: Sequence[Row], about: Sequence[str]) -> Plate:
+    """Images down; across, the image, its truth and a map a column.
 
     rows: a name, the image ``(H,W,3) uint8``, the truth ``(H,W) bool`` and named maps ``(H,W)
-    uint8``, the same names in every row.
+    uint8``, the same names in every row. about: what made them.
     """
-    columns = list(rows[0][3])
-    size = (PANEL * (len(columns) + 2) + 0.3, PANEL * len(rows) + 0.3)
-    figure = Figure(figsize=size, layout="constrained", dpi=110)
-    panels = figure.subplots(len(rows), len(columns) + 2, squeeze=False)
-    for line, (name, image, truth, maps) in zip(panels, rows):
-        for axes in line:
-            axes.set(xticks=[], yticks=[])
-            axes.set_frame_on(False)
-        line[0].imshow(image)
-        line[0].set_ylabel(name, fontsize=7)
-        line[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
-        for axes, column in zip(line[2:], columns):
-            axes.imshow(image)
-            axes.imshow(maps[column], cmap="jet", alpha=0.5, vmin=0, vmax=255)
-    for axes, title in zip(panels[0], ["image", "truth", *columns]):
-        axes.set_title(title, fontsize=8)
-    figure.savefig(path)
+    panels: dict[tuple[int, int], Panel] = {}
+    for row, (_, image, truth, maps) in enumerate(rows):
+        shown = [Panel(image), panel.of_mask(truth, image)]
+        shown += [Panel(image, heatmap, outline=truth) for heatmap in maps.values()]
+        panels |= {(row, column): part for column, part in enumerate(shown)}
+    columns = ("image", "ground truth", *rows[0][3])
+    names = tuple(name for name, *_ in rows)
+    return Plate("Defects, and the maps of them", tuple(about), names, columns, panels)
