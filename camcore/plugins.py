@@ -1,6 +1,7 @@
 """Plug-ins, named after their files. Listing them imports none of them, and so no torch."""
 
 import ast
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -58,6 +59,7 @@ def reference(name: str) -> tuple[str, str]:
     return (package, model) if package in PUBLISHERS and model else ("", "")
 
 
+@functools.cache  # to look through what is installed takes 25 ms, and it does not change
 def _entry_points(package: str) -> dict[str, importlib.metadata.EntryPoint]:
     """Entry points of other packages, in group ``camx.methods`` for package ``camcore.methods``."""
     group = f"camx.{package.rpartition('.')[2]}"

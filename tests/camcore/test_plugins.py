@@ -5,6 +5,14 @@ import pytest
 from camx.camcore import plugins
 
 
+@pytest.fixture(autouse=True)
+def _looked_through_anew():
+    """What is installed is looked through once a process; here it changes."""
+    plugins._entry_points.cache_clear()
+    yield
+    plugins._entry_points.cache_clear()
+
+
 def test_names_are_file_names_with_hyphens():
     assert "layercam-normal" in plugins.names("camx.camcore.methods")
     assert {"vgg16", "resnet50", "mini-vgg", "mini-resnet"} <= set(
