@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options
+from camx.cli import options, printing
 from camx.cli.shared import MINIATURE
 from camx.evaluators.fields import Checked, path, text
 
@@ -42,6 +42,7 @@ def command(asked: DoctorOptions) -> None:
     camx doctor --data ILSVRC --model vgg16 --weights vgg16.pth    before a long run
     camx doctor --run results                                      are all records whole?
     """
+    printing.start("the machine", asked.data or "", err=True)
     from camx.evaluators import doctor
 
     findings = [*doctor.machine()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options
+from camx.cli import options, printing
 from camx.cli.shared import MINIATURE, NetworkOptions, ProtocolOptions
 from camx.evaluators.fields import Checked, text
 from camx.evaluators.types import MapProtocol
@@ -77,6 +77,7 @@ def command(
     of the miniature's pictures to a network that does not know ImageNet's classes. The predicted
     box of each map is green, true boxes are red.
     """
+    printing.start(", ".join(asked.model or (DEFAULT,)))
     from camx.camcore.image_files import read_image
 
     samples = [sample_of(path) for path in pictures(images)]

@@ -48,6 +48,7 @@ def command(asked: NetworkOptions, compared: IdentityOptions, out: Path) -> None
     A number is the largest difference of two maps, each divided by its maximum, on the layer's
     grid, for the network's first choice; 0.0001 is the same. OUT/identities.csv has them all.
     """
+    printing.start(compared.data, f"{compared.sample} images")
     import pandas as pd
 
     from camx.camcore import identities, maps, networks, plugins

@@ -43,6 +43,7 @@ def command(kind: str, model: str | None) -> None:
 
 def layers(model: str) -> None:
     """A network's layers: where each is, what it gives of one picture, and how."""
+    printing.start(f"layers of {model}")
     from camx.camcore import anatomy
 
     network = anatomy.of(model)

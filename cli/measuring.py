@@ -67,7 +67,9 @@ def command(reference: str, name: str = "") -> click.Command:
     @options.common
     @options.out(task.out)
     def measuring(further: Any, *common: Any, given: Mapping[str, Any], out: Path) -> None:
-        measure(task, Request(out, further, given, *common))
+        request = Request(out, further, given, *common)
+        printing.start(request.data.data, request.protocol.about if task.network else "")
+        measure(task, request)
 
     return options.unique(measuring)
 

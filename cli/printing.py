@@ -1,5 +1,6 @@
 """What commands print: aligned tables, numbers with their intervals, and progress on a terminal."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,13 @@ def table(rows: Iterable[Iterable[object]], headers: Iterable[str], numbers: boo
     side = "right" if numbers else "left"
     align = ["left", *[side] * (len(headers) - 1)] if cells else None
     click.echo(tabulate(cells, headers, tablefmt="simple", disable_numparse=True, colalign=align))
+
+
+def start(*facts: str, err: bool = False) -> None:
+    """Say at once what begins, before the seconds that importing torch takes; else nothing."""
+    if "torch" not in sys.modules:
+        command = click.get_current_context().command_path
+        click.echo(f"{command}: {', '.join(filter(None, facts))}; loading torch ...", err=err)
 
 
 def progress(total: int, done: int, unit: str = "image") -> Any:

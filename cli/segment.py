@@ -53,6 +53,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     camx segment train --labels results/pseudo/labels/layercam_S5                      the miniature
     camx segment train --labels LABELS --data VOCdevkit --model deeplab-resnet101 --download
     """
+    printing.start(asked.data, f"labels {asked.labels}")
     from camx.camcore import networks
     from camx.evaluators import datasets, voc_masks
     from camx.evaluators.tasks import segment
@@ -136,6 +137,7 @@ def _segmenter(
 @options.common
 def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     """Write each image's mask as a palette PNG, OUT/masks/<image>.png; --crf adds OUT/masks-crf."""
+    printing.start(asked.data, f"weights {asked.weights}")
     from camx.evaluators import datasets, holding, records, stopping, voc_masks
     from camx.evaluators.tasks.segment import crf
     from camx.evaluators.tasks.segment import predict as predicting

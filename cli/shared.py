@@ -73,6 +73,11 @@ class ProtocolOptions(Checked):
         return self.style or self.protocol or "paper"
 
     @property
+    def about(self) -> str:
+        """The protocol and what replaces its fields, for people."""
+        return ", ".join([f"protocol {self.name}", *self.replaced])
+
+    @property
     def fields(self) -> Mapping[str, str]:
         return dict(pair.split("=", 1) for pair in self.replaced)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from camx.cli import options, training
+from camx.cli import options, printing, training
 from camx.cli.shared import MINIATURE
 from camx.cli.training import TrainingOptions
 from camx.evaluators.fields import choice, text, whole
@@ -55,6 +55,7 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     camx train defects --data mine.csv --balance loss --flip       pictures of your own
     camx train defects --init none --epochs 12 --lr 0.05 --flip    the miniature, from nothing
     """
+    printing.start(asked.data, f"split {asked.split}")
     from camx.camcore import networks
     from camx.evaluators import datasets, splits
     from camx.evaluators.tasks.defects import trainer
@@ -99,6 +100,7 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     with the multi-label mAP on val. Stopped anywhere, the same command goes on and ends with the
     same weights.
     """
+    printing.start(asked.data, f"split {asked.split}")
     from camx.camcore import networks
     from camx.evaluators import datasets
     from camx.evaluators.tasks.pseudo import trainer
@@ -163,6 +165,7 @@ def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
     camx train wsol --arch adl --data ILSVRC --download          the paper's, ImageNet weights
     torchrun --nproc-per-node 4 -m camx train wsol --data ILSVRC --accumulate 2
     """
+    printing.start(asked.data, f"architecture {asked.arch}")
     from camx.camcore import networks
     from camx.evaluators import datasets, ranks
     from camx.evaluators.tasks.localize import trainer

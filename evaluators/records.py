@@ -11,9 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from camx.evaluators import blacklist, environment, nulls, parts
 from camx.evaluators.files import (
@@ -27,6 +25,9 @@ from camx.evaluators.files import (
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
 from camx.evaluators.types import Cell, completed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CELL = ["method", "layer", "variant"]
 KEY = ["image_id", *CELL]
@@ -78,7 +79,7 @@ def beside_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}-nulls")
 
 
-def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> pd.DataFrame:
+def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> "pd.DataFrame":
     """All records of a `kind` in a run, ordered by image and cell; empty without any yet.
 
     Those of images that a blacklist leaves out now are not among them. Raises `ValueError` naming a
@@ -87,6 +88,8 @@ def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> 
     folders = run / kind, beside_of(run / kind)
     paths = [path for folder in folders for path in listing(folder, (".parquet",), "part")]
     if not paths:
+        import pandas as pd
+
         return pd.DataFrame(columns=columns)
     frame = parts.joined(paths, columns, mark_of(run)).to_pandas()
     if dropped := blacklist.left_out(run):
