@@ -5,7 +5,7 @@ import dataclasses
 import click
 
 from camx.camcore import plugins
-from camx.cli import options, printing
+from camx.cli import options, printing, tabular
 
 KINDS = {
     "methods": "camx.camcore.methods",
@@ -19,6 +19,7 @@ KINDS = {
 @click.command("list")
 @click.argument("kind", type=options.Choice([*KINDS, "layers", "protocols", "tables"]))
 @click.option("--model", metavar="MODEL", help="The network whose layers are listed.")
+@tabular.form
 @options.common
 def command(kind: str, model: str | None) -> None:
     """List the methods, models, tasks, datasets, protocols or tables that options accept.
@@ -77,7 +78,7 @@ def protocols() -> None:
         if rows:
             names = [protocol.name for protocol in columns]
             printing.table(rows, (task.name, *names, "what it is (what it accepts)"), numbers=False)
-            click.echo()
+            click.echo(err=not tabular.textual())
 
 
 def _plain(value: object) -> str:

@@ -16,7 +16,10 @@ import click
 from camx.cli import options
 from camx.evaluators import ranks, stopping
 
-SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
+SHARED = {
+    "__init__", "main", "options", "shared", "printing", "tabular", "fitting", "measuring",
+    "rehearsal", "completion", "training",
+}  # fmt: skip
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 HEADLESS = (
     "OpenCV cannot be imported ({0}); on a server without a display: "
