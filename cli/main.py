@@ -18,7 +18,7 @@ from camx.evaluators import ranks, stopping
 
 SHARED = {
     "__init__", "main", "options", "shared", "printing", "tabular", "fitting", "measuring",
-    "rehearsal", "completion", "training",
+    "summary", "rehearsal", "completion", "training",
 }  # fmt: skip
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 HEADLESS = (

@@ -251,11 +251,17 @@ def beside(weights: str | Path | None) -> Run | None:
 
 
 def begin(folder: Path, identity: Identity, invocation: Invocation) -> Run:
-    """Open a run's folder for another invocation; returns the run, already saved.
+    """Open a run's folder, which should be `holding.held`, for another call; see `intended`."""
+    run = intended(folder, identity, invocation)
+    run.save()
+    return run
 
-    Raises `ValueError` when the folder holds a run that made something and whose identity differs:
-    it names the field and a free folder. Whatever another protocol, data set or network made must
-    never mix with this. The folder should be `holding.held`, so that no other process begins in it.
+
+def intended(folder: Path, identity: Identity, invocation: Invocation) -> Run:
+    """A folder's run with another invocation, of which nothing is written.
+
+    Raises `ValueError` naming the field and a free folder where it holds a run that made something
+    and whose identity differs. What another protocol, data set or network made must never mix.
     """
     made = next((pattern for pattern in MADE if any(folder.glob(pattern))), "")
     if made and not (folder / "run.json").is_file():
@@ -274,9 +280,7 @@ def begin(folder: Path, identity: Identity, invocation: Invocation) -> Run:
                 what = f"records of another version of {name!r}"
                 raise ValueError(f"{folder} holds {what}; choose another: --out {free(folder)}")
         earlier, mark = run.invocations, run.mark or mark
-    run = Run(folder, {**asked, "mark": mark}, [*earlier, plain(invocation)])
-    run.save()
-    return run
+    return Run(folder, {**asked, "mark": mark}, [*earlier, plain(invocation)])
 
 
 def _compare(folder: Path, key: str, old: Any, new: Any) -> None:

@@ -81,6 +81,7 @@ class Task:
     trainer: str = ""
     out: str = ""
     help: str = ""
+    untimed: str = ""
     grade: Callable[..., Sequence[Any]] | None = None
     loop: Callable[..., None] | None = None
     canonical: Callable[[Cell], Cell] = Cell.canonical
@@ -133,6 +134,7 @@ DECLARED = {
     "data": "TASK", "record": "Record", "protocol": "Protocol", "options": "Options",
     "network": "NETWORK", "tables": "TABLES", "nulls": "NULLS", "methods": "METHODS",
     "layer": "LAYER", "trainer": "TRAINER", "out": "OUT", "help": "__doc__",
+    "untimed": "UNTIMED",
 }  # fmt: skip
 CALLED = (
     "grade", "loop", "canonical", "check", "read", "parts", "cells", "identity", "versions",

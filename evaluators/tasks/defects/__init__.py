@@ -37,6 +37,7 @@ NULLS = nulls.MAPS
 METHODS = ("gradcam", "gradcampp", "layercam")  # Table VII's
 LAYER = "layer3"
 TRAINER = "train defects"
+UNTIMED = "the timed iterations of FPS (--iterations)"
 TIMING = "timing.parquet"
 NEARLY_ALL = 90  # percent of the pixels
 
