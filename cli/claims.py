@@ -26,10 +26,12 @@ class ClaimOptions(Checked):
     """Which claims."""
 
     ids: tuple[str, ...] = text(
-        many="A1", default=(), option="--claim", metavar="ID",
+        many="A1", default=(), option="--claim", metavar="ID", names="claims",
         help="Show only this claim, with each of its comparisons; repeats.",
     )  # fmt: skip
-    file: str = text(default="", help="FILE.yaml of claims of your own, as configs/claims.yaml.")
+    file: str = text(
+        default="", names="files", help="FILE.yaml of claims of your own, as configs/claims.yaml."
+    )
 
 
 @click.command("claims")

@@ -30,7 +30,7 @@ class NetworksOptions(NetworkOptions):
     """Which networks."""
 
     model: tuple[str, ...] = text(  # type: ignore[assignment]  # several of what others have one of
-        many="vgg16", default=(), metavar="MODEL",
+        many="vgg16", default=(), metavar="MODEL", names="models",
         help="Network: a name of `camx list models`, module:function or FILE.py; repeats.  "
         f"[default: {DEFAULT}]",
     )  # fmt: skip
@@ -41,11 +41,11 @@ class ExplainOptions(Checked):
     """What is drawn."""
 
     methods: tuple[str, ...] = text(
-        many="layercam", default=(), option="--method", metavar="METHOD",
+        many="layercam", default=(), option="--method", metavar="METHOD", names="methods",
         help="Method; repeats.  [default: the five gradient methods]",
     )  # fmt: skip
     layers: tuple[str, ...] = text(
-        many="S5", default=(), option="--layer", metavar="LAYER",
+        many="S5", default=(), option="--layer", metavar="LAYER", names="layers",
         help="Layer, or a fusion S5+S4; repeats.  [default: all]",
     )  # fmt: skip
     named: str | None = text(

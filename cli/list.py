@@ -1,11 +1,13 @@
 """`camx list`: what can be named on the command line."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import click
 
 from camx.camcore import plugins
 from camx.cli import options, printing, tabular
+from camx.evaluators.fields import Checked, text
 
 KINDS = {
     "methods": "camx.camcore.methods",
@@ -16,16 +18,26 @@ KINDS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListOptions(Checked):
+    """Of what layers are listed."""
+
+    model: str | None = text(
+        default=None, metavar="MODEL", names="models", help="The network whose layers are listed."
+    )
+
+
 @click.command("list")
 @click.argument("kind", type=options.Choice([*KINDS, "layers", "protocols", "tables"]))
-@click.option("--model", metavar="MODEL", help="The network whose layers are listed.")
+@options.typed(ListOptions)
 @tabular.form
 @options.common
-def command(kind: str, model: str | None) -> None:
+def command(listed: ListOptions, kind: str) -> None:
     """List the methods, models, tasks, datasets, protocols or tables that options accept.
 
     `camx list layers --model NAME` lists the layers of a network.
     """
+    model = listed.model
     if (kind == "layers") != bool(model):
         what = "needs --model NAME" if kind == "layers" else "takes no --model; `list layers` does"
         raise click.UsageError(f"camx list {kind} {what}")

@@ -11,7 +11,7 @@ from camx.cli import options, printing, tabular
 from camx.cli.shared import RunsOptions
 from camx.cli.tabular import BOUNDS, Tabular
 from camx.evaluators import files
-from camx.evaluators.fields import Checked, flag, text
+from camx.evaluators.fields import Accepts, Checked, flag, text
 
 if TYPE_CHECKING:
     from camx.evaluators.results.tables import Table
@@ -25,7 +25,7 @@ class TableOptions(Checked):
     """Which tables, and what of them."""
 
     tables: tuple[str, ...] = text(
-        many="I", default=(), option="--table", metavar="TABLE",
+        many="I", default=(), option="--table", metavar="TABLE", names="tables",
         help="Only this table: a name of `camx list tables`, or FILE.yaml; repeats.",
     )  # fmt: skip
     pairs: bool = flag(help="Instead, test every two cells of each table against each other.")
@@ -34,7 +34,7 @@ class TableOptions(Checked):
 @click.command("tables")
 @options.typed(RunsOptions, TableOptions)
 @click.option(
-    "--compare", nargs=2, metavar="A B",
+    "--compare", nargs=2, metavar="A B", type=options.Value(Accepts(str, "a method"), "methods"),
     help="Instead, test two methods against each other, cell by cell.",
 )  # fmt: skip
 @click.option(

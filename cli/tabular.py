@@ -228,7 +228,7 @@ def _spread(header: str, cells: Sequence[object]) -> dict[str, list[str]]:
 
 def _form(ctx: click.Context, _parameter: click.Parameter, value: str) -> None:
     """But for text, standard output holds tables alone; what else is said goes to stderr."""
-    if value != "text":
+    if value != "text" and not ctx.resilient_parsing:  # as a TAB parses
         ctx.meta[FORM] = value, sys.stdout
         if not ctx.meta.get(options.QUIET):
             ctx.with_resource(redirect_stdout(sys.stderr))

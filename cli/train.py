@@ -28,7 +28,9 @@ class DefectOptions(TrainingOptions):
     """What `camx train defects` is told besides."""
 
     data: str = text(
-        default=MINIATURE, help="DAGM folder, or a manifest FILE.csv of image,defective,mask,split."
+        default=MINIATURE,
+        names="datasets",
+        help="DAGM folder, or a manifest FILE.csv of image,defective,mask,split.",
     )
     split: str = text(
         default="official",
@@ -83,7 +85,7 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
 class SceneOptions(TrainingOptions):
     """What `camx train voc` is told besides."""
 
-    data: str = text(default=MINIATURE, help="VOCdevkit folder.")
+    data: str = text(default=MINIATURE, names="datasets", help="VOCdevkit folder.")
     split: str = text(default="train_aug", help="List of images that are learned from.")
 
 
@@ -133,6 +135,7 @@ class WsolOptions(TrainingOptions):
 
     data: str = text(
         default=MINIATURE,
+        names="datasets",
         help="ILSVRC folder with train/<wnid>/*.JPEG, or any folder of images by class.",
     )
     arch: str = choice(*ARCHES, default="vgg16-gap", help="Network, and how it is trained.")
