@@ -36,13 +36,23 @@ class Trial:
     images: int
     seconds: float
     disk: Mapping[str, int]
-    first: int
+    first: "Trial | None" = None
 
-    def whole(self, count: int) -> "Trial":
-        """What `count` images would take, as far as these tell."""
-        share = count / self.images
-        disk = {folder: round(size * share) for folder, size in self.disk.items()}
-        return Trial(count, self.seconds * share, disk, self.first)
+    def time(self, count: int) -> float:
+        """The seconds that `count` images would take."""
+        return self.seconds / self.images * count
+
+    def room(self, count: int) -> dict[str, float]:
+        """The bytes of `count` images by folder: what more images add, where their numbers differ.
+
+        A file of a few records is mostly the file.
+        """
+        held, images = self.disk, self.images
+        if not self.first or self.first.images == images:
+            return {folder: size / images * count for folder, size in held.items()}
+        few, more = self.first.disk, images - self.first.images
+        each = {folder: (size - few.get(folder, 0)) / more for folder, size in held.items()}
+        return {folder: size + each[folder] * (count - images) for folder, size in held.items()}
 
 
 def tell(task: Task, request: measuring.Request) -> None:
@@ -62,7 +72,7 @@ def tell(task: Task, request: measuring.Request) -> None:
         for line in task.begin(replace(job, out=Path(folder) / "begun")):
             click.echo(line, err=True)
         trial = tried(task, job, todo, missing, Path(folder)) if todo else None
-    _disk(job.out, trial.whole(len(todo)).disk if trial else {})
+    _disk(job.out, trial.room(len(todo)) if trial else {})
     click.echo(f"time    {_time(trial, len(todo))}")
     rest = " and ".join(filter(None, (task.untimed, "the tables at the end")))
     click.echo(f"        not counted: {rest}\nnothing was written to {request.out}")
@@ -72,12 +82,13 @@ def tried(
     task: Task, job: "Measurement[Any, Any]", todo: Sequence[Any], missing: Missing, out: Path
 ) -> Trial:
     """A first batch that warms up, then more and more images, until they take long enough."""
-    count = batch = job.plan.batch if job.maps else 1
+    batch = job.plan.batch if job.maps else 1
     seen = first = trial(task, job, spread(todo, batch), missing, out / "first")
+    count = batch * (1 if first.seconds > SECONDS else 2)
     while seen is first or (seen.seconds < SECONDS and seen.images < len(todo)):
         if first.seconds >= LONG:
             return first
-        seen = trial(task, job, spread(todo, count), missing, out / str(count), first.images)
+        seen = trial(task, job, spread(todo, count), missing, out / str(count), first)
         count = batch * math.ceil(count / batch * max(2, SECONDS / max(seen.seconds, 1e-3)))
     return seen
 
@@ -88,7 +99,7 @@ def trial(
     samples: Sequence[Any],
     missing: Missing,
     out: Path,
-    first: int = 0,
+    first: Trial | None = None,
 ) -> Trial:
     """Measure these samples into the folder `out`, as the run would into its own."""
     begun = clock()
@@ -108,7 +119,7 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     return [items[n * len(items) // chosen] for n in range(chosen)]
 
 
-def _disk(out: Path, needed: Mapping[str, int]) -> None:
+def _disk(out: Path, needed: Mapping[str, float]) -> None:
     place = next(path for path in (out, *out.absolute().parents) if path.exists())
     free, total = shutil.disk_usage(place).free, sum(needed.values())
     what = ", ".join(f"about {size(count)} of {kind}" for kind, count in needed.items())
@@ -123,8 +134,8 @@ def _time(trial: Trial | None, count: int) -> str:
         return "none: all is recorded"
     each = trial.seconds / trial.images
     how = f"measured on {trial.images} image{'s' * (trial.images != 1)}"
-    how += f", after {trial.first} to warm up" if trial.first else ", the first batch"
-    return f"about {duration(trial.whole(count).seconds)}: {each:.2g} s an image, {how}"
+    how += f", after {trial.first.images} to warm up" if trial.first else ", the first batch"
+    return f"about {duration(trial.time(count))}: {each:.2g} s an image, {how}"
 
 
 def size(count: float) -> str:

@@ -90,7 +90,7 @@ def test_a_slow_first_batch_is_enough(camx, times):
 
 
 def test_no_more_images_than_there_are(camx, times):
-    times(0.1, 0.1, 0.1, 0.1)
+    times(0.1, 0.1)
     said = camx(*SMALL, "--limit", 3, "--batch-size", 2, "--dry-run").stdout
     assert "measured on 3 images, after 2 to warm up" in said
 
@@ -176,8 +176,18 @@ def test_masks_need_no_network(camx, tmp_path, times):
     line = ("segment", "evaluate", "--masks", "masks", "--limit", 3, "--dry-run")
     said = camx(*line).stdout
     assert "views" not in said
-    assert "time    about 6 s: 2 s an image, measured on 1 image, after 1 to warm up\n" in said
+    assert "time    about 3 s: 1 s an image, measured on 2 images, after 1 to warm up\n" in said
     assert not (tmp_path / "results").exists()
+
+
+def test_what_the_files_themselves_take_is_counted_once():
+    first = rehearsal.Trial(2, 1.0, {"records": 1200})
+    both = rehearsal.Trial(4, 1.0, {"records": 1400, "maps": 80}, first)
+    assert both.room(10) == {"records": 2000, "maps": 320}
+    assert both.room(2) == {"records": 1200, "maps": 0}
+    assert rehearsal.Trial(2, 1.0, {"records": 1400}, first).room(4) == {"records": 2800}
+    assert first.room(4) == {"records": 2400}
+    assert both.time(10) == 2.5
 
 
 def test_images_come_from_all_over():
