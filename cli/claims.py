@@ -1,5 +1,6 @@
 """`camx claims`: the paper's sentences against recorded runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from camx.camcore.suggestions import near
-from camx.cli import options, printing
+from camx.cli import options, printing, tabular
 from camx.cli.shared import RunsOptions
 from camx.evaluators.fields import Checked, text
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from camx.evaluators.results.claims import Claim
 
+TESTED = ("difference", "ci_low", "ci_high", "p_value", "p_holm", "n")
 COLOURS = {"reproduced": "green", "contradicted": "red"}
 
 
@@ -24,14 +26,17 @@ class ClaimOptions(Checked):
     """Which claims."""
 
     ids: tuple[str, ...] = text(
-        many="A1", default=(), option="--claim", metavar="ID",
+        many="A1", default=(), option="--claim", metavar="ID", names="claims",
         help="Show only this claim, with each of its comparisons; repeats.",
     )  # fmt: skip
-    file: str = text(default="", help="FILE.yaml of claims of your own, as configs/claims.yaml.")
+    file: str = text(
+        default="", names="files", help="FILE.yaml of claims of your own, as configs/claims.yaml."
+    )
 
 
 @click.command("claims")
 @options.typed(RunsOptions, ClaimOptions)
+@tabular.form
 @options.out("claims")
 @options.common
 def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
@@ -57,12 +62,38 @@ def command(runs: RunsOptions, wanted: ClaimOptions, out: Path) -> None:
     for folder in sorted({*frame["run"].dropna(), *frame["against"].dropna()}):
         images = printing.counted(frame[frame[["run", "against"]].eq(folder).any(axis=1)]["n"])
         click.echo(f"{folder}: {records.load(Path(folder)).about()}, {images}")
-    for claim in loaded:
-        if not wanted.ids or claim.id in wanted.ids:
-            show(claim, frame[frame["claim"] == claim.id], bool(wanted.ids))
+    shown = [claim for claim in loaded if not wanted.ids or claim.id in wanted.ids]
+    if not tabular.textual():
+        return tabulated(shown, frame, bool(wanted.ids))
+    for claim in shown:
+        show(claim, frame[frame["claim"] == claim.id], bool(wanted.ids))
     count = frame.drop_duplicates("claim")["verdict"].value_counts()
     click.echo(f"\nwrote {out / 'claims.csv'}\n")
     printing.table([(v, int(count.get(v, 0))) for v in claims.VERDICTS], ("verdict", "claims"))
+
+
+def tabulated(shown: "Sequence[Claim]", frame: "pd.DataFrame", whole: bool) -> None:
+    """The claims, a row each; or, of the `whole` of them, a row for each comparison."""
+    rows: list[list[object]] = []
+    for claim in shown:
+        of_claim = frame[frame["claim"] == claim.id]
+        if whole:
+            for r in of_claim.itertuples():
+                sides = (claim.id, r.comparison, r.metric, r.more, r.less)
+                rows.append([*sides, *(_plain(r, name) for name in TESTED)])
+            continue
+        held = (of_claim["comparison"] == "reproduced").sum()
+        verdict = of_claim["verdict"].iloc[0]
+        rows.append([claim.id, verdict, held, len(of_claim), claim.sentence, claim.where])
+    of_claims = ("claim", "verdict", "reproduced", "comparisons", "sentence", "where")
+    heads = ("claim", "comparison", "metric", "more", "less", *TESTED) if whole else of_claims
+    printing.table(rows, heads, numbers=False)
+
+
+def _plain(row: Any, name: str) -> str | None:
+    """A number of a comparison; None where it was not run, or not corrected."""
+    value = getattr(row, name)
+    return None if value is None or value != value else f"{value:.4g}"
 
 
 def show(claim: "Claim", rows: "pd.DataFrame", whole: bool) -> None:

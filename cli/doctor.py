@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options
+from camx.cli import options, printing
 from camx.cli.shared import MINIATURE
 from camx.evaluators.fields import Checked, path, text
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 class DoctorOptions(Checked):
     """What is looked at besides the machine."""
 
-    data: str | None = text(default=None, help="Folder of a data set, or a name of `camx list`.")
+    data: str | None = text(
+        default=None, names="datasets", help="Folder of a data set, or a name of `camx list`."
+    )
     model: str | None = text(
-        default=None, help="Network of the weights.  [default: that of their run]"
+        default=None, names="models", help="Network of the weights.  [default: that of their run]"
     )
     weights: str | None = text(
-        default=None, help="A file of tensors, or torchvision's name of its weights."
+        default=None, names="files", help="A file of tensors, or torchvision's name of its weights."
     )
     run: Path | None = path(default=None, help="Folder of a run, or of several.")
     device: str = text(default="cpu", help="auto, cpu, cuda, cuda:1, ...")
@@ -42,6 +44,7 @@ def command(asked: DoctorOptions) -> None:
     camx doctor --data ILSVRC --model vgg16 --weights vgg16.pth    before a long run
     camx doctor --run results                                      are all records whole?
     """
+    printing.start("the machine", asked.data or "", err=True)
     from camx.evaluators import doctor
 
     findings = [*doctor.machine()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options
+from camx.cli import options, printing
 from camx.cli.shared import MINIATURE, NetworkOptions, ProtocolOptions
 from camx.evaluators.fields import Checked, text
 from camx.evaluators.types import MapProtocol
@@ -30,7 +30,7 @@ class NetworksOptions(NetworkOptions):
     """Which networks."""
 
     model: tuple[str, ...] = text(  # type: ignore[assignment]  # several of what others have one of
-        many="vgg16", default=(), metavar="MODEL",
+        many="vgg16", default=(), metavar="MODEL", names="models",
         help="Network: a name of `camx list models`, module:function or FILE.py; repeats.  "
         f"[default: {DEFAULT}]",
     )  # fmt: skip
@@ -41,11 +41,11 @@ class ExplainOptions(Checked):
     """What is drawn."""
 
     methods: tuple[str, ...] = text(
-        many="layercam", default=(), option="--method", metavar="METHOD",
+        many="layercam", default=(), option="--method", metavar="METHOD", names="methods",
         help="Method; repeats.  [default: the five gradient methods]",
     )  # fmt: skip
     layers: tuple[str, ...] = text(
-        many="S5", default=(), option="--layer", metavar="LAYER",
+        many="S5", default=(), option="--layer", metavar="LAYER", names="layers",
         help="Layer, or a fusion S5+S4; repeats.  [default: all]",
     )  # fmt: skip
     named: str | None = text(
@@ -77,6 +77,7 @@ def command(
     of the miniature's pictures to a network that does not know ImageNet's classes. The predicted
     box of each map is solid, true boxes are dashed.
     """
+    printing.start(", ".join(asked.model or (DEFAULT,)))
     from camx.camcore.image_files import read_image
 
     samples = [sample_of(path) for path in pictures(images)]

@@ -23,14 +23,17 @@ BATCH = 8  # images
 class IdentityOptions(Checked):
     """What is compared, on what."""
 
-    data: str = text(default=MINIATURE, help="Folder of a data set, or a name of `camx list`.")
+    data: str = text(
+        default=MINIATURE, names="datasets", help="Folder of a data set, or a name of `camx list`."
+    )
     sample: int = whole(1, default=4, help="Number of images, spread evenly over the data set.")
     methods: tuple[str, ...] = text(
-        many="layercam", default=(), option="--method", metavar="METHOD",
+        many="layercam", default=(), option="--method", metavar="METHOD", names="methods",
         help="Method; repeats.  [default: all, those that ask the network again at one layer]",
     )  # fmt: skip
     layers: tuple[str, ...] = text(
-        many="S5", default=(), option="--layer", metavar="LAYER", help="Layer; repeats.",
+        many="S5", default=(), option="--layer", metavar="LAYER", names="layers",
+        help="Layer; repeats.",
     )  # fmt: skip
     gradient: Literal["own", "next"] = choice(
         "own", "next", default="own", help="Gradients of the layer, or of the pool after it.",
@@ -48,6 +51,7 @@ def command(asked: NetworkOptions, compared: IdentityOptions, out: Path) -> None
     A number is the largest difference of two maps, each divided by its maximum, on the layer's
     grid, for the network's first choice; 0.0001 is the same. OUT/identities.csv has them all.
     """
+    printing.start(compared.data, f"{compared.sample} images")
     import pandas as pd
 
     from camx.camcore import identities, maps, networks, plugins

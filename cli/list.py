@@ -1,11 +1,13 @@
 """`camx list`: what can be named on the command line."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import click
 
 from camx.camcore import plugins
-from camx.cli import options, printing
+from camx.cli import options, printing, tabular
+from camx.evaluators.fields import Checked, text
 
 KINDS = {
     "methods": "camx.camcore.methods",
@@ -16,15 +18,26 @@ KINDS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListOptions(Checked):
+    """Of what layers are listed."""
+
+    model: str | None = text(
+        default=None, metavar="MODEL", names="models", help="The network whose layers are listed."
+    )
+
+
 @click.command("list")
 @click.argument("kind", type=options.Choice([*KINDS, "layers", "protocols", "tables"]))
-@click.option("--model", metavar="MODEL", help="The network whose layers are listed.")
+@options.typed(ListOptions)
+@tabular.form
 @options.common
-def command(kind: str, model: str | None) -> None:
+def command(listed: ListOptions, kind: str) -> None:
     """List the methods, models, tasks, datasets, protocols or tables that options accept.
 
     `camx list layers --model NAME` lists the layers of a network.
     """
+    model = listed.model
     if (kind == "layers") != bool(model):
         what = "needs --model NAME" if kind == "layers" else "takes no --model; `list layers` does"
         raise click.UsageError(f"camx list {kind} {what}")
@@ -43,6 +56,7 @@ def command(kind: str, model: str | None) -> None:
 
 def layers(model: str) -> None:
     """A network's layers: where each is, what it gives of one picture, and how."""
+    printing.start(f"layers of {model}")
     from camx.camcore import anatomy
 
     network = anatomy.of(model)
@@ -76,7 +90,7 @@ def protocols() -> None:
         if rows:
             names = [protocol.name for protocol in columns]
             printing.table(rows, (task.name, *names, "what it is (what it accepts)"), numbers=False)
-            click.echo()
+            click.echo(err=not tabular.textual())
 
 
 def _plain(value: object) -> str:

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from camx.cli import options
 from camx.evaluators import ranks, stopping
 
-SHARED = {"__init__", "main", "options", "shared", "printing", "measuring", "training"}
+SHARED = {
+    "__init__", "main", "options", "shared", "printing", "tabular", "fitting", "measuring",
+    "summary", "rehearsal", "completion", "training",
+}  # fmt: skip
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 HEADLESS = (
     "OpenCV cannot be imported ({0}); on a server without a display: "
@@ -35,6 +39,14 @@ class Commands(options.Group):
             return None
         command: click.Command = importlib.import_module(f"camx.cli.{name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        items = [
+            CompletionItem(name, help=_sentence(name))
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

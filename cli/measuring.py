@@ -3,14 +3,14 @@
 import dataclasses
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options, printing, shared, training
+from camx.cli import options, printing, shared, summary, training
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
 from camx.evaluators import (
     blacklist,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from camx.evaluators.loop import Measurement
     from camx.evaluators.results.tables import Table
 
-FEW = 20  # cells whose further metrics are printed below their tables
 BATCH = {"cpu": 20, "cuda": 100}  # views; on a CPU more are no faster, on a GPU they are
 
 
@@ -63,11 +62,18 @@ def command(reference: str, name: str = "") -> click.Command:
     @click.command(name or task.name, help=inspect.cleandoc(task.help or ""))
     @options.typed(task.options, *(kinds if task.network else kinds[:1]))
     @options.overrides(task.protocol, fields)
+    @click.option("--dry-run", is_flag=True, help="Only say what would be measured, and how long.")
     @options.config
     @options.common
     @options.out(task.out)
-    def measuring(further: Any, *common: Any, given: Mapping[str, Any], out: Path) -> None:
-        measure(task, Request(out, further, given, *common))
+    def measuring(
+        further: Any, *common: Any, given: Mapping[str, Any], out: Path, dry_run: bool
+    ) -> None:
+        from camx.cli import rehearsal
+
+        request = Request(out, further, given, *common)
+        printing.start(request.data.data, request.protocol.about if task.network else "")
+        (rehearsal.tell if dry_run else measure)(task, request)
 
     return options.unique(measuring)
 
@@ -87,7 +93,7 @@ def measure(task: Task, request: Request) -> None:
         lines = task.finish(job, printing.progress)
     if not request.data.summary:
         return
-    summary(task, job, run, tables)
+    summary.show(task, job, run, tables)
     for line in lines:
         click.echo(line)
     folder, described = job.out / task.folder(job.options), job.out / "run.json"
@@ -229,12 +235,10 @@ def announce(job: "Measurement") -> None:
 
 def record(task: Task, job: "Measurement", run: Run) -> None:
     """Write the records that the run lacks, with progress; its ``run.json`` says what was done."""
-    from camx.evaluators import loop, skips
+    from camx.evaluators import skips
 
     kind, before = task.folder(job.options), skips.read(job.out)
-    missing = lacking(job, kind)
-    unsaved = {**loop.unsaved_maps(job), **task.unsaved(job)}
-    todo = [s for s in job.samples if missing[s.image_id] or unsaved.get(s.image_id)]
+    missing, todo = left(task, job)
     count, done = len(job.samples), len(job.samples) - len(todo)
     if done:
         click.echo(f"{done} of {count} images done before")
@@ -242,10 +246,7 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
     with records.Writer(folder, run.mark) as writer, printing.progress(count, done) as bar:
         try:
             with stopping.patiently():
-                if task.loop:
-                    task.loop(job, todo, missing, writer, bar.update)
-                elif task.grade:
-                    loop.measure(job, task.graded, todo, missing, writer, bar.update)
+                compute(task, job, todo, missing, writer, bar.update)
         finally:
             writer.flush()
             if before or job.skips.rows:
@@ -256,37 +257,35 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
         click.echo(line, err=True)
 
 
+def left(task: Task, job: "Measurement") -> tuple[dict[str, set[Cell]], list[Any]]:
+    """The cells that each image has no record of, and the images with any, or a map to save."""
+    from camx.evaluators import loop
+
+    missing = lacking(job, task.folder(job.options))
+    unsaved = {**loop.unsaved_maps(job), **task.unsaved(job)}
+    return missing, [s for s in job.samples if missing[s.image_id] or unsaved.get(s.image_id)]
+
+
+def compute(
+    task: Task,
+    job: "Measurement",
+    samples: Sequence[Any],
+    missing: Mapping[str, set[Cell]],
+    writer: records.Writer,
+    tick: Callable[[], Any],
+) -> None:
+    """The missing cells of these samples, by the task's own loop or the common one."""
+    from camx.evaluators import loop
+
+    if task.loop:
+        task.loop(job, samples, missing, writer, tick)
+    elif task.grade:
+        loop.measure(job, task.graded, samples, missing, writer, tick)
+
+
 def lacking(job: "Measurement", kind: str) -> dict[str, set[Cell]]:
     """The cells of the job that each of its images has no record of, of that kind."""
     held = records.done(job.out, kind)
     ids = [sample.image_id for sample in job.samples]
     cells = (*job.cells, *job.nulls)
     return {i: {c for c in cells if i not in held.get(c, ())} for i in ids}
-
-
-def summary(task: Task, job: "Measurement", run: Run, tables: "Sequence[Table]") -> None:
-    """Print what the run now holds of this call's tables, and of its other cells."""
-    from camx.evaluators.results import filling, measures
-    from camx.evaluators.results.runs import Measured
-
-    outcomes = measures.outcomes(run.folder, task)
-    numbers = measures.numbers(outcomes, task)
-    shown = task.shown(job.options) if task.shown else []
-    tables = [] if task.shown or not task.writes_records else tables
-    filled = filling.fill(tables, {task.name: [Measured(run, numbers)]})
-    for table in tables:
-        printing.paper_table(table, filled)
-    tabulated = {entry.cell for table in tables for entry in table.entries}
-    cells = [cell for cell in job.cells if cell not in tabulated]
-    metrics = shown or [metric.name for metric in task.metrics.values() if metric.shown]
-    if cells:
-        # Those without a layer are what cells are compared with, such as the images as they are.
-        others = {*cells, *job.nulls}
-        references = [cell for cell in outcomes if not cell.layers and cell not in others]
-        printing.cells(task, [*references, *cells, *job.nulls], numbers, metrics, run)
-        return
-    told = {entry.metric for table in tables for entry in table.entries if entry.printed}
-    told |= {metric for table in tables for metric in table.shown}
-    further = [metric for metric in metrics if metric not in told]
-    if further and len(job.cells) <= FEW:
-        printing.cells(task, [*job.cells, *job.nulls], numbers, further, run)

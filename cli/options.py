@@ -23,8 +23,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class Value(click.ParamType):
     """A word of the command line as a field accepts it."""
 
-    def __init__(self, accepts: Accepts) -> None:
-        self.accepts = accepts
+    def __init__(self, accepts: Accepts, names: str = "") -> None:
+        self.accepts, self.names = accepts, names
         self.name = {int: "integer", float: "number"}.get(accepts.type, "text")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -33,6 +33,11 @@ class Value(click.ParamType):
         except ValueError as error:
             what = str(error) if isinstance(value, str) else f"{value!r} is not accepted; {error}"
             self.fail(what, param, ctx)
+
+    def shell_complete(self, ctx: Any, param: Any, incomplete: str) -> Any:
+        from camx.cli import completion
+
+        return completion.offered(self.names, ctx, incomplete)
 
 
 class Choice(click.Choice):
@@ -93,7 +98,7 @@ def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Ca
         if default is False:
             return click.option(name, field.name, is_flag=True, **settings)
         return click.option(f"{name}/--no-{name[2:]}", field.name, **settings)
-    kind: Any = Value(accepts)
+    kind: Any = Value(accepts, about.get("names", ""))
     if accepts.choices:
         kind = Choice([word for word in accepts.choices if word])
     elif accepts.type is Path:
@@ -223,7 +228,7 @@ def _debug(_ctx: click.Context, _parameter: click.Parameter, value: bool) -> Non
 
 
 def _quiet(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
+    if value and not ctx.resilient_parsing:  # as a TAB parses
         ctx.meta[QUIET] = True
         ctx.with_resource(redirect_stdout(io.StringIO()))
 

@@ -1,12 +1,14 @@
 """What commands print: aligned tables, numbers with their intervals, and progress on a terminal."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options
+from camx.cli import options, tabular
+from camx.cli.tabular import INTERVAL, Number, Tabular, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,15 +19,20 @@ if TYPE_CHECKING:
     from camx.evaluators.types import Cell
 
 
-def table(rows: Iterable[Iterable[object]], headers: Iterable[str], numbers: bool = True) -> None:
-    """An aligned text table, numbers to the right but in the first column; None is empty."""
-    from tabulate import tabulate
+def table(
+    rows: Iterable[Iterable[object]], headers: Iterable[str], numbers: bool = True, names: int = 1
+) -> None:
+    """A table, numbers to the right but in the first column; None, and a row's end, is empty."""
+    heads = list(headers)
+    cells = [[*row, *[None] * len(heads)][: len(heads)] for row in map(list, rows)]
+    tabular.write(Tabular(heads, cells, names, numbers=numbers))
 
-    cells = [["" if c is None else str(c) for c in row] for row in rows]
-    headers = list(headers)
-    side = "right" if numbers else "left"
-    align = ["left", *[side] * (len(headers) - 1)] if cells else None
-    click.echo(tabulate(cells, headers, tablefmt="simple", disable_numparse=True, colalign=align))
+
+def start(*facts: str, err: bool = False) -> None:
+    """Say at once what begins, before the seconds that importing torch takes; else nothing."""
+    if "torch" not in sys.modules:
+        command = click.get_current_context().command_path
+        click.echo(f"{command}: {', '.join(filter(None, facts))}; loading torch ...", err=err)
 
 
 def progress(total: int, done: int, unit: str = "image") -> Any:
@@ -42,29 +49,6 @@ def counted(n: Any) -> str:
     return f"n={n.min():.0f}" + (f" to {n.max():.0f}" if n.min() != n.max() else "")
 
 
-def number(
-    value: float | None,
-    paper: float | None = None,
-    interval: tuple[float, float] | None = None,
-    n: float | None = None,
-    mark: str = "",
-    digits: int = 0,
-) -> str:
-    """``value [low, high] (paper)``, each where there is one; `mark` follows the value.
-
-    A few hundred images tell no hundredths, so their interval has `digits`, by default none.
-    """
-    words = []
-    if value is not None:
-        words.append(f"{value:.2f}{mark}")
-        if interval and n is not None and interval[0] == interval[0]:  # one image has none
-            digits = digits if n < 1000 else 2
-            words.append(f"[{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]")
-    if paper is not None:
-        words.append(f"({paper:.2f})")
-    return " ".join(words)
-
-
 def cells(
     task: "Task", cells: Sequence["Cell"], numbers: "pd.DataFrame", shown: Sequence[str], run: "Run"
 ) -> None:
@@ -78,9 +62,11 @@ def cells(
     papers = tables.papers([t for t in map(tables.load, names) if t.comparable(run)], run.model)
     held = set(numbers.index.get_level_values("metric"))
     metrics = [task.metrics[name] for name in shown if name in held]
+    leading = _best_cells(cells, metrics, numbers)
     rows = []
     for cell in cells:
-        line, counts = [cell.method, cell.layer, cell.variant], []
+        line: list[object] = [cell.method, cell.layer, cell.variant]
+        counts = []
         for metric in metrics:
             key = (*cell.key, metric.name)
             row = numbers.loc[key] if key in numbers.index else None
@@ -89,17 +75,19 @@ def cells(
                 line.append(number(None, paper))
                 continue
             interval = (row["low"], row["high"]) if metric.interval else None
-            line.append(number(row["value"], paper, interval, row["n"], digits=1))
+            best = key in leading
+            line.append(number(row["value"], paper, interval, row["n"], digits=1, best=best))
             counts += [row["n"]] if metric.unit == "%" else []  # a timing counts turns, not images
         rows.append([*line, f"{counts[0] if counts else 0:.0f}"])
     units = dict.fromkeys("percent" if m.unit == "%" else m.unit for m in metrics)
-    click.echo(f"\nIn {', '.join(units)}; [95 % interval]{' (paper)' if papers else ''}\n")
-    table(rows, ("method", "layer", "variant", *(metric.name for metric in metrics), "n"))
+    told = f"In {', '.join(units)}; {INTERVAL}{' (paper)' if papers else ''}"
+    headers = ("method", "layer", "variant", *(metric.name for metric in metrics), "n")
     held_in = [(m, cell, (*cell.key, m.name)) for m in metrics for cell in cells]
     measured = [
         (m, str(cell), numbers.loc[key]) for m, cell, key in held_in if key in numbers.index
     ]
-    no_better([(m, name, row["value"], row["low"]) for m, name, row in measured])
+    notes = no_better([(m, name, row["value"], row["low"]) for m, name, row in measured])
+    tabular.write(Tabular(headers, rows, 3, told=told, notes=notes))
     click.echo()
     for metric in metrics:
         if metric.meaning:
@@ -107,13 +95,36 @@ def cells(
             click.echo(f"{metric.name}: {metric.meaning}{which}")
 
 
-def no_better(rows: "Sequence[tuple[Metric, str, float, float]]") -> None:
-    """Say which rows' interval begins below what a map that knows nothing gets.
+def _best_cells(
+    cells: Sequence["Cell"], metrics: "Sequence[Metric]", numbers: "pd.DataFrame"
+) -> set[tuple[str, ...]]:
+    """The best of each metric, by cell and metric.
+
+    Nulls and masks moved at random do not compete, nor cells without a layer, such as the images as
+    they are, with those that have one. Where maps hide a share of an image, those of one share do.
+    """
+    from camx.evaluators import nulls
+
+    competing = [c for c in cells if c.method not in nulls.NAMES and not c.random]
+    competing = [c for c in competing if c.layers] or competing
+    leading = set[tuple[str, ...]]()
+    for metric in metrics:
+        for area in {cell.area for cell in competing}:
+            keys = [(*cell.key, metric.name) for cell in competing if cell.area == area]
+            values: dict[tuple[str, ...], float] = {}
+            values |= {key: numbers.loc[key]["value"] for key in keys if key in numbers.index}
+            leading |= tabular.best(values, metric.better)
+    return leading
+
+
+def no_better(rows: "Sequence[tuple[Metric, str, float, float]]") -> list[str]:
+    """Lines that say which rows' interval begins below what a map that knows nothing gets.
 
     `rows` are metric, name, value and the interval's low end.
     """
     from camx.evaluators import nulls
 
+    lines = []
     for metric in dict.fromkeys(row[0] for row in rows if row[0].better == "higher"):
         of_metric = {name: (value, low) for m, name, value, low in rows if m == metric}
         blind = {name: of_metric.pop(name)[0] for name in nulls.NAMES if name in of_metric}
@@ -122,11 +133,12 @@ def no_better(rows: "Sequence[tuple[Metric, str, float, float]]") -> None:
         best = max(blind, key=lambda name: blind[name])
         if names := [name for name, (_, low) in of_metric.items() if low <= blind[best]]:
             what = f"{metric.name}: not above {best} ({blind[best]:.2f})"
-            click.echo(f"{what}: {', '.join(names)}")
+            lines.append(f"{what}: {', '.join(names)}")
+    return lines
 
 
 def paper_table(declared: "Table", filled: "pd.DataFrame") -> None:
-    """One table on the terminal: ours, the 95 % interval, the paper's value; then its runs."""
+    """One table of the paper's: ours, the 95 % interval, the paper's value; then its runs."""
     from camx.evaluators.results import filling
 
     rows = filling.printed(declared, filled, declared.shown)
@@ -134,35 +146,63 @@ def paper_table(declared: "Table", filled: "pd.DataFrame") -> None:
     marks = {run: "*" * n for n, run in enumerate(runs)}
     quoted = {entry.row for entry in declared.entries if entry.quoted}
     names = {row: f"{row} (quoted)" if row in quoted else row for row in rows["row"]}
-    words = {(r.row, r.metric, r.column): _filled(r, marks) for r in rows.itertuples()}
-    of_metric = {e.metric: e.task.metric(e.metric) for e in declared.entries}
-    blind = declared.task.nulls
+    leading = _best_entries(declared, rows)
+    words = {p: _filled(r, marks, p in leading) for p, r in _by_place(rows).items()}
     metrics, columns = (list(dict.fromkeys(rows[key])) for key in ("metric", "column"))
     fps = "; FPS and throughput in images a second" if "FPS" in metrics else ""
-    click.echo(
-        f"\nTable {declared.name}. {declared.title}. Percent{fps}: ours [95 % interval] (paper)"
-    )
+    lines: list[list[object]]
     if columns == [""]:  # the metrics stand beside each other
-        lines = [(name, *(words.get((row, m, "")) for m in metrics)) for row, name in names.items()]
-        table(lines, ("", *metrics))
+        lines = [[name, *(words.get((row, m, "")) for m in metrics)] for row, name in names.items()]
+        headers, leads = ["", *metrics], 1
     else:
         order = dict.fromkeys(zip(rows["row"], rows["metric"]))
-        lines = [(names[r], m, *(words.get((r, m, c)) for c in columns)) for r, m in order]
-        table(lines, ("", "metric", *columns))
+        lines = [[names[r], m, *(words.get((r, m, c)) for c in columns)] for r, m in order]
+        headers, leads = ["", "metric", *columns], 2
+    notes = [*_no_better(declared, rows)]
+    notes += [f"{marks[run]}{_about(run, rows[rows['run'] == run])}" for run in runs]
+    title = f"Table {declared.name}. {declared.title}"
+    told = f"Percent{fps}: ours {INTERVAL} (paper)"
+    tabular.write(Tabular(headers, lines, leads, title, told, notes))
+
+
+def _by_place(rows: "pd.DataFrame") -> dict[tuple[str, str, str], Any]:
+    return {(r.row, r.metric, r.column): r for r in rows.itertuples()}
+
+
+def _best_entries(declared: "Table", rows: "pd.DataFrame") -> set[tuple[str, str, str]]:
+    """The best of each metric and column, by row, metric and column.
+
+    Nulls do not compete, nor the images as they are, which stand for no method.
+    """
+    of_metric = {e.metric: e.task.metric(e.metric) for e in declared.entries}
+    maps = {e.row for e in declared.entries if e.cell and e.cell.layers}
+    blind = {name for e in declared.entries for name in e.task.nulls}
+    leading = set()
+    for (metric, _), group in rows.groupby(["metric", "column"], sort=False):
+        competing = group[~group["row"].isin(blind)]
+        if maps:
+            unmapped = competing["n"].notna() & ~competing["row"].isin(maps)
+            competing = competing[~unmapped]
+        values = {place: r.measured for place, r in _by_place(competing).items()}
+        leading |= tabular.best(values, of_metric[metric].better)
+    return leading
+
+
+def _no_better(declared: "Table", rows: "pd.DataFrame") -> list[str]:
+    """What `no_better` says of a table's rows, by their columns where they have several."""
+    of_metric = {e.metric: e.task.metric(e.metric) for e in declared.entries}
+    blind, wide = declared.task.nulls, set(rows["column"]) != {""}
     measured = [r for r in rows.itertuples() if r.measured == r.measured]
-    wide = columns != [""]
     shown = [(r, f"{r.row} {r.column}" if wide and r.row not in blind else r.row) for r in measured]
-    no_better([(of_metric[r.metric], name, r.measured, r.ci_low) for r, name in shown])
-    for run in runs:
-        click.echo(f"{marks[run]}{_about(run, rows[rows['run'] == run])}")
+    return no_better([(of_metric[r.metric], name, r.measured, r.ci_low) for r, name in shown])
 
 
-def _filled(row: Any, marks: dict[str, str]) -> str:
+def _filled(row: Any, marks: dict[str, str], best: bool) -> Number:
     import pandas as pd
 
     # What was entered by hand has no n: no images are behind it.
     value, paper, n = (None if pd.isna(v) else v for v in (row.measured, row.paper, row.n))
-    return number(value, paper, (row.ci_low, row.ci_high), n, marks.get(row.run, ""))
+    return number(value, paper, (row.ci_low, row.ci_high), n, marks.get(row.run, ""), best=best)
 
 
 def _about(run: str, rows: "pd.DataFrame") -> str:
@@ -179,18 +219,36 @@ def _about(run: str, rows: "pd.DataFrame") -> str:
 
 
 def by_layer(frame: "pd.DataFrame", task: "Task", run: "Run") -> None:
-    """A run's own table on the terminal: methods down, layers across, the metrics shown."""
+    """A run's own table: methods down, layers across, the metrics shown."""
     fixed = ("metric", "method", "variant", "n")
     places = [c for c in frame if c not in fixed and not c.endswith((" low", " high"))]
-    variants = frame["variant"].any()
+    variants = bool(frame["variant"].any())
+    leading = _best_lines(frame, task, places)
     lines = []
-    for row in (r for r in frame.to_dict("records") if task.metrics[r["metric"]].shown):
+    for at, row in enumerate(frame.to_dict("records")):
+        metric = task.metrics[row["metric"]]
+        if not metric.shown:
+            continue
         ends = {p: (row[f"{p} low"], row[f"{p} high"]) for p in places}
-        interval = task.metrics[row["metric"]].interval
         values = [
-            "" if row[p] != row[p] else number(row[p], None, end if interval else None, row["n"])
+            None
+            if row[p] != row[p]
+            else number(
+                row[p], None, end if metric.interval else None, row["n"], best=(at, p) in leading
+            )
             for p, end in ends.items()
         ]
         lines.append([row["metric"], row["method"], *[row["variant"]] * variants, *values])
-    click.echo(f"\n{run.folder}: {run.about()}. [95 % interval]")
-    table(lines, ("metric", "method", *["variant"] * variants, *places))
+    headers = ("metric", "method", *["variant"] * variants, *places)
+    title = f"{run.folder}: {run.about()}"
+    tabular.write(Tabular(headers, lines, 2 + variants, title, INTERVAL))
+
+
+def _best_lines(frame: "pd.DataFrame", task: "Task", places: Sequence[str]) -> set[tuple[int, str]]:
+    """The best of each metric and layer, by line and layer; nulls do not compete."""
+    leading = set()
+    for name, group in frame[~frame["method"].isin(task.nulls)].groupby("metric", sort=False):
+        for place in places:
+            values = {(at, place): value for at, value in group[place].items()}
+            leading |= tabular.best(values, task.metrics[name].better)
+    return leading

@@ -34,8 +34,18 @@ command.add_command(measuring.command("segment", "evaluate"))
 class TrainOptions(TrainingOptions):
     """What `camx segment train` is told besides."""
 
+    model: str | None = text(
+        default=None,
+        names="segmenters",
+        help="Network: a name of `camx list segmenters`, or FILE.py.  [default: the paper's; the "
+        "miniature's own on the miniature]",
+    )
     labels: Path = path(help="Folder of pseudo labels <image>.png; see `camx pseudo`.")
-    data: str = text(default=MINIATURE, help="VOCdevkit folder, or a name of `camx list datasets`.")
+    data: str = text(
+        default=MINIATURE,
+        names="datasets",
+        help="VOCdevkit folder, or a name of `camx list datasets`.",
+    )
     split: str = text(default="train_aug", help="List of images.")
     limit: int | None = whole(1, default=None, help="Only the first N images.")
 
@@ -53,6 +63,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     camx segment train --labels results/pseudo/labels/layercam_S5                      the miniature
     camx segment train --labels LABELS --data VOCdevkit --model deeplab-resnet101 --download
     """
+    printing.start(asked.data, f"labels {asked.labels}")
     from camx.camcore import networks
     from camx.evaluators import datasets, voc_masks
     from camx.evaluators.tasks import segment
@@ -97,9 +108,14 @@ class PredictOptions(Checked):
     weights: Path = path(help="What `camx segment train` wrote: last.safetensors.")
     model: str | None = text(
         default=None,
+        names="segmenters",
         help="A name of `camx list segmenters`.  [default: that of the run beside the weights]",
     )
-    data: str = text(default=MINIATURE, help="VOCdevkit folder, or a name of `camx list datasets`.")
+    data: str = text(
+        default=MINIATURE,
+        names="datasets",
+        help="VOCdevkit folder, or a name of `camx list datasets`.",
+    )
     split: str = text(default="val", help="List of images.")
     limit: int | None = whole(1, default=None, help="Only the first N images.")
     archive: Path | None = path(default=None, help="Also pack them for the test server: FILE.tgz.")
@@ -136,6 +152,7 @@ def _segmenter(
 @options.common
 def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     """Write each image's mask as a palette PNG, OUT/masks/<image>.png; --crf adds OUT/masks-crf."""
+    printing.start(asked.data, f"weights {asked.weights}")
     from camx.evaluators import datasets, holding, records, stopping, voc_masks
     from camx.evaluators.tasks.segment import crf
     from camx.evaluators.tasks.segment import predict as predicting

@@ -16,7 +16,9 @@ EXAMPLE = "example"
 class DataOptions(Checked):
     """What is measured."""
 
-    data: str = text(default=MINIATURE, help="Folder of a data set, or a name of `camx list`.")
+    data: str = text(
+        default=MINIATURE, names="datasets", help="Folder of a data set, or a name of `camx list`."
+    )
     limit: int | None = whole(1, default=None, help="Only the first N images.")
     sample: int | None = whole(1, default=None, help="Only N images drawn at random (--seed).")
     blacklist: Path | None = path(
@@ -36,10 +38,13 @@ class NetworkOptions(Checked):
     """Which network."""
 
     model: str | None = text(
-        default=None, help="Network: a name of `camx list models`, module:function or FILE.py."
+        default=None,
+        names="models",
+        help="Network: a name of `camx list models`, module:function or FILE.py.",
     )
     weights: str | None = text(
         default=None,
+        names="files",
         help="A file of tensors (.pth, .safetensors), or torchvision's name of its weights.",
     )
     download: bool = flag(help="Let torchvision fetch weights that are not in its cache.")
@@ -51,7 +56,9 @@ class ProtocolOptions(Checked):
     """How maps are made."""
 
     protocol: str | None = text(
-        default=None, help="A name of `camx list protocols`, or FILE.yaml.  [default: paper]"
+        default=None,
+        names="protocols",
+        help="A name of `camx list protocols`, or FILE.yaml.  [default: paper]",
     )
     style: str | None = choice(
         *filter(None, MAP_STYLES), default=None, option="--as",
@@ -75,6 +82,11 @@ class ProtocolOptions(Checked):
         return self.style or self.protocol or "paper"
 
     @property
+    def about(self) -> str:
+        """The protocol and what replaces its fields, for people."""
+        return ", ".join([f"protocol {self.name}", *self.replaced])
+
+    @property
     def fields(self) -> Mapping[str, str]:
         return dict(pair.split("=", 1) for pair in self.replaced)
 
@@ -84,11 +96,11 @@ class CellOptions(Checked):
     """Which cells."""
 
     methods: tuple[str, ...] = text(
-        many="layercam", default=(), option="--method", metavar="METHOD",
+        many="layercam", default=(), option="--method", metavar="METHOD", names="methods",
         help="Method; repeats.  [default: those of the command's tables]",
     )  # fmt: skip
     layers: tuple[str, ...] = text(
-        many="S5", default=(), option="--layer", metavar="LAYER",
+        many="S5", default=(), option="--layer", metavar="LAYER", names="layers",
         help="Layer, or a fusion S5+S4; repeats.  [default: the tables']",
     )  # fmt: skip
     variants: tuple[str, ...] = text(
@@ -97,7 +109,7 @@ class CellOptions(Checked):
         "repeats.  [default: gamma=2 where fused]",
     )  # fmt: skip
     tables: tuple[str, ...] = text(
-        many="I", default=(), option="--table", metavar="TABLE",
+        many="I", default=(), option="--table", metavar="TABLE", names="tables",
         help="Measure the cells of this table, or FILE.yaml; repeats.",
     )  # fmt: skip
 
@@ -126,6 +138,7 @@ class RunsOptions(Checked):
     )
     data: str | None = text(
         default=None,
+        names="datasets",
         help="Only runs on this data set: its name or folder.  [default: that of the newest run]",
     )
     seed: int = whole(0, default=0, help="Seed of the resampling.")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options, printing
+from camx.cli import options, printing, tabular
 from camx.cli.shared import RunsOptions
+from camx.cli.tabular import BOUNDS, Tabular
 from camx.evaluators import files
-from camx.evaluators.fields import Checked, flag, text
+from camx.evaluators.fields import Accepts, Checked, flag, text
 
 if TYPE_CHECKING:
     from camx.evaluators.results.tables import Table
@@ -24,7 +25,7 @@ class TableOptions(Checked):
     """Which tables, and what of them."""
 
     tables: tuple[str, ...] = text(
-        many="I", default=(), option="--table", metavar="TABLE",
+        many="I", default=(), option="--table", metavar="TABLE", names="tables",
         help="Only this table: a name of `camx list tables`, or FILE.yaml; repeats.",
     )  # fmt: skip
     pairs: bool = flag(help="Instead, test every two cells of each table against each other.")
@@ -33,13 +34,14 @@ class TableOptions(Checked):
 @click.command("tables")
 @options.typed(RunsOptions, TableOptions)
 @click.option(
-    "--compare", nargs=2, metavar="A B",
+    "--compare", nargs=2, metavar="A B", type=options.Value(Accepts(str, "a method"), "methods"),
     help="Instead, test two methods against each other, cell by cell.",
 )  # fmt: skip
 @click.option(
     "--enter", nargs=4, metavar="TABLE ROW COLUMN VALUE",
     help="Keep a number that only a test server knows, such as IX 'LayerCAM VGG16' test 61.4.",
 )  # fmt: skip
+@tabular.form
 @options.out("tables")
 @options.common
 def command(
@@ -56,6 +58,7 @@ def command(
     \b
     camx tables --compare layercam gradcam     is the difference real? (paired tests, per cell)
     camx tables --pairs --table III            which of gamma's settings differ at all?
+    camx tables --format latex > tables.tex    for a paper; markdown and csv too
     camx tables --enter IX "LayerCAM VGG16" test 61.4
     """
     from camx.evaluators.results import filling, tables
@@ -139,8 +142,8 @@ def versus(runs: RunsOptions, out: Path, a: str, b: str) -> None:
         (r.command, r.layer, r.variant, r.metric, two(r.a_value), two(r.b_value), *_test(r), r.n)
         for r in frame.itertuples()
     ]
-    heads = ("command", "layer", "variant", "metric", a, b, "difference", "95 % interval", "p", "n")
-    printing.table(rows, heads)
+    heads = ("command", "layer", "variant", "metric", a, b, "difference", BOUNDS, "p", "n")
+    printing.table(rows, heads, names=4)
     path = out / f"compare_{a}_{b}.csv"
     files.write_text(path, frame.to_csv(index=False))
     click.echo(f"\n{TESTS}; p is not corrected for many tests. wrote {path}")
@@ -181,8 +184,9 @@ def every_pair(runs: RunsOptions, out: Path, loaded: "Sequence[Table]") -> None:
         real = int((frame["p_holm"] < 0.05).sum())
         how = f"{TESTS}; Holm-corrected, p < 0.05"
         click.echo(f"Table {table.name}: {real} of {len(frame)} pairs differ ({how}). wrote {path}")
-        if len(loaded) == 1:
+        if len(loaded) == 1 or not tabular.textual():
             tests = frame.itertuples()
             rows = [(r.metric, r.a, r.b, *_test(r), f"{r.p_holm:.2g}", r.n) for r in tests]
-            heads = ("metric", "a", "b", "a - b", "95 % interval", "p", "p (Holm)", "n")
-            printing.table(rows, heads)
+            heads = ("metric", "a", "b", "a - b", BOUNDS, "p", "p (Holm)", "n")
+            title = "" if tabular.textual() else f"Table {table.name}, pairs. {how}"
+            tabular.write(Tabular(heads, rows, 3, title))

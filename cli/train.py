@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from camx.cli import options, training
+from camx.cli import options, printing, training
 from camx.cli.shared import MINIATURE
 from camx.cli.training import TrainingOptions
 from camx.evaluators.fields import choice, text, whole
@@ -28,7 +28,9 @@ class DefectOptions(TrainingOptions):
     """What `camx train defects` is told besides."""
 
     data: str = text(
-        default=MINIATURE, help="DAGM folder, or a manifest FILE.csv of image,defective,mask,split."
+        default=MINIATURE,
+        names="datasets",
+        help="DAGM folder, or a manifest FILE.csv of image,defective,mask,split.",
     )
     split: str = text(
         default="official",
@@ -55,6 +57,7 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     camx train defects --data mine.csv --balance loss --flip       pictures of your own
     camx train defects --init none --epochs 12 --lr 0.05 --flip    the miniature, from nothing
     """
+    printing.start(asked.data, f"split {asked.split}")
     from camx.camcore import networks
     from camx.evaluators import datasets, splits
     from camx.evaluators.tasks.defects import trainer
@@ -82,7 +85,7 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
 class SceneOptions(TrainingOptions):
     """What `camx train voc` is told besides."""
 
-    data: str = text(default=MINIATURE, help="VOCdevkit folder.")
+    data: str = text(default=MINIATURE, names="datasets", help="VOCdevkit folder.")
     split: str = text(default="train_aug", help="List of images that are learned from.")
 
 
@@ -99,6 +102,7 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     with the multi-label mAP on val. Stopped anywhere, the same command goes on and ends with the
     same weights.
     """
+    printing.start(asked.data, f"split {asked.split}")
     from camx.camcore import networks
     from camx.evaluators import datasets
     from camx.evaluators.tasks.pseudo import trainer
@@ -131,6 +135,7 @@ class WsolOptions(TrainingOptions):
 
     data: str = text(
         default=MINIATURE,
+        names="datasets",
         help="ILSVRC folder with train/<wnid>/*.JPEG, or any folder of images by class.",
     )
     arch: str = choice(*ARCHES, default="vgg16-gap", help="Network, and how it is trained.")
@@ -163,6 +168,7 @@ def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
     camx train wsol --arch adl --data ILSVRC --download          the paper's, ImageNet weights
     torchrun --nproc-per-node 4 -m camx train wsol --data ILSVRC --accumulate 2
     """
+    printing.start(asked.data, f"architecture {asked.arch}")
     from camx.camcore import networks
     from camx.evaluators import datasets, ranks
     from camx.evaluators.tasks.localize import trainer

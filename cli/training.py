@@ -36,11 +36,13 @@ class TrainingOptions(Checked):
 
     model: str | None = text(
         default=None,
-        help="Network: a name of `camx list models` (of segmenters), or FILE.py.  [default: the "
+        names="models",
+        help="Network: a name of `camx list models`, or FILE.py.  [default: the "
         "paper's; the miniature's own on the miniature]",
     )
     init: str | None = text(
         default=None,
+        names="files",
         help="First weights: torchvision's name, a file, or none.  [default: the network's]",
     )
     preprocessing: str = choice(

@@ -58,7 +58,8 @@ class Accepts:
 class About(TypedDict, total=False):
     """What stands beside a field besides what it accepts; `option` names it on the command line.
 
-    `names` says what it names: ``layers`` of the network or ``methods``.
+    `names` says what it names: ``layers`` of the network, ``methods``, or another word that a TAB
+    completes (`cli.completion`).
     """
 
     default: Any

@@ -11,9 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from camx.evaluators import blacklist, environment, nulls, parts
 from camx.evaluators.files import (
@@ -27,6 +25,9 @@ from camx.evaluators.files import (
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
 from camx.evaluators.types import Cell, completed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CELL = ["method", "layer", "variant"]
 KEY = ["image_id", *CELL]
@@ -78,7 +79,7 @@ def beside_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}-nulls")
 
 
-def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> pd.DataFrame:
+def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> "pd.DataFrame":
     """All records of a `kind` in a run, ordered by image and cell; empty without any yet.
 
     Those of images that a blacklist leaves out now are not among them. Raises `ValueError` naming a
@@ -87,6 +88,8 @@ def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> 
     folders = run / kind, beside_of(run / kind)
     paths = [path for folder in folders for path in listing(folder, (".parquet",), "part")]
     if not paths:
+        import pandas as pd
+
         return pd.DataFrame(columns=columns)
     frame = parts.joined(paths, columns, mark_of(run)).to_pandas()
     if dropped := blacklist.left_out(run):
@@ -250,11 +253,17 @@ def beside(weights: str | Path | None) -> Run | None:
 
 
 def begin(folder: Path, identity: Identity, invocation: Invocation) -> Run:
-    """Open a run's folder for another invocation; returns the run, already saved.
+    """Open a run's folder, which should be `holding.held`, for another call; see `intended`."""
+    run = intended(folder, identity, invocation)
+    run.save()
+    return run
 
-    Raises `ValueError` when the folder holds a run that made something and whose identity differs:
-    it names the field and a free folder. Whatever another protocol, data set or network made must
-    never mix with this. The folder should be `holding.held`, so that no other process begins in it.
+
+def intended(folder: Path, identity: Identity, invocation: Invocation) -> Run:
+    """A folder's run with another invocation, of which nothing is written.
+
+    Raises `ValueError` naming the field and a free folder where it holds a run that made something
+    and whose identity differs. What another protocol, data set or network made must never mix.
     """
     made = next((pattern for pattern in MADE if any(folder.glob(pattern))), "")
     if made and not (folder / "run.json").is_file():
@@ -273,9 +282,7 @@ def begin(folder: Path, identity: Identity, invocation: Invocation) -> Run:
                 what = f"records of another version of {name!r}"
                 raise ValueError(f"{folder} holds {what}; choose another: --out {free(folder)}")
         earlier, mark = run.invocations, run.mark or mark
-    run = Run(folder, {**asked, "mark": mark}, [*earlier, plain(invocation)])
-    run.save()
-    return run
+    return Run(folder, {**asked, "mark": mark}, [*earlier, plain(invocation)])
 
 
 def _compare(folder: Path, key: str, old: Any, new: Any) -> None:

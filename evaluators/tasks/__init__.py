@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from camx.camcore import plugins
 from camx.camcore.suggestions import near
 from camx.evaluators import datasets, parts, records
 from camx.evaluators.fields import Checked
 from camx.evaluators.types import Cell, Dataset, MapProtocol, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACKAGE = "camx.evaluators.tasks"
 DATA = ("localization", "defects", "segmentation")
@@ -79,10 +81,11 @@ class Task:
     trainer: str = ""
     out: str = ""
     help: str = ""
+    untimed: str = ""
     grade: Callable[..., Sequence[Any]] | None = None
     loop: Callable[..., None] | None = None
     canonical: Callable[[Cell], Cell] = Cell.canonical
-    outcomes: Callable[[Path], list[pd.DataFrame]]
+    outcomes: "Callable[[Path], list[pd.DataFrame]]"
     check: Callable[[Any, Sequence[str]], Any] = _nothing
     read: Callable[[str, Any, int], Dataset[Any]]
     parts: Callable[[Dataset[Any], Any], Iterable[Sequence[Any]]] = lambda data, _: [data.samples]
@@ -131,6 +134,7 @@ DECLARED = {
     "data": "TASK", "record": "Record", "protocol": "Protocol", "options": "Options",
     "network": "NETWORK", "tables": "TABLES", "nulls": "NULLS", "methods": "METHODS",
     "layer": "LAYER", "trainer": "TRAINER", "out": "OUT", "help": "__doc__",
+    "untimed": "UNTIMED",
 }  # fmt: skip
 CALLED = (
     "grade", "loop", "canonical", "check", "read", "parts", "cells", "identity", "versions",
@@ -217,11 +221,11 @@ def _check(module: Any, values: Mapping[str, Any], origin: str) -> None:
             raise ValueError(f"{origin}: nothing measures {metric!r}; Record has {names}")
 
 
-def _outcomes(record: type, metrics: tuple[str, ...]) -> Callable[[Path], list[pd.DataFrame]]:
+def _outcomes(record: type, metrics: tuple[str, ...]) -> "Callable[[Path], list[pd.DataFrame]]":
     """Outcomes as the records have them: a field that is called as a metric is that metric."""
     columns = [f.name for f in dataclasses.fields(record) if f.name in metrics]
 
-    def outcomes(run: Path) -> list[pd.DataFrame]:
+    def outcomes(run: Path) -> "list[pd.DataFrame]":
         frame = records.read(run, [*records.KEY, *columns])
         return [frame] if len(frame) else []
 

@@ -32,7 +32,7 @@ def test_three_photographs_that_are_installed(camx, tmp_path):
     classes = dict(re.findall(r"(\w+)\.png: ([\w ]+) \(", done.stdout))
     assert classes == {"chelsea": "Egyptian cat", "coffee": "espresso", "camera": "tripod"}
     assert drawn(tmp_path) == ["camera.png", "chelsea.png", "coffee.png"]
-    assert done.stdout.startswith("efficientnet-lite0 (efficientnet-lite0-57934424.pth of ")
+    assert "\nefficientnet-lite0 (efficientnet-lite0-57934424.pth of " in f"\n{done.stdout}"
 
 
 def test_photographs_that_are_not_there_are_one_line(camx, monkeypatch):

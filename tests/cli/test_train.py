@@ -349,7 +349,7 @@ def test_explain_infers_network_and_class_names(camx, tmp_path):
     camx(*QUICK)
     weights = tmp_path / "results/train-defects/last.safetensors"
     done = camx("explain", "--weights", weights, "--layer", "layer4", "--method", "layercam")
-    assert done.stdout.startswith("mini-defects (last.safetensors")
+    assert "\nmini-defects (last.safetensors" in f"\n{done.stdout}"
     assert len(re.findall(r"\.png: (good|defective) \(", done.stdout)) == 3
     done = camx(
         "explain", "--weights", weights, "--class", "defective", "--layer", "layer4",

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 
 from camx.evaluators import datasets, heatmaps, nulls, records, splits
 from camx.evaluators.fields import BadOption, Checked, choice, path, text, whole
@@ -27,6 +25,8 @@ from camx.evaluators.tasks.defects import masks
 from camx.evaluators.types import Cell, Dataset, MapProtocol, Sample
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from camx.evaluators.loop import Measurement, Picture
 
 TITLE = "defect localization: Tables VII and VIII, FPS, contact sheets"
@@ -37,6 +37,7 @@ NULLS = nulls.MAPS
 METHODS = ("gradcam", "gradcampp", "layercam")  # Table VII's
 LAYER = "layer3"
 TRAINER = "train defects"
+UNTIMED = "the timed iterations of FPS (--iterations)"
 TIMING = "timing.parquet"
 NEARLY_ALL = 90  # percent of the pixels
 
@@ -193,13 +194,15 @@ def score(
     return rows
 
 
-def outcomes(run: Path) -> list[pd.DataFrame]:
+def outcomes(run: Path) -> "list[pd.DataFrame]":
     """Per test image and cell: IoU in percent at the best threshold, counts, AP; and timings.
 
     The best threshold has the highest mean per-image IoU on the test images themselves, as in the
     paper, or, for the columns ``-train``, on the training images, where those were measured
     (``camx defects --threshold-split train``).
     """
+    import pandas as pd
+
     columns = [*records.KEY, "split", "score", "inside", "outside", "degenerate"]
     frame, frames = records.read(run, columns), []
     if len(frame):
@@ -208,11 +211,11 @@ def outcomes(run: Path) -> list[pd.DataFrame]:
         cells = [cell for _, group in groups if len(cell := _cell(group, thresholds))]
         frames = [pd.concat(cells, ignore_index=True)] if cells else []
     if (run / TIMING).is_file():
-        frames += _timings(pq.read_table(run / TIMING).to_pandas())
+        frames += _timings(pd.read_parquet(run / TIMING))
     return frames
 
 
-def _cell(group: pd.DataFrame, thresholds: np.ndarray) -> pd.DataFrame:
+def _cell(group: "pd.DataFrame", thresholds: np.ndarray) -> "pd.DataFrame":
     """One cell's outcomes on its test images."""
     test, train = (group[group["split"] == split] for split in ("test", "train"))
     if test.empty:
@@ -233,11 +236,11 @@ def _cell(group: pd.DataFrame, thresholds: np.ndarray) -> pd.DataFrame:
     return frame.assign(**{"AP": list(both), "AP-image": [_average_precision(c) for c in both]})
 
 
-def _counts(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _counts(group: "pd.DataFrame") -> tuple[np.ndarray, np.ndarray]:
     return np.stack(group["inside"].to_list()), np.stack(group["outside"].to_list())
 
 
-def _timings(frame: pd.DataFrame) -> list[pd.DataFrame]:
+def _timings(frame: "pd.DataFrame") -> "list[pd.DataFrame]":
     """FPS of single images and throughput of batches: a row an iteration, images and seconds."""
     frames, single = [], frame["images"] == 1
     for metric, part in (("FPS", frame[single]), ("throughput", frame[~single])):

@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from camx.evaluators import heatmaps, nulls, records, stats
+from camx.evaluators import heatmaps, nulls, records
 from camx.evaluators.fields import choice, number, text
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.tasks.localize import boxes
 from camx.evaluators.types import Cell, MapProtocol, Sample
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from camx.evaluators.loop import Measurement, Picture
 
 TITLE = "weakly supervised localization: Tables I-V and XII"
@@ -136,8 +137,10 @@ def top5(logits: np.ndarray) -> list[int]:
     return best + [-1] * (5 - len(best))
 
 
-def hits(frame: pd.DataFrame) -> pd.DataFrame:
+def hits(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Columns loc1, loc5 and gtknown, bool (docs/protocol.md, section 1, "IoU")."""
+    import pandas as pd
+
     labels = frame["label"].to_numpy()
     top = np.concatenate(frame["top5"].to_numpy()).reshape(len(frame), -1)
     hit = frame["iou"].to_numpy() >= HIT
@@ -146,7 +149,7 @@ def hits(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=frame.index)
 
 
-def outcomes(run: Path) -> list[pd.DataFrame]:
+def outcomes(run: Path) -> "list[pd.DataFrame]":
     """Per image and cell: the three hits, the IoU in percent, and whether the map is degenerate."""
     frame = records.read(run)
     if frame.empty:
@@ -157,6 +160,8 @@ def outcomes(run: Path) -> list[pd.DataFrame]:
 
 def doubts(job: "Measurement[Protocol, Any]") -> list[str]:
     """Say so when the network's first choice is no better than a guess."""
+    from camx.evaluators import stats
+
     top1, _, n = classification(job.out)
     chance = 100 / len(job.dataset.classes)
     low, high = stats.share_interval(top1, n)

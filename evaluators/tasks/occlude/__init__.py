@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from camx.evaluators import records
 from camx.evaluators.fields import Checked, choice, flag, number, whole
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.types import Cell, MapProtocol
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from camx.evaluators.grids import Missing
     from camx.evaluators.loop import Measurement, Tick
 
@@ -199,7 +199,7 @@ def loop(
         perturb.curves(job, job.options.metric, samples, missing, writer, tick)
 
 
-def outcomes(run: Path) -> list[pd.DataFrame]:
+def outcomes(run: Path) -> "list[pd.DataFrame]":
     """Per image and cell: hits as bool, probabilities and shares in percent; NaN where undefined.
 
     The columns ``-correct`` are of the images that the network recognises unchanged, the others of
@@ -217,7 +217,9 @@ def outcomes(run: Path) -> list[pd.DataFrame]:
     return frames
 
 
-def _occlusion(frame: pd.DataFrame) -> pd.DataFrame:
+def _occlusion(frame: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
     cell = dict(zip(records.CELL, ORIGINAL.key))
     once = frame.drop_duplicates("image_id").assign(**cell, occluded=0.0, degenerate=False)
     once = once.assign(rank_after=once["rank_before"], score_after=once["score_before"])

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from camx.evaluators import confusion, datasets, heatmaps, nulls, records
 from camx.evaluators.fields import Checked, choice, flag, number, path, text, whole
@@ -25,6 +24,8 @@ from camx.evaluators.tasks.pseudo import labels, superpixels
 from camx.evaluators.types import Cell, Dataset, MapProtocol, Scene
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from camx.evaluators.grids import Missing
     from camx.evaluators.loop import Measurement, Tick
 
@@ -175,12 +176,14 @@ def score(
     return rows
 
 
-def outcomes(run: Path) -> list[pd.DataFrame]:
+def outcomes(run: Path) -> "list[pd.DataFrame]":
     """Per image and cell: intersections and unions by class for each mIoU; missing without a mask.
 
     mIoU is Table XIII's form with the background as a class (`labels.argmax_confusion`), mIoU-20
     its class-wise form (`labels.hard_counts`), mIoU-pseudo that of the pseudo labels.
     """
+    import pandas as pd
+
     counted = ["classes", "labels", "confusion", "argmax", "intersections", "unions"]
     frame = records.read(run, [*records.KEY, *counted, "degenerate"])
     if frame.empty:
@@ -195,7 +198,7 @@ def outcomes(run: Path) -> list[pd.DataFrame]:
     return [frame[[*records.KEY, "degenerate"]].assign(**columns)]
 
 
-def _class_overlaps(frame: pd.DataFrame, classes: int) -> np.ndarray:
+def _class_overlaps(frame: "pd.DataFrame", classes: int) -> np.ndarray:
     """Each record's intersections and unions by class, ``(N,2,classes) float64``."""
     overlaps = np.zeros((len(frame), 2, classes))
     columns = zip(frame["labels"], frame["intersections"], frame["unions"])

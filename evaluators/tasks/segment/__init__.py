@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from tabulate import tabulate
 
 from camx.camcore import variants
@@ -25,6 +24,8 @@ from camx.evaluators.tasks import Metric
 from camx.evaluators.types import Cell, Dataset, Protocol, Scene
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from camx.evaluators.grids import Missing
     from camx.evaluators.loop import Measurement, Tick
 
@@ -155,7 +156,7 @@ def compared(job: "Job", scene: Scene) -> list[Record]:
     return [Record(scene.image_id, *c.key, classes, confusion.sparse(rows[c])) for c in rows]
 
 
-def outcomes(run: Path) -> list[pd.DataFrame]:
+def outcomes(run: Path) -> "list[pd.DataFrame]":
     """Per image: intersections and unions by class ``(2,classes+1)``, without and with the CRF."""
     frames = []
     for metric, kind in KINDS.items():

@@ -1,0 +1,68 @@
+"""A command says what it begins before it imports what takes seconds."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ["torch", "torchvision", "pandas", "scipy", "matplotlib"]
+# Ends where the first line is written, saying which modules were imported by then.
+FIRST = f"""
+import io, json, os, sys
+
+class First(io.StringIO):
+    def write(self, text):
+        if not text:  # Click asks so whether it takes bytes or text
+            return super().write(text)
+        heavy = [name for name in {HEAVY} if name in sys.modules]
+        os.write(1, json.dumps([text, heavy]).encode())
+        os._exit(0)
+
+sys.stdout = sys.stderr = First()
+from camx.cli import main
+sys.argv = ["camx", *sys.argv[1:]]
+main.main()
+"""
+LINES = {
+    "localize": "localize: mini, protocol paper",
+    "localize --protocol single --set threshold=0.3":
+        "localize: mini, protocol single, threshold=0.3",
+    "occlude --data /data/imagenet": "occlude: /data/imagenet, protocol paper",
+    "defects --as torch-cam": "defects: mini, protocol torch-cam",
+    "pseudo": "pseudo: mini, protocol paper",
+    "measure values": "measure values: mini, protocol paper",
+    "segment evaluate --masks here": "segment evaluate: mini",
+    "segment train --labels there": "segment train: mini, labels there",
+    "segment predict --weights w.safetensors": "segment predict: mini, weights w.safetensors",
+    "train defects": "train defects: mini, split official",
+    "train voc": "train voc: mini, split train_aug",
+    "train wsol --arch acol": "train wsol: mini, architecture acol",
+    "explain": "explain: efficientnet-lite0",
+    "identities --sample 2": "identities: mini, 2 images",
+    "list layers --model mini-vgg": "list: layers of mini-vgg",
+    "doctor": "doctor: the machine",
+}  # fmt: skip
+
+
+def first(*arguments):
+    command = [sys.executable, "-c", FIRST, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_first_line_waits_for_no_heavy_import(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said, heavy = json.loads(first(*line.split()))
+    assert said == f"camx {LINES[line]}; loading torch ...\n"
+    assert heavy == []
+
+
+def test_where_torch_is_there_nothing_is_said(camx):
+    import torch  # noqa: F401
+
+    assert "loading torch" not in camx("list", "layers", "--model", "mini-vgg").stdout
+
+
+def test_quiet_is_quiet_from_the_start():
+    assert not first("list", "layers", "--model", "mini-vgg", "--quiet")
