@@ -84,29 +84,35 @@ def test_every_block_is_of_a_kind_that_is_run(page):
         assert page in (ROOT / ELSEWHERE[page]).read_text()
 
 
-@pytest.fixture
-def data(tmp_path):
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
     """The folders, archives, lists and pictures that pages speak of, of the miniature's."""
-    root, given = tmp_path / "data", tmp_path / "given"
+    folder = tmp_path_factory.mktemp("given")
+    root, packed = folder / "data", tmp_path_factory.mktemp("packed")
     ilsvrc.write(root / "imagenet", images=3)
-    ilsvrc.write_train(given / "train", images=60)
+    ilsvrc.write_train(packed / "train", images=60)
     train = "ILSVRC/Data/CLS-LOC/train"
-    shutil.copytree(given / "train" / train, root / "imagenet" / train)
+    shutil.copytree(packed / "train" / train, root / "imagenet" / train)
     dagm.write(root / "DAGM2007", 2, 2)
     voc.write(root / "VOCdevkit", 6, 4)
-    archives(root, given)
+    archives(root, packed)
     names = sorted(path.name for path in (root / "VOCdevkit/VOC2012/JPEGImages").iterdir())
-    (tmp_path / "input_list.txt").write_text(
-        "".join(f"{name} {number}\n" for number, name in enumerate(names))
-    )
+    lines = [f"{name} {number}\n" for number, name in enumerate(names)]
+    (folder / "input_list.txt").write_text("".join(lines))
     coffee = next(path for path in explain.photographs() if path.stem == "coffee")
     for name in ("photo.jpg", "pictures/cat-1.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        Image.open(coffee).save(tmp_path / name, quality=95)
-    return root
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.open(coffee).save(folder / name, quality=95)
+    return folder
 
 
-def archives(root, given):
+@pytest.fixture
+def data(given, tmp_path):
+    """The page's own copy."""
+    return shutil.copytree(given, tmp_path, dirs_exist_ok=True) / "data"
+
+
+def archives(root, packed):
     """What the owners of the data sets give out, as they pack it, in ``data/archives``."""
     place, kaggle = root / "archives", root / "imagenet/ILSVRC"
     place.mkdir()
@@ -117,15 +123,17 @@ def archives(root, given):
         tar.add(kaggle / "Annotations/CLS-LOC/val", "val")
     with tarfile.open(place / "ILSVRC2012_img_train.tar", "w") as tar:
         for folder in sorted((kaggle / "Data/CLS-LOC/train").iterdir()):
-            with tarfile.open(given / f"{folder.name}.tar", "w") as inner:
+            with tarfile.open(packed / f"{folder.name}.tar", "w") as inner:
                 for path in sorted(folder.iterdir()):
                     inner.add(path, path.name)
-            tar.add(given / f"{folder.name}.tar", f"{folder.name}.tar")
+            tar.add(packed / f"{folder.name}.tar", f"{folder.name}.tar")
     with tarfile.open(place / "VOCtrainval_11-May-2012.tar", "w") as tar:
         tar.add(root / "VOCdevkit", "VOCdevkit")
-    official = root / "official"  # where a page unpacks them; the miniature's classes are its own
-    official.mkdir()
-    shutil.copy(root / "imagenet/LOC_synset_mapping.txt", official)
+    for folder in ("ilsvrc", "bare"):  # where a page unpacks them; the miniature's own classes
+        (root / folder / "val").mkdir(parents=True)
+        shutil.copy(root / "imagenet/LOC_synset_mapping.txt", root / folder)
+    picture = min((kaggle / "Data/CLS-LOC/val").iterdir())
+    shutil.copy(picture, root / "bare/val")
 
 
 def manifest(folder, text):
