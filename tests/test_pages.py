@@ -217,3 +217,28 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 def test_what_a_page_links_to_exists(page):
     for target in LINK.findall((ROOT / page).read_text()):
         assert ((ROOT / page).parent / target).is_file(), target
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "make nothing",
+        "pip install nothing",
+        "python scripts/nothing.py",
+        "python scripts/bench_engine.py --nothing",
+        "ls nothing",
+    ],
+)
+def test_a_line_that_would_not_work_is_found(line, tmp_path):
+    with pytest.raises((AssertionError, OSError, subprocess.CalledProcessError)):
+        shell(line, tmp_path)
+
+
+def test_an_error_shown_otherwise_is_found(camx_anyhow, tmp_path):
+    line = "camx localize --data /data/nothing"
+    real(camx_anyhow, line, "error: /data/nothing: no such data ...", tmp_path / "data")
+    for error in ("", "error: /data/nothing: no such folder"):
+        with pytest.raises(AssertionError):
+            real(camx_anyhow, line, error, tmp_path / "data")
+    with pytest.raises(AssertionError):
+        real(camx_anyhow, "camx list methods", "error: none", tmp_path / "data")
