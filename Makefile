@@ -4,6 +4,7 @@ BIN := .venv/bin
 LINKS := .venv/links
 INSTALLED := .venv/.installed-demo
 INSTALLED_TEST := .venv/.installed-test
+INSTALLED_DOCS := .venv/.installed-docs
 # A worker a core; four need 6 GB, and more gain little. Who is done takes from the others.
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
@@ -44,4 +45,11 @@ fast: check  ## linter, type check and the fast tests
 torture: $(INSTALLED_TEST)  ## kill, starve and damage camx for ten minutes; nothing may be lost
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py
 
-.PHONY: help demo check test fast torture
+$(INSTALLED_DOCS): setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@ $(INSTALLED)
+
+site: $(INSTALLED_DOCS)  ## the documentation as a site, in site/; a broken link fails
+	$(BIN)/python -m mkdocs build --quiet --strict
+
+.PHONY: help demo check test fast torture site

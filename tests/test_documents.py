@@ -2,6 +2,7 @@
 field, recipe default and constant with the value that the code has.
 """
 
+import configparser
 import importlib
 import importlib.util
 import inspect
@@ -253,3 +254,52 @@ def test_networks_have_the_layers_that_are_told(name):
     spec.loader.exec_module(script)
     assert script.line(name) in NETWORKS.read_text().splitlines()
     assert set(script.NETWORKS) == set(networks_told())
+
+
+def unknown(section):
+    """``(field, table)`` of the fields that a section of docs/protocol.md calls unknown."""
+    head = ""
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and not head:
+            head = cells[0].strip("`")
+        elif line.startswith("|") and "unknown" in cells[-1]:
+            yield cells[0].strip("`"), head
+        elif not line.startswith("|"):
+            head = ""
+
+
+def test_every_unknown_field_is_listed_with_its_default(page):
+    text = (ROOT / "docs/unknown.md").read_text()
+    listed = {
+        (field, of.strip("`")): default.split("`")[1]
+        for field, of, default in re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", text, re.M)
+    }
+    told = {
+        (field, of): tables(section)[of][f"`{field}`"].strip("`")
+        for section in page.values()
+        for field, of in unknown(section)
+    }
+    assert len(told) > 10
+    assert {key: value.split(":")[0] for key, value in listed.items()} == told
+
+
+def test_the_citation_is_whole_and_of_this_version():
+    """CITATION.cff by what version 1.2.0 of its schema requires, and the paper's facts."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    assert cited["cff-version"] == "1.2.0"
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    assert str(cited["version"]) == settings["metadata"]["version"]
+    (paper,) = cited["references"]
+    assert {"type", "title", "authors"} <= set(paper)
+    assert paper["doi"] == "10.1109/TIP.2021.3089943"
+    assert [author["family-names"] for author in paper["authors"]][::4] == ["Jiang", "Wei"]
+    title = re.search(r"\*(LayerCAM: .*?)\*", (ROOT / "docs/protocol.md").read_text())[1]
+    assert paper["title"] == title
+
+
+def test_every_page_is_in_the_site():
+    nav = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M)
+    assert sorted(nav) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
