@@ -15,6 +15,11 @@ METHODS = {"vgg16-gap": "cam", "acol": "acol", "adl": "cam"}  # of Table V's tra
 STAGES = ("S5", "S4", "S3", "S2", "S1")
 LAYERS = (*STAGES, *("+".join(STAGES[:n]) for n in range(2, 6)))  # columns of Tables I and II
 
+PLACES = {
+    "tables": "tables", "claims": "claims", "pictures": "figures", "records": "*/records",
+    "all of it, to look at": "report/index.html",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions(Checked):
@@ -48,21 +53,7 @@ class DemoOptions(Checked):
 @click.pass_context
 def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     """Measure, tabulate and draw on the miniature; starts afresh when camx's own source changed."""
-    from camx.cli import (
-        claims,
-        defects,
-        explain,
-        figures,
-        localize,
-        measuring,
-        occlude,
-        pseudo,
-        report,
-        tables,
-    )  # fmt: skip
-
-    def step(number: int, title: str) -> None:
-        click.echo(f"\n{number}/12  {title}\n")
+    from camx.cli import defects, localize, measuring, occlude, pseudo
 
     limited = {"limit": demo.images, "summary": False}
     step(1, "localization: Tables I-IV and XII, the paper's protocol")
@@ -99,6 +90,13 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     ctx.invoke(pseudo.command, tables=("XIII", "X"), out=labels, **limited)
     step(8, f"segmentation networks trained on {demo.settings} of them: Table X")
     segmentation(ctx, out, demo, labels)
+    results(ctx, out, demo)
+
+
+def results(ctx: click.Context, out: Path, demo: DemoOptions) -> None:
+    """What was measured as tables, claims, pictures and a page."""
+    from camx.cli import claims, explain, figures, report, tables
+
     step(9, "tables")
     ctx.invoke(tables.command, runs=out, out=out / "tables", data=MINIATURE)
     step(10, "the paper's claims")
@@ -108,9 +106,11 @@ def command(ctx: click.Context, demo: DemoOptions, out: Path) -> None:
     ctx.invoke(explain.command, model=("mini-vgg",), out=out / "explain")
     step(12, "the report")
     ctx.invoke(report.command, runs=out, out=out / "report", images=demo.shown, data=MINIATURE)
-    places = {"tables": "tables", "claims": "claims", "pictures": "figures"}
-    places |= {"records": "*/records", "all of it, to look at": "report/index.html"}
-    click.echo("\n" + "   ".join(f"{what}: {out / where}" for what, where in places.items()))
+    click.echo("\n" + "   ".join(f"{what}: {out / where}" for what, where in PLACES.items()))
+
+
+def step(number: int, title: str) -> None:
+    click.echo(f"\n{number}/12  {title}\n")
 
 
 def segmentation(ctx: click.Context, out: Path, demo: DemoOptions, labels: Path) -> None:

@@ -115,8 +115,8 @@ def trial(
 
 def spread(items: Sequence[T], count: int) -> list[T]:
     """`count` of the items, from all over them; all if there are no more."""
-    chosen = min(count, len(items))
-    return [items[n * len(items) // chosen] for n in range(chosen)]
+    most = min(count, len(items))
+    return [items[n * len(items) // most] for n in range(most)]
 
 
 def _disk(out: Path, needed: Mapping[str, float]) -> None:

@@ -14,14 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camx.evaluators import blacklist, environment, nulls, parts
-from camx.evaluators.files import (
-    digest,
-    free,
-    listing,
-    parse_json,
-    read_text,
-    write_json,
-)  # fmt: skip
+from camx.evaluators.files import digest, free, listing, parse_json, read_text, write_json
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
 from camx.evaluators.types import Cell, completed

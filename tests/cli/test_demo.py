@@ -215,7 +215,7 @@ def test_the_whole_of_camx_in_one_command(camx, monkeypatch, tmp_path):
     sizes = ["--images", 2, "--score-images", 1, "--occluded", 2, "--settings", 1, "--epochs", 1]
     done = camx("demo", *sizes, "--cmwp-images", 1, "--iterations", 1)
     results = tmp_path / "results"
-    assert all(f"\n{step}/11  " in done.stdout for step in range(1, 12))
+    assert all(f"\n{step}/12  " in done.stdout for step in range(1, 13))
     counts = {
         name: records.read(results / name)["image_id"].nunique()
         for name in (
