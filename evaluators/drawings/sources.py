@@ -64,7 +64,10 @@ class Source:
     def about(self) -> tuple[str, ...]:
         """Network, protocol and data, for people."""
         where = f"run {self.origin}" if self.origin else str(self.dataset.root)
-        return (*made_by(self.network, self.protocol), f"data {self.dataset.name}: {where}")
+        data = f"data {self.dataset.name}: {where}"
+        if not self.dataset.samples:
+            data = "photographs, of each the class that the network finds likeliest"
+        return (*made_by(self.network, self.protocol), data)
 
     def label(self, sample: Sample) -> str:
         """What an image is called: its class, or its texture, and below that its name."""

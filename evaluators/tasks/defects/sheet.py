@@ -33,9 +33,7 @@ def draw(job: Measurement[Protocol, Options]) -> None:
             for cell, grid in maps.items()
         }  # fmt: skip
         truth = masks.truth(sample, picture.size)
-        name = "\n".join(
-            filter(None, (sample.group, sample.image_id.removeprefix(f"{sample.group}/")))
-        )
+        name = sample.image_id.replace(f"{sample.group}/", f"{sample.group}\n", 1)
         rows.append((name, picture.pixels, truth, columns))
     options.sheet.parent.mkdir(parents=True, exist_ok=True)
     network, protocol = plan.network, job.protocol
