@@ -43,7 +43,7 @@ def plate(figure: Figure, runs: Sequence[Run], choice: Choice) -> tuple[Plate, l
         dataset = read_again(run, "segmentation", str(options_of(run).get("split") or ""))
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{run.folder / 'run.json'}: {error}") from None
-    scenes = _chosen(dataset, [folder for _, folder in held.values()], choice, figure.images)
+    scenes = _pick(dataset, [folder for _, folder in held.values()], choice, figure.images)
     notes = [
         f"{cell} is left out: no run has its masks; {MAKES}" for cell in cells if cell not in held
     ]
@@ -66,7 +66,7 @@ def _masks(runs: Sequence[Run], cells: Sequence[Cell], command: str) -> Masks:
     return {cell: held[cell] for cell in cells if cell in held}
 
 
-def _chosen(
+def _pick(
     dataset: Dataset[Scene], folders: Sequence[Path], choice: Choice, count: int
 ) -> list[Scene]:
     """Scenes that have a mask in every folder: those named, or some drawn at random."""

@@ -99,8 +99,8 @@ class Sources:
         """
         fitting = (run for run in self.runs if suits(run, figure))
         run = None if self.spot.said else next(fitting, None)
-        own = photographs(images) and not self.spot.data and figure.task.data == "localization"
-        if own and (run is None or run.kind == MINIATURE):
+        strange = photographs(images) and not self.spot.data and figure.task.data == "localization"
+        if strange and (run is None or run.kind == MINIATURE):
             return of_photographs(figure.task, images, self.spot, self.device)
         key = figure.task.name, run.folder if run else None
         if key not in self._loaded:
@@ -186,7 +186,7 @@ def read_again(run: Run, task: str, split: str = "") -> Dataset[Any]:
     return dataset
 
 
-def chosen(source: Source, choice: Choice, count: int) -> list[Sample]:
+def pick(source: Source, choice: Choice, count: int) -> list[Sample]:
     """The images asked for, or some drawn at random, in the data set's order.
 
     Of defects only test images that are defective. Raises `ValueError` for an image that is neither
