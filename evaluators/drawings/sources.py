@@ -63,8 +63,8 @@ class Source:
     @property
     def about(self) -> tuple[str, ...]:
         """Network, protocol and data, for people."""
-        where = f"run {self.origin}" if self.origin else str(self.dataset.root)
-        data = f"data {self.dataset.name}: {where}"
+        root = "embedded" if self.dataset.name == MINIATURE else str(self.dataset.root)
+        data = f"data {self.dataset.name}: {f'run {self.origin}' if self.origin else root}"
         if not self.dataset.samples:
             data = "photographs, of each the class that the network finds likeliest"
         return (*made_by(self.network, self.protocol), data)

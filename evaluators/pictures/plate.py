@@ -18,7 +18,7 @@ from camx.evaluators.pictures.words import LEADING, POINTS, ending, height, line
 
 MARGIN, GAP = 0.06, 0.06  # inches: round the sheet, between pictures
 LEAST = 0.75  # inches a picture is wide; for more columns than a page holds the sheet is wider
-FLAT, TALL = 0.7, 1.5  # a row is at least so many inches high, for its title; at most so many
+FLAT, TALL = 0.9, 1.5  # a row is at least so many inches high, for its title; at most so many
 # times as high as wide: a strip of a picture is no strip of a plate
 
 

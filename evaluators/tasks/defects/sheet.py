@@ -40,7 +40,7 @@ def draw(job: Measurement[Protocol, Options]) -> None:
     about = (
         f"network {network.name} ({network.weights}, {network.preprocessing.name} preprocessing)",
         f"protocol {protocol.name}: {protocol.view} view, gradient {protocol.gradient}",
-        f"data {job.dataset.name}: {job.dataset.root}",
+        f"data {job.dataset.name}, run {job.out}",
     )
     pictures.write(plate.draw(contact_sheet(rows, about)), options.sheet)
 
