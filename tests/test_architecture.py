@@ -20,7 +20,7 @@ FORBIDDEN = {
 # itself.
 FLOORS = [
     ["report"],
-    ["drawings", "rerun"],
+    ["drawings"],
     ["explanations", "doctor"],
     ["plan"],
     ["results"],

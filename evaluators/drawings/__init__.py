@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Picture
 
 from camx.evaluators import pictures
 from camx.evaluators.drawings import distributions, overlays, segmentations
-from camx.evaluators.drawings.sources import Choice, Sources, chosen
+from camx.evaluators.drawings.sources import Choice, Sources, pick
 from camx.evaluators.files import write_text
 from camx.evaluators.pictures import charts, plate
 from camx.evaluators.results import figures
@@ -47,7 +47,7 @@ def draw(
         masks, notes = segmentations.plate(figure, sources.runs, choice)
         return Drawn(figure, plate.draw(masks), masks.about, tuple(notes))
     source = sources.of(figure, choice.images)
-    samples = chosen(source, choice, figure.images)
+    samples = pick(source, choice, figure.images)
     if figure.kind == "gradients":
         chart = distributions.chart(figure, source, samples, choice.seed)
         numbers = distributions.numbers(chart)

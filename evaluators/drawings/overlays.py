@@ -85,9 +85,7 @@ def _arranged(figure: Figure, source: Source, images: Sequence[Shown]) -> Plate:
     rows: list[str] = []
     for image in images:
         top, label = len(rows), source.label(image.picture.sample)
-        rows += [
-            title if alone else "\n".join(filter(None, (title, label))) for title in figure.rows
-        ]
+        rows += figure.rows if alone else [_row_title(title, label) for title in figure.rows]
         for at, name in enumerate(before):
             true = name == TRUTH
             panels[top, at] = _truth(image) if true else _photograph(figure, image)
@@ -104,11 +102,19 @@ def _arranged(figure: Figure, source: Source, images: Sequence[Shown]) -> Plate:
     return Plate(named, about, tuple(rows), titles, panels, lone, bar=ends(source.protocol))
 
 
+def _row_title(title: str, label: str) -> str:
+    """The title of a row and its image's label, two lines."""
+    return f"{title}\n{label.replace(chr(10), ', ')}" if title else label
+
+
 def _title(figure: Figure, column: int) -> str:
     """A column's title, and below it the layers, where they are the same in all its rows."""
     cells = [figure.cells[row, column] for row in range(len(figure.rows))]
-    small = {", ".join(filter(None, (cell.layer, cell.variant))) for cell in cells}
-    return figure.columns[column] + ("\n" + small.pop() if len(small) == 1 else "")
+    told = {", ".join(filter(None, (cell.layer, cell.variant))) for cell in cells}
+    title = figure.columns[column]
+    if len(told) > 1 or title.replace(" ", "") in told:
+        return title
+    return f"{title}\n{told.pop()}"
 
 
 def _photograph(figure: Figure, image: Shown) -> Panel:

@@ -11,9 +11,9 @@ import numpy as np
 
 from camx.camcore.image_files import read_image
 from camx.camcore.suggestions import near
-from camx.evaluators import draws, voc_masks
+from camx.evaluators import datasets, draws, voc_masks
 from camx.evaluators.confusion import IGNORED
-from camx.evaluators.drawings.sources import Choice, options_of, read_again
+from camx.evaluators.drawings.sources import Choice, options_of, place, same
 from camx.evaluators.grids import cell_name
 from camx.evaluators.pictures import panel
 from camx.evaluators.pictures.panel import Panel
@@ -40,10 +40,11 @@ def plate(figure: Figure, runs: Sequence[Run], choice: Choice) -> tuple[Plate, l
         raise ValueError(f"no run has masks of {', '.join(map(str, cells))}; {MAKES}")
     run = next(iter(held.values()))[0]
     try:
-        dataset = read_again(run, "segmentation", str(options_of(run).get("split") or ""))
+        split = str(options_of(run).get("split") or "")
+        dataset = same(datasets.load(place(run), "segmentation", split), run)
     except (ValueError, FileNotFoundError) as error:
         raise ValueError(f"{run.folder / 'run.json'}: {error}") from None
-    scenes = _chosen(dataset, [folder for _, folder in held.values()], choice, figure.images)
+    scenes = _pick(dataset, [folder for _, folder in held.values()], choice, figure.images)
     notes = [
         f"{cell} is left out: no run has its masks; {MAKES}" for cell in cells if cell not in held
     ]
@@ -66,7 +67,7 @@ def _masks(runs: Sequence[Run], cells: Sequence[Cell], command: str) -> Masks:
     return {cell: held[cell] for cell in cells if cell in held}
 
 
-def _chosen(
+def _pick(
     dataset: Dataset[Scene], folders: Sequence[Path], choice: Choice, count: int
 ) -> list[Scene]:
     """Scenes that have a mask in every folder: those named, or some drawn at random."""

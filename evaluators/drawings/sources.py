@@ -63,8 +63,11 @@ class Source:
     @property
     def about(self) -> tuple[str, ...]:
         """Network, protocol and data, for people."""
-        where = f"run {self.origin}" if self.origin else str(self.dataset.root)
-        return (*made_by(self.network, self.protocol), f"data {self.dataset.name}: {where}")
+        root = "embedded" if self.dataset.name == MINIATURE else str(self.dataset.root)
+        data = f"data {self.dataset.name}: {f'run {self.origin}' if self.origin else root}"
+        if not self.dataset.samples:
+            data = "photographs, of each the class that the network finds likeliest"
+        return (*made_by(self.network, self.protocol), data)
 
     def label(self, sample: Sample) -> str:
         """What an image is called: its class, or its texture, and below that its name."""
@@ -95,8 +98,8 @@ class Sources:
         Photographs are shown to no network of the miniature's, which knows ten drawn shapes.
         """
         run = None if self.spot.said else self.measured(figure)
-        own = photographs(images) and not self.spot.data and figure.task.data == "localization"
-        if own and (run is None or run.kind == MINIATURE):
+        strange = photographs(images) and not self.spot.data and figure.task.data == "localization"
+        if strange and (run is None or run.kind == MINIATURE):
             return of_photographs(figure.task, images, self.spot, self.device)
         key = figure.task.name, run.folder if run else None
         if key not in self._loaded:
@@ -158,8 +161,10 @@ def of_run(run: Run, task: Task, device: str = "cpu") -> Source:
     """
     options = options_of(run)
     try:
+        for option in ("model", "data"):
+            unasked(option, str(options.get(option) or ""))
         protocol = fields.built(task.protocol, completed(run.protocol), "protocol")
-        dataset = read_again(run, task.data)
+        dataset = measured_again(run, task)
         weights, model = options.get("weights"), options.get("model") or str(run.model)
         network = networks.load(model, weights, protocol.preprocessing, device)
         if network.sha256 != run.identity.get("weights_sha256"):
@@ -170,23 +175,41 @@ def of_run(run: Run, task: Task, device: str = "cpu") -> Source:
     return Source(task, dataset, network, protocol, device, str(run.folder))
 
 
+def unasked(option: str, name: str) -> None:
+    """`ValueError` for code of a user's: what a ``run.json`` names is not imported for that."""
+    code = name.endswith(".py") or (":" in name and not plugins.reference(name)[0])
+    if code:
+        what = f"its {option} is code, {name}, which is not run because a file names it"
+        raise ValueError(f"{what}; say it yourself: camx figures --{option} {name}")
+
+
 def options_of(run: Run) -> dict[str, Any]:
     """The options of a run's last invocation."""
     return run.last.get("options") or {}
 
 
-def read_again(run: Run, task: str, split: str = "") -> Dataset[Any]:
-    """The run's data set. Raises an error for one that is gone or holds other images now."""
-    said, root = str(options_of(run).get("data") or ""), run.dataset["root"]
-    code = said.endswith(".py") or ":" in said or said in plugins.names(datasets.PACKAGE)
-    there = said if code else root
-    dataset = datasets.load(there, task, split)
+def place(run: Run) -> str:
+    """Where the run's data set is, or its reader's name."""
+    said = str(options_of(run).get("data") or "")
+    return said if said in plugins.names(datasets.PACKAGE) else run.dataset["root"]
+
+
+def same(dataset: Dataset[Any], run: Run) -> Dataset[Any]:
+    """The data set, if its images are those that the run measured. `ValueError` if not."""
     if dataset.fingerprint != run.fingerprint:
-        raise ValueError(f"data {there} are not the images that were measured")
+        raise ValueError(f"data {place(run)} are not the images that were measured")
     return dataset
 
 
-def chosen(source: Source, choice: Choice, count: int) -> list[Sample]:
+def measured_again(run: Run, task: Task) -> Dataset[Any]:
+    """The run's data set, split as it was. `ValueError` or `FileNotFoundError` if it is gone."""
+    wanted = fields.of(task.options)
+    options = {name: value for name, value in options_of(run).items() if name in wanted}
+    read = task.read(place(run), task.options(**options), int(run.identity.get("seed") or 0))
+    return same(read, run)
+
+
+def pick(source: Source, choice: Choice, count: int) -> list[Sample]:
     """The images asked for, or some drawn at random, in the data set's order.
 
     Of defects only test images that are defective. Raises `ValueError` for an image that is neither

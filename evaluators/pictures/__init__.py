@@ -23,8 +23,8 @@ PALETTE = "inferno"
 BLEND = 0.65  # of the map's colour: so much that its maximum outshines the lightest photograph
 TRUE, PREDICTED, CASING = "#FFFFFF", "#00B4FF", "#000000"
 FORMATS = ("png", "pdf")
-# Neither letters as outlines (type 3, which publishers refuse) nor the date, which would change.
-PDF: Any = {"pdf.fonttype": 42}
+# Letters are fonts (not of type 3, which publishers refuse), and each picture is one of its own.
+PDF: Any = {"pdf.fonttype": 42, "image.composite_image": False}
 
 
 def overlay(image: np.ndarray, heatmap: np.ndarray, alpha: float = BLEND) -> np.ndarray:
@@ -41,12 +41,12 @@ def overlay(image: np.ndarray, heatmap: np.ndarray, alpha: float = BLEND) -> np.
 def write(figure: Figure, path: Path) -> None:
     """Write a figure whole or not at all, as its path's suffix says: PNG or PDF.
 
-    The same figure gives the same bytes. A file name's characters that the font lacks are drawn as
-    boxes.
+    The same figure gives the same bytes. Of a very long one the dots are larger.
     """
     kind = path.suffix[1:].lower()
     if kind not in FORMATS:
         raise ValueError(f"{path}: ends in {path.suffix!r}; accepted: .png, .pdf")
+    # The date would change.
     about: dict[str, Any] = {"metadata": {"CreationDate": None}} if kind == "pdf" else {}
     dpi = min(DPI, LONGEST / max(figure.get_size_inches()))
     with rc_context(PDF):

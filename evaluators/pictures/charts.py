@@ -11,7 +11,7 @@ from camx.evaluators.pictures import PAGE, PLAIN, SMALL, heading, marks, panel
 from camx.evaluators.pictures.heading import Heading
 from camx.evaluators.pictures.marks import Area
 from camx.evaluators.pictures.panel import Panel
-from camx.evaluators.pictures.words import height
+from camx.evaluators.pictures.words import height, lines
 
 QUANTILES = (5, 25, 50, 75, 95)  # percent
 MARGIN, GAP, LEFT = 0.06, 0.06, 0.55  # inches; left of an axis, for its numbers
@@ -71,7 +71,7 @@ def draw(chart: Chart) -> Figure:
     first = MARGIN + high + height(1, PLAIN) + 2 * GAP
     second = first + TALL[0] + BELOW
     maps = second + TALL[1] + height(1, SMALL) + 0.2
-    titles = height(2, PLAIN) + GAP if rows else 0
+    titles = height(1 + len(_maps_title(chart)), PLAIN) + GAP if rows else 0
     axes = marks.sheet(PAGE, maps + titles + rows * (side + GAP) + MARGIN)
     place(axes, MARGIN, MARGIN)
     wide = (inside - BETWEEN * (len(chart.spreads) - 1)) / len(chart.spreads)
@@ -86,10 +86,15 @@ def draw(chart: Chart) -> Figure:
     return marks.figure_of(axes)
 
 
+def _maps_title(chart: Chart) -> list[str]:
+    return lines(chart.maps_title, PAGE - 2 * MARGIN, PLAIN, "bold")
+
+
 def _maps(axes: Axes, chart: Chart, y: float, side: float) -> None:
     """The feature maps, a stage a column."""
-    marks.words(axes, MARGIN, y, chart.maps_title, PLAIN, weight="bold")
-    y += height(1, PLAIN)
+    for line in _maps_title(chart):
+        marks.words(axes, MARGIN, y, line, PLAIN, weight="bold")
+        y += height(1, PLAIN)
     for column, stage in enumerate(chart.stages):
         x = MARGIN + column * (side + GAP)
         marks.words(axes, x + side / 2, y, stage, PLAIN, ha="center")
@@ -103,6 +108,7 @@ def _variances(sheet: Axes, area: Area, spreads: Mapping[str, Spread]) -> None:
     """Variances on a logarithmic axis, and below each stage the share that is 0."""
     axes = _boxes(sheet, area, {stage: spread.variance for stage, spread in spreads.items()})
     axes.set_yscale("log")
+    axes.margins(y=0.08)
     axes.set_ylabel("variance", fontsize=SMALL)
     labels = [f"{stage}\n{100 * spread.zero:.0f} % are 0" for stage, spread in spreads.items()]
     axes.set_xticks(range(len(spreads)), labels, fontsize=SMALL)

@@ -12,7 +12,7 @@ from camx.evaluators.pictures.marks import Area
 from camx.evaluators.pictures.panel import Panel
 
 GAP = 0.1  # inches between the photograph and the words, and between entries of the key
-SAMPLE, SWATCH = 0.32, 0.11  # inches of a line's sample, of a colour's
+SAMPLE, SWATCH = 0.286, 0.11  # inches of a line's sample, of a colour's
 BAR = 0.11, 1.6  # inches high and at most wide
 PHOTOGRAPH = {True: (1.3, 1.5), False: (2.4, 1.75)}  # inches at most, in a column and in a page
 Item = tuple[float, Callable[[Axes, float, float], None]]  # its height; what draws it at x, y
@@ -60,7 +60,7 @@ def _items(heading: Heading, inches: float) -> list[Item]:
     """The lines of words, the key and the bar, from above."""
     items = _lines(heading.title, inches, LARGE, "bold", 3)
     for text in heading.about:
-        items += _lines(text, inches, SMALL, "normal", 2)
+        items += _lines(text, inches, SMALL, "normal", 3)
     entries = [_line_entry(text, true) for text, true in _samples(heading)]
     entries += [_colour_entry(text, colour) for text, colour in heading.colours.items()]
     items += _flowing(entries, inches)

@@ -12,6 +12,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Line
 
 from camx.evaluators.pictures import CASING, DPI, PREDICTED, SMALL, TRUE
+from camx.evaluators.pictures.words import FAMILY, legible
 from camx.evaluators.types import Box
 
 FINE = 0.65  # of a box's line, that round a mask, which may be small
@@ -135,8 +136,8 @@ def patch(axes: Axes, area: Area, colour: Sequence[float] | str) -> None:
 
 def words(axes: Axes, x: float, y: float, text: str, size: float = SMALL, **how: Any) -> None:
     """A line of text whose upper left is at a place; a dollar is a dollar."""
-    how = {"va": "top", "ha": "left", **how}
-    axes.text(x, y, text, fontsize=size, parse_math=False, **how)
+    how = {"va": "top", "ha": "left", "family": FAMILY, **how}
+    axes.text(x, y, legible(text), fontsize=size, parse_math=False, **how)
 
 
 def badge(axes: Axes, x: float, y: float, text: str, colour: str = PREDICTED, **how: Any) -> None:

@@ -17,8 +17,9 @@ from camx.evaluators.pictures.panel import Panel
 from camx.evaluators.pictures.words import LEADING, POINTS, ending, height, lines
 
 MARGIN, GAP = 0.06, 0.06  # inches: round the sheet, between pictures
-LEAST = 0.9  # inches a picture is wide; for more columns than a page holds the sheet is wider
-FLAT, TALL = 0.2, 1.5  # a row's height of its pictures' width: a strip of a picture is no strip
+LEAST = 0.75  # inches a picture is wide; for more columns than a page holds the sheet is wider
+FLAT, TALL = 0.9, 1.5  # a row is at least so many inches high, for its title; at most so many
+# times as high as wide: a strip of a picture is no strip of a plate
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def draw(plate: Plate) -> Figure:
     least = label + count * (LEAST + GAP)
     width = max(COLUMN if count <= 2 else PAGE, least)
     wide = (width - label - MARGIN - GAP * (count - 1)) / count
-    rows = [wide * _proportion(plate, row) for row in range(len(plate.rows))]
+    rows = [max(wide * _proportion(plate, row), FLAT) for row in range(len(plate.rows))]
     high, place = heading.laid(_heading(plate), width - 2 * MARGIN)
     titles = [_title(column, wide) for column in plate.columns]
     head = max(sum(height(1, size) for _, size, _ in title) for title in titles)
@@ -59,16 +60,16 @@ def draw(plate: Plate) -> Figure:
     place(axes, MARGIN, MARGIN)
     lefts = [label + column * (wide + GAP) for column in range(count)]
     for x, title in zip(lefts, titles):
-        y = top
-        for text, size, weight in reversed(title):
-            y -= height(1, size)
+        y = top - head
+        for text, size, weight in title:
             marks.words(axes, x + wide / 2, y, text, size, weight=weight, ha="center")
-    y = top + 0.02
+            y += height(1, size)
+    y, drawn = top + 0.02, panel.Drawn()
     for row, tall in enumerate(rows):
         _row_title(axes, plate.rows[row], label, y, tall)
         for column, x in enumerate(lefts):
             if shown := plate.panels.get((row, column)):
-                panel.draw(axes, Area(x, y, wide, tall), shown)
+                panel.draw(axes, Area(x, y, wide, tall), shown, drawn)
         y += tall + GAP
     return marks.figure_of(axes)
 
@@ -77,7 +78,7 @@ def _proportion(plate: Plate, row: int) -> float:
     """A row's height of its pictures' width."""
     panels = [shown for (at, _), shown in plate.panels.items() if at == row]
     sides = [shown.size[1] / shown.size[0] for shown in panels] or [1.0]
-    return min(max(*sides, FLAT), TALL)
+    return min(max(sides), TALL)
 
 
 def _title(text: str, wide: float) -> list[tuple[str, float, str]]:

@@ -3,9 +3,11 @@
 import re
 from functools import lru_cache
 
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
+FAMILY = "DejaVu Sans"  # which comes with Matplotlib
+UNKNOWN = "\N{WHITE SQUARE}"  # a letter that it lacks
 LEADING = 1.25  # lines apart, of a letter's size
 POINTS = 72  # an inch
 DOTS = "…"
@@ -15,8 +17,20 @@ PIECES = re.compile(r"\s+|[^\s_/\-.,:+=]+[_/\-.,:+=]*|[_/\-.,:+=]+")  # names br
 @lru_cache(maxsize=4096)
 def width(text: str, size: float, weight: str = "normal") -> float:
     """How many inches a line of text is wide, its letters `size` points high."""
-    font = FontProperties(size=size, weight=weight)
-    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / POINTS
+    font = FontProperties(family=FAMILY, size=size, weight=weight)
+    sizes = text_to_path.get_text_width_height_descent(legible(text), font, ismath=False)
+    return sizes[0] / POINTS
+
+
+def legible(text: str) -> str:
+    """The text with a square for each letter that the font lacks, as a file's name may hold."""
+    return "".join(letter if ord(letter) in _letters() else UNKNOWN for letter in text)
+
+
+@lru_cache(maxsize=1)
+def _letters() -> frozenset[int]:
+    """The letters that the font has."""
+    return frozenset(get_font(findfont(FontProperties(family=FAMILY))).get_charmap())
 
 
 def height(lines: int, size: float) -> float:

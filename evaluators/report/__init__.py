@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from camx.evaluators import files, rerun
+from camx.evaluators import files, grids, tasks
+from camx.evaluators.drawings import sources
 from camx.evaluators.report import costs, figures, gallery, graphs, numbers
 from camx.evaluators.report.gallery import Gallery
 from camx.evaluators.report.numbers import Section
@@ -39,18 +40,22 @@ class Report:
 
 
 def write(
-    report: Report, tasks: Sequence[Task], out: Path, images: int = 36, tick: Tick = lambda: None
+    report: Report,
+    measuring: Sequence[Task],
+    out: Path,
+    images: int = 36,
+    tick: Tick = lambda: None,
 ) -> Path:
-    """Write ``index.html`` of the runs that `tasks` measured, with at most so many `images`.
+    """Write ``index.html`` of the runs that `measuring` tasks made, with at most so many `images`.
 
     Raises `ValueError` where none is below the folder.
     """
-    candidates = by_task(tasks, report.runs, report.data)
+    candidates = by_task(measuring, report.runs, report.data)
     held = {m.folder: m.run for group in candidates.values() for m in group}
     if not held:
         makes = "`camx localize` makes one"
         raise ValueError(f"no run below {report.runs} has records; {makes}. Nothing was written")
-    sections = tabulated(report, tasks, candidates)
+    sections = tabulated(report, measuring, candidates)
     verdicts, sentences = claimed(report)
     plots = plotted(report, candidates)
     shown, plot = drawn(report, candidates, images, tick)
@@ -68,13 +73,13 @@ def write(
 
 
 def tabulated(
-    report: Report, tasks: Sequence[Task], candidates: Mapping[str, Sequence[Measured]]
+    report: Report, measuring: Sequence[Task], candidates: Mapping[str, Sequence[Measured]]
 ) -> list[Section]:
     """The paper's tables that any run measures a cell of, then each run's own cells."""
     loaded = [tables.load(name) for name in tables.names()]
     filled = filling.fill(loaded, candidates, filling.entered(report.runs))
     report.keep("cells.csv", filled.round(4))
-    readings = {task.name: numbers.Readings(candidates[task.name], task) for task in tasks}
+    readings = {task.name: numbers.Readings(candidates[task.name], task) for task in measuring}
     sections = []
     for table in loaded:
         rows = filling.printed(table, filled)
@@ -82,7 +87,7 @@ def tabulated(
             made = numbers.section(table, filled, readings, report.seed)
             csv = report.keep(tables.file_name(table), filling.layout(table, filled).round(2))
             sections.append(replace(made, csv=csv))
-    for task in tasks:
+    for task in measuring:
         for measured in candidates[task.name]:
             name = layers.name(measured.folder, report.runs)
             further = numbers.of_run(measured, task, name, readings[task.name], report.seed)
@@ -176,11 +181,12 @@ def drawn(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said when it was measured
-            dataset = rerun.dataset(localized.run)
-            cells = graphs.best_cells(localized, "gtknown")
-            plan = rerun.plan(localized.run, cells, report.device)
-            shown = gallery.gallery(localized, dataset, lambda _: plan, images, report.seed, tick)
-            times = costs.measured(plan, dataset.samples[0], cells) if cells else {}
+            source = sources.of_run(localized.run, tasks.load("localize"), report.device)
+            cells = gallery.cells(localized)
+            plan = grids.plan(source.network, source.protocol, cells, device=report.device)
+            plan = replace(plan, batch_size=plan.view.crops)  # of one picture
+            shown = gallery.gallery(localized, source.dataset, plan, images, report.seed, tick)
+            times = costs.measured(plan, source.dataset.samples[0], cells)
     except figures.GONE as error:
         what = "The gallery and the cost of maps are of the network and images"
         report.lacking.append(f"{what} of {localized.folder}, which are not there: {error}")

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from camx.camcore import plugins
 from camx.camcore.image_files import read_image
 from camx.evaluators import explanations, records
 from camx.evaluators.grids import Plan
 from camx.evaluators.pictures import overlay
-from camx.evaluators.report.graphs import best_cells, titled
+from camx.evaluators.report import graphs
+from camx.evaluators.report.graphs import titled
 from camx.evaluators.results.runs import Measured
 from camx.evaluators.tasks import localize
 from camx.evaluators.types import Box, Cell, Dataset, Sample
@@ -96,25 +98,34 @@ def sampled(outcomes: pd.Series, count: int, seed: int = 0) -> list[str]:
     return taken + rest[: count - len(taken)]
 
 
+def cells(measured: Measured) -> list[Cell]:
+    """What the gallery shows: each method at its best layer.
+
+    None of a user's file: that a ``run.json`` names code is no reason to run it.
+    """
+    shipped = plugins.names("camx.camcore.methods")
+    best = graphs.best_cells(measured, "gtknown", len(measured.cells))
+    return [cell for cell in best if cell.method in shipped][:METHODS]
+
+
 def gallery(
     measured: Measured,
     dataset: Dataset[Any],
-    make: Callable[[Sequence[Cell]], Plan],
+    plan: Plan,
     count: int,
     seed: int = 0,
     tick: Callable[[], Any] = lambda: None,
 ) -> Gallery | None:
-    """Draw `count` of the run's images; `make` gives the plan of their maps. None without cells."""
-    cells = best_cells(measured, "gtknown", METHODS)
-    if not cells or not count:
+    """Draw `count` of the run's images, with the cells of the `plan`. None without any."""
+    if not plan.cells or not count:
         return None
-    frame = records.read(measured.folder)
-    by_image = outcomes(frame, cells)
+    cells = plan.cells
+    by_image = outcomes(records.read(measured.folder, [*records.KEY, "iou"]), cells)
     wanted = sampled(by_image, count, seed)
     samples = {sample.image_id: sample for sample in dataset.samples}
-    plan = make(cells)
     names = explanations.names_of(plan.network)
-    rows = {image: group for image, group in frame.groupby("image_id") if image in set(wanted)}
+    frame = records.read(measured.folder)
+    rows = dict(iter(frame[frame["image_id"].isin(wanted)].groupby("image_id")))
     items = []
     for image in wanted:
         items.append(_item(plan, samples[image], rows[image], cells, names, str(by_image[image])))

@@ -4,7 +4,7 @@ What a file's columns and rows are, ``{method: layercam, layer: S5}``, is as in 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -78,10 +78,11 @@ def load(name: str) -> Figure:
         raise ValueError(f"{origin}: expected a mapping with {', '.join(NEEDED)}")
     _check(content, origin)
     task = task_of(content["command"], folder, origin)
+    _suits(content, task, origin)
     rows = {str(row["row"]): row.get("cell") for row in content.get("rows", [])} or {"": {}}
     columns = {str(name): part for name, part in content.get("columns", {}).items()}
     cells = {
-        (at, column): _cell(content, part, task, f"{origin}: {row or 'row'}, {name}", other)
+        (at, column): _cell(part, other, task, f"{origin}: {row or 'row'}, {name}")
         for at, (row, other) in enumerate(rows.items())
         for column, (name, part) in enumerate(columns.items())
     }
@@ -117,12 +118,26 @@ def _check(content: Mapping[Any, Any], origin: str) -> None:
     if not isinstance(columns, dict) or not (columns or content["kind"] == "gradients"):
         raise ValueError(f"{origin}: columns is {columns!r}; expected titles and their cells")
     if not isinstance(rows, list) or not all(isinstance(r, dict) and "row" in r for r in rows):
-        raise ValueError(
-            f"{origin}: rows is {rows!r}; expected a list of {{row: title, cell: ...}}"
-        )
+        expected = "expected a list such as - {row: LayerCAM, cell: {method: layercam}}"
+        raise ValueError(f"{origin}: rows is {rows!r}; {expected}")
 
 
-def _cell(content: Mapping[str, Any], column: Any, task: Task, where: str, row: Any) -> Cell:
+def _suits(content: Mapping[str, Any], task: Task, origin: str) -> None:
+    """Raise `ValueError` for what the figure shows that its command knows nothing of."""
+    masks, shows = content["kind"] == "masks", content.get("shows", ())
+    if masks and task.command != "segment":
+        what = f"kind is masks, but the command is {task.name}"
+        raise ValueError(f"{origin}: {what}; expected segment")
+    if not masks and not task.network:
+        what = f"kind is {content['kind']}, but the command {task.name} makes none"
+        raise ValueError(f"{origin}: {what}; expected kind masks")
+    if "boxes" in shows and not {"box", "threshold"} <= {f.name for f in fields(task.protocol)}:
+        raise ValueError(f"{origin}: shows boxes, but `camx {task.name}` measures none")
+    if "truth" in shows and task.data == "localization":
+        raise ValueError(f"{origin}: shows truth, but `camx {task.name}` knows no masks")
+
+
+def _cell(column: Any, row: Any, task: Task, where: str) -> Cell:
     """The cell at a row and a column as records name it. `ValueError` for what makes none."""
     if not isinstance(column, dict | None) or not isinstance(row, dict | None):
         raise ValueError(f"{where}: expected a mapping such as {{method: layercam, layer: S5}}")

@@ -50,10 +50,11 @@ def test_three_pictures_of_the_miniature(camx, tmp_path):
     assert len(pictures) == 3
     assert done.stdout.count("%); truth: ") == 3
     images = [np.asarray(Image.open(p).convert("RGB")).astype(int) for p in pictures]
-    assert all(image.shape[1] > 300 for image in images)
+    assert all(image.shape[1] == 700 for image in images)  # a column's 3.5 inches at 200 dpi
     for image in images:
-        for colour in ((255, 0, 0), (0, 255, 0)):  # true boxes and the maps'
-            assert (np.abs(image - colour).max(2) < 60).sum() > 100
+        assert (np.abs(image - (0, 0xB4, 0xFF)).max(2) < 60).sum() > 100  # the maps' boxes
+        dashes = (image[300:].min(2) > 240) & (np.arange(700) > 70)
+        assert dashes.sum() > 100  # of the true ones
 
 
 def test_a_photograph_needs_weights_that_are_here(camx, tmp_path, monkeypatch):

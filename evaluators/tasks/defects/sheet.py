@@ -33,16 +33,14 @@ def draw(job: Measurement[Protocol, Options]) -> None:
             for cell, grid in maps.items()
         }  # fmt: skip
         truth = masks.truth(sample, picture.size)
-        name = "\n".join(
-            filter(None, (sample.group, sample.image_id.removeprefix(f"{sample.group}/")))
-        )
+        name = sample.image_id.replace(f"{sample.group}/", f"{sample.group}\n", 1)
         rows.append((name, picture.pixels, truth, columns))
     options.sheet.parent.mkdir(parents=True, exist_ok=True)
     network, protocol = plan.network, job.protocol
     about = (
         f"network {network.name} ({network.weights}, {network.preprocessing.name} preprocessing)",
         f"protocol {protocol.name}: {protocol.view} view, gradient {protocol.gradient}",
-        f"data {job.dataset.name}: {job.dataset.root}",
+        f"data {job.dataset.name}, run {job.out}",
     )
     pictures.write(plate.draw(contact_sheet(rows, about)), options.sheet)
 
