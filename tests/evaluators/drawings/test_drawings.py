@@ -193,12 +193,12 @@ def test_the_numbers_of_figure_4(kind):
     for sample in sources.pick(source, Choice(count=3, seed=1), 0):
         pixels = torch.from_numpy(squash(Image.open(sample.path).convert("RGB"), 112))[None]
         target = torch.tensor([sample.label])
-        shown = tap(network.module, network.prepare(pixels), target, [network.layers["S4"]], "next")
-        pair = variances.spread(variances.WEIGHTS[kind](shown["S4"]))
+        shown = tap(network.module, network.prepare(pixels), target, [network.layers["S5"]], "next")
+        pair = variances.spread(variances.WEIGHTS[kind](shown["S5"]))
         values.append(torch.stack(pair)[:, 0].numpy())
     variance, square = np.concatenate(values, 1)
     label = {"gradcam": "the gradient g", "gradcampp": "alpha ReLU(g)"}[kind]
-    here = [line for line in lines if line["stage"] == "S4" and line["weights"] == label]
+    here = [line for line in lines if line["stage"] == "S5" and line["weights"] == label]
     first, second = sorted(here, key=lambda line: line["measure"], reverse=True)
     assert int(first["n"]) == 3 * 64 == len(variance)
     assert float(first["zero"]) == pytest.approx((variance == 0).mean(), abs=1e-5)
