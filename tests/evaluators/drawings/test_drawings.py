@@ -193,16 +193,19 @@ def test_the_numbers_of_figure_4(kind):
     for sample in sources.pick(source, Choice(count=3, seed=1), 0):
         pixels = torch.from_numpy(squash(Image.open(sample.path).convert("RGB"), 112))[None]
         target = torch.tensor([sample.label])
-        shown = tap(network.module, network.prepare(pixels), target, [network.layers["S4"]], "next")
-        pair = variances.spread(variances.WEIGHTS[kind](shown["S4"]))
+        shown = tap(network.module, network.prepare(pixels), target, [network.layers["S5"]], "next")
+        pair = variances.spread(variances.WEIGHTS[kind](shown["S5"]))
         values.append(torch.stack(pair)[:, 0].numpy())
     variance, square = np.concatenate(values, 1)
     label = {"gradcam": "the gradient g", "gradcampp": "alpha ReLU(g)"}[kind]
-    here = [line for line in lines if line["stage"] == "S4" and line["weights"] == label]
+    here = [line for line in lines if line["stage"] == "S5" and line["weights"] == label]
     first, second = sorted(here, key=lambda line: line["measure"], reverse=True)
     assert int(first["n"]) == 3 * 64 == len(variance)
     assert float(first["zero"]) == pytest.approx((variance == 0).mean(), abs=1e-5)
-    for line, kept in ((first, variance[variance > 0]), (second, (variance / square)[square > 0])):
+    for line, kept in (
+        (first, variance[variance > 0]),
+        (second, variance[square > 0] / square[square > 0]),
+    ):
         for quantile in (5, 25, 50, 75, 95):
             expected = np.percentile(kept, quantile)
             assert float(line[f"q{quantile}"]) == pytest.approx(expected, rel=1e-3)
