@@ -12,8 +12,8 @@ MODELS = "camx.camcore.models"
 def layers(model: str) -> tuple[str, ...]:
     """The names of a network's layers, deepest first; none for a network that is not camx's own."""
     stem = model.lower().replace("-", "_")
-    own = stem.isidentifier() and _path(stem).is_file()
-    return tuple(_module(stem).SPEC.layers) if own else ()
+    shipped = stem.isidentifier() and _path(stem).is_file()
+    return tuple(_module(stem).SPEC.layers) if shipped else ()
 
 
 def _path(stem: str) -> Path:

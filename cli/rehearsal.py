@@ -115,8 +115,8 @@ def trial(
 
 def spread(items: Sequence[T], count: int) -> list[T]:
     """`count` of the items, from all over them; all if there are no more."""
-    chosen = min(count, len(items))
-    return [items[n * len(items) // chosen] for n in range(chosen)]
+    picked = min(count, len(items))
+    return [items[n * len(items) // picked] for n in range(picked)]
 
 
 def _disk(out: Path, needed: Mapping[str, float]) -> None:
