@@ -61,6 +61,12 @@ def test_a_block_holds_as_many_columns_as_fit():
         assert fitting.width(fitting.aligned([HEADERS[i] for i in at], rows, SIDES[: len(at)])) > 50
 
 
+def test_what_just_fits_is_one_block():
+    width = fitting.width(fitting.aligned(HEADERS, ROWS, SIDES))
+    assert "\n\n" not in fitting.blocks(HEADERS, ROWS, SIDES, 2, width)
+    assert "\n\n" in fitting.blocks(HEADERS, ROWS, SIDES, 2, width - 1)
+
+
 def test_names_are_wrapped_where_one_column_is_too_much():
     rows = [["layercam-normal S5+S4+S3+S2+S1", "loc1", "1" * 20]]
     text = fitting.blocks(["name", "metric", "a"], rows, ["left", "right", "right"], 2, 50)

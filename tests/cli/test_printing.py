@@ -114,15 +114,18 @@ def test_the_best_cells():
     small, large = Cell.of("a", "S5", "area=0.1"), Cell.of("b", "S5", "area=0.1")
     other, another = Cell.of("a", "S5", "area=0.5"), Cell.of("b", "S5", "area=0.5")
     random, original = Cell.of("b", "S5", "area=0.5, random"), Cell("original")
+    plain, worse = Cell.of("a", "S5"), Cell.of("b", "S5")
     values = {(small, "top1"): 50.0, (large, "top1"): 40.0, (other, "top1"): 10.0,
               (another, "top1"): 20.0, (random, "top1"): 5.0, (original, "top1"): 1.0,
-              (Cell("centre"), "top1"): 0.0, (small, "occluded"): 1.0, (large, "occluded"): 2.0,
+              (plain, "top1"): 30.0, (worse, "top1"): 35.0, (Cell("centre"), "top1"): 0.0,
+              (small, "occluded"): 1.0, (large, "occluded"): 2.0,
               (small, "insertion"): 9.0, (large, "insertion"): 10.0}  # fmt: skip
     cells = list(dict.fromkeys(cell for cell, _ in values))
     metrics = [task.metrics[name] for name in ("top1", "occluded", "insertion")]
     best = printing._best_cells(cells, metrics, numbers(values))
     assert best == {
-        (*large.key, "top1"), (*other.key, "top1"), (*large.key, "insertion"),
+        (*large.key, "top1"), (*other.key, "top1"), (*plain.key, "top1"),
+        (*large.key, "insertion"),
     }  # fmt: skip
 
 

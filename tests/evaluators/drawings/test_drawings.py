@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camx.evaluators import drawings, draws, records
+from camx.evaluators import drawings, draws, records, tasks
 from camx.evaluators.drawings import sources
 from camx.evaluators.drawings.sources import Choice, Sources, Spot
 from camx.evaluators.results import figures
@@ -220,3 +220,25 @@ def test_figures_are_the_same_again(boxes, tmp_path):
     assert names == ["figure_boxes.pdf", "figure_boxes.png"]
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_run_of_defects_is_split_again_as_it_was(camx, tmp_path):
+    """Its images' fingerprint holds the split, which the run's options tell."""
+    words = "--split 30/10 --limit 2 --iterations 0 --method layercam --layer layer3 --no-summary"
+    camx("defects", *words.split(), "--out", "run")
+    run = records.load(tmp_path / "run")
+    source = sources.of_run(run, tasks.load("defects"))
+    assert source.dataset.fingerprint == run.fingerprint
+    assert sum(sample.split == "test" for sample in source.dataset.samples) == 10
+
+
+@pytest.mark.parametrize("option", ["model", "data"])
+def test_code_that_a_run_json_names_is_not_run(run, tmp_path, option):
+    (tmp_path / "evil.py").write_text("raise SystemExit('this was run')\n")
+    described = run / "run.json"
+    content = json.loads(described.read_text())
+    for call in (content, *content["invocations"]):
+        call["options"][option] = str(tmp_path / "evil.py")
+    described.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=rf"run\.json: its {option} is code, .*evil\.py, which is"):
+        sources.of_run(records.load(run), tasks.load("localize"))
