@@ -188,6 +188,8 @@ def ranked(
     sign = 1 if metric.better == "higher" else -1
     top = max(sign * float(n.value or 0) for n in measured.values())
     best = [row for row, n in measured.items() if sign * float(n.value or 0) == top]
+    if len(best) == len(measured):
+        return dict(numbers)
     made = {**numbers, **{row: replace(numbers[row], rank="best") for row in best}}
     run, cell = cells[best[0]]
     others = [row for row in measured if row not in best and cells[row][0] == run]

@@ -125,6 +125,9 @@ def test_where_less_is_better_the_least_is_the_best():
     for metric, best in (("top1", {"b", "c"}), ("insertion", {"a"}), ("occluded", set())):
         made = numbers.ranked(held, cells, task.metrics[metric], nothing, 0)
         assert {name for name, n in made.items() if n.rank == "best"} == best
+    alike = {name: Number((name,), 2.0) for name in held}
+    made = numbers.ranked(alike, cells, task.metrics["top1"], nothing, 0)
+    assert {n.rank for n in made.values()} == {""}  # where all are equal none is the best
 
 
 def test_cells_of_two_runs_are_not_tested(measured):
