@@ -102,7 +102,8 @@ class Axis:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             steps = [m * 10.0**d for d in decades for m in (1, 2, 5)]
             inside = [v for v in steps if self.low <= v * LARGER and v <= self.high * LARGER]
-            return inside if len(inside) > 1 else [self.low, self.high]
+            if len(inside) > 2:
+                return inside
         step = nice((self.high - self.low) / (TICKS - 1))
         first = math.ceil(self.low / step - 1e-9)
         count = int((self.high - first * step) / step + 1e-9) + 1

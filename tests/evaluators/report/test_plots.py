@@ -42,6 +42,9 @@ def test_an_axis_maps_its_ends_to_its_ends():
     assert (log.at(1), log.at(10), log.at(1000)) == (0, 100, 300)
     assert [tick.words for tick in linear.ticks()] == ["0", "10", "20", "30", "40", "50"]
     assert [tick.words for tick in log.ticks()][::3] == ["1", "10", "100", "1000"]
+    short = Axis(27, 79, 0, 300, logarithmic=True)  # between which hardly any such step lies
+    assert [tick.words for tick in short.ticks()] == ["40", "60"]
+    assert short.ticks()[0].at == short.at(40)
 
 
 def test_a_curve_goes_through_its_points_in_pixels():
