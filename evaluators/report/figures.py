@@ -9,10 +9,12 @@ from typing import Any
 from PIL import Image
 
 from camx.evaluators import drawings
+from camx.evaluators.drawings.segmentations import PREDICTED, PSEUDO
 from camx.evaluators.drawings.sources import Choice, Sources
 from camx.evaluators.report.page import Picture
 from camx.evaluators.results import figures
 
+MAKERS = (PREDICTED, PSEUDO)  # commands that make masks
 DPI, QUALITY = 130, 80  # of WebP
 GONE = (ValueError, FileNotFoundError, ImportError)  # of a run's data, weights and methods
 
@@ -28,7 +30,8 @@ def drawn(
     for name in figures.names():
         figure = figures.load(name)
         try:
-            if figure.kind != "masks" and not sources.measured(figure):
+            masks = figure.kind == "masks" and any(r.command in MAKERS for r in sources.runs)
+            if not (masks or sources.measured(figure)):
                 continue
             made = drawings.draw(figure, sources, Choice(seed=seed))
         except GONE as error:
