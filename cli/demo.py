@@ -30,20 +30,20 @@ class DemoOptions(Checked):
         1, default=30, help="Images that Score-CAM gets, at two hundred masked passes an image."
     )
     trained_images: int | None = whole(
-        1, default=None, help="At most so many images that Table V's trained networks are shown."
+        1, default=200, help="At most so many images that Table V's trained networks are shown."
     )
     epochs: int | None = whole(
         1, default=None, help="Epochs of their trainings.  [default: their recipes']"
     )
-    cmwp_images: int = whole(1, default=60, help="Images that c-MWP gets, for Table V.")
+    cmwp_images: int = whole(1, default=40, help="Images that c-MWP gets, for Table V.")
     timed: int = whole(1, default=20, help="Iterations that the FPS of Table VII is the mean of.")
     occluded: int = whole(1, default=60, help="Images that are occluded.")
-    curves: int = whole(1, default=20, help="Images that get a deletion curve.")
+    curves: int = whole(1, default=8, help="Images that get a deletion curve.")
     shown: int = whole(0, default=24, help="Images of the report's gallery.")
     settings: int = whole(
         0, 9, default=2, help="Settings of Table X whose labels train a network: S5, S5+S4, ..."
     )
-    iterations: int = whole(1, default=40, help="Steps of each of those trainings.")
+    iterations: int = whole(1, default=25, help="Steps of each of those trainings.")
 
 
 @click.command("demo")
@@ -102,7 +102,7 @@ def results(ctx: click.Context, out: Path, demo: DemoOptions) -> None:
     step(10, "the paper's claims")
     ctx.invoke(claims.command, runs=out, out=out / "claims", data=MINIATURE)
     step(11, "pictures: the paper's figures, and maps of three images")
-    ctx.invoke(figures.command, runs=out, out=out / "figures", images=())
+    ctx.invoke(figures.command, runs=out, out=out / "figures", images=(), formats=("png",))
     ctx.invoke(explain.command, model=("mini-vgg",), out=out / "explain")
     step(12, "the report")
     ctx.invoke(report.command, runs=out, out=out / "report", images=demo.shown, data=MINIATURE)
@@ -145,7 +145,7 @@ def specialists(ctx: click.Context, out: Path, demo: DemoOptions) -> None:
         weights, shown = networks / f"train-{arch}/last.safetensors", networks / f"localize-{arch}"
         ctx.invoke(
             localize.command, weights=str(weights), methods=(method,), out=shown, summary=False,
-            limit=demo.trained_images or demo.images,
+            limit=min(filter(None, (demo.trained_images, demo.images)), default=None),
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from camx.camcore import plugins
 from camx.evaluators import nulls, stats
 from camx.evaluators.results import filling, layers, measures
 from camx.evaluators.results.measures import Outcomes
@@ -213,6 +214,7 @@ def of_run(
     frame = layers.table(measured, task, cells)
     fixed = {"metric", "method", "variant", "n"}
     places = [c for c in frame if c not in fixed and not c.endswith((" low", " high"))]
+    titles = {method: title for method, title, _ in plugins.describe("camx.camcore.methods")}
     blocks = []
     for metric in (m for m in task.metrics.values() if m.shown):
         rows = frame[frame["metric"] == metric.name].to_dict("records")
@@ -225,9 +227,12 @@ def of_run(
             for row, number in ranked(held, of_cell, metric, outcomes, seed).items():
                 lines[row][place] = number
         made = tuple(
-            Line(row, tuple(n.values()), "" if row in competing else "knows nothing",
-                 row in competing)
-            for row, n in lines.items()
+            Line(
+                " ".join(filter(None, (titles.get(method, method), variant))),
+                tuple(lines[row].values()),
+                "" if row in competing else "knows nothing", row in competing,
+            )
+            for row, (method, variant) in variants.items()
         )  # fmt: skip
         blocks += [Block(metric, tuple(places), made)] if made else []
     title = f"{name}: {measured.run.about()}"
