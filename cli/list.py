@@ -28,12 +28,12 @@ class ListOptions(Checked):
 
 
 @click.command("list")
-@click.argument("kind", type=options.Choice([*KINDS, "layers", "protocols", "tables"]))
+@click.argument("kind", type=options.Choice([*KINDS, "figures", "layers", "protocols", "tables"]))
 @options.typed(ListOptions)
 @tabular.form
 @options.common
 def command(listed: ListOptions, kind: str) -> None:
-    """List the methods, models, tasks, datasets, protocols or tables that options accept.
+    """List the methods, models, tasks, datasets, protocols, tables or figures that options accept.
 
     `camx list layers --model NAME` lists the layers of a network.
     """
@@ -50,6 +50,11 @@ def command(listed: ListOptions, kind: str) -> None:
 
         rows = [(t.name, t.task.name, t.title) for t in map(tables.load, tables.names())]
         printing.table(rows, ("name", "command", "title"), numbers=False)
+    elif kind == "figures":
+        from camx.evaluators.results import figures
+
+        drawn = [(f.name, f.task.name, f.title) for f in map(figures.load, figures.names())]
+        printing.table(drawn, ("name", "command", "title"), numbers=False)
     else:
         protocols()
 

@@ -1,7 +1,7 @@
 """The report: recorded runs as one page to look at."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 
 from camx.evaluators import files, grids, tasks
 from camx.evaluators.drawings import sources
+from camx.evaluators.records import Run
 from camx.evaluators.report import costs, figures, gallery, graphs, numbers
 from camx.evaluators.report.gallery import Gallery
 from camx.evaluators.report.numbers import Section
@@ -59,7 +60,7 @@ def write(
     verdicts, sentences = claimed(report)
     plots = plotted(report, candidates)
     shown, plot = drawn(report, candidates, images, tick)
-    pictures = figured(report, tick) if images else []
+    pictures = figured(report, held.values(), tick) if images else []
     newest = max(run.newest for run in held.values())[:16].replace("T", " ")
     names = ", ".join(dict.fromkeys(run.dataset["name"] for run in held.values()))
     about = f"{len(held)} runs on {names} below {report.runs}; the newest of {newest} UTC"
@@ -160,12 +161,13 @@ def preferred(candidates: Sequence[Measured]) -> Measured | None:
     )  # fmt: skip
 
 
-def figured(report: Report, tick: Tick) -> list[Picture]:
-    """The paper's figures, of the runs that suit them."""
+def figured(report: Report, runs: Iterable[Run], tick: Tick) -> list[Picture]:
+    """The paper's figures, of what the page is of: runs on the data sets of these `runs`."""
+    given, data = sources.Sources(report.runs, report.device), {run.fingerprint for run in runs}
+    given.runs = [run for run in given.runs if run.fingerprint in data]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said when it was measured
-        kept = report.runs, report.device, report.seed, report.lacking.append, tick
-        return list(figures.drawn(*kept))
+        return list(figures.drawn(given, report.seed, report.lacking.append, tick))
 
 
 def drawn(

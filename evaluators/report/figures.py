@@ -3,7 +3,6 @@
 import io
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -20,13 +19,12 @@ GONE = (ValueError, FileNotFoundError, ImportError)  # of a run's data, weights 
 
 
 def drawn(
-    runs: Path, device: str, seed: int, lacking: Callable[[str], Any], tick: Callable[[], Any]
+    sources: Sources, seed: int, lacking: Callable[[str], Any], tick: Callable[[], Any]
 ) -> Iterator[Picture]:
-    """Every figure that a run below `runs` suits; `lacking` is told of one that cannot be drawn.
+    """Every figure that a run of the sources suits; `lacking` is told of one that cannot be drawn.
 
     What no run suits is not drawn: the page is of what was measured.
     """
-    sources = Sources(runs, device)
     for name in figures.names():
         figure = figures.load(name)
         try:

@@ -62,6 +62,7 @@ def test_version(camx):
         ("models", "resnet50"),
         ("datasets", "mini"),
         ("tables", "localize"),
+        ("figures", "gradients differ"),
         ("protocols", "threshold"),
     ],
 )
