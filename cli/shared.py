@@ -146,4 +146,9 @@ class RunsOptions(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.runs == Path(EXAMPLE) and not self.runs.exists():
-            object.__setattr__(self, "runs", Path(str(resources.files("camx.configs") / EXAMPLE)))
+            object.__setattr__(self, "runs", shipped())
+
+
+def shipped() -> Path:
+    """The folder of the runs that camx ships."""
+    return Path(str(resources.files("camx.configs") / EXAMPLE))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from camx.cli import options, printing, tabular
-from camx.cli.shared import RunsOptions
+from camx.cli.shared import EXAMPLE, RunsOptions, shipped
 from camx.cli.tabular import BOUNDS, Tabular
 from camx.evaluators import files
 from camx.evaluators.fields import Accepts, Checked, flag, text
@@ -64,6 +64,8 @@ def command(
     from camx.evaluators.results import filling, tables
 
     if enter:
+        if runs.runs == shipped():
+            raise click.UsageError(f"--enter keeps a number with runs of yours, not with {EXAMPLE}")
         name, row, column, number = enter
         value = options.checked(_number, number)
         options.checked(filling.enter, runs.runs, name, row, column, value)

@@ -73,6 +73,13 @@ def test_the_readme_s_first_table_is_the_example_s():
     assert middle == [f"{value:.1f}" for value in blind]
 
 
+def test_a_number_is_not_entered_into_what_ships(camx):
+    entered = ("--enter", "IX", "LayerCAM VGG16", "test", "61.4")
+    done = camx("tables", "--runs", "example", *entered, code=2)
+    assert "--enter keeps a number with runs of yours, not with example" in done.stderr
+    assert not (FOLDER / "entered.csv").exists()
+
+
 @pytest.mark.slow
 def test_the_example_can_be_tabulated_compared_and_looked_at(camx, tmp_path):
     told = camx("tables", "--runs", "example", "--out", "tables").stdout
