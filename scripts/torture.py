@@ -503,8 +503,8 @@ def strike(root, number, asked):
 
 
 PHASES = (
-    (kills, 7), (rendering, 60), (signals, 1), (disks, 1), (writers, 4), (ranks, 4), (bits, 200),
-    (files, 3000),
+    (kills, 8), (rendering, 60), (signals, 1), (disks, 1), (writers, 4), (ranks, 4), (bits, 200),
+    (files, 5000),
 )  # fmt: skip
 EACH = (kills, signals, disks, writers, ranks)  # their counts are of each command
 

@@ -80,6 +80,7 @@ def test_a_signal_writes_what_is_measured(camx, tmp_path, number, code):
         stdout=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # that nohup may have ignored
     ) as process:
+        assert process.stdout.readline().startswith("camx localize: mini")  # before torch is there
         assert process.stdout.readline().startswith("mini: 400 images")
         time.sleep(2)
         os.kill(process.pid, number)
