@@ -42,7 +42,7 @@ test: check  ## linter, type check and all tests
 fast: check  ## linter, type check and the fast tests
 	$(PYTEST) -m 'not slow'
 
-torture: $(INSTALLED_TEST)  ## kill, starve and damage camx for ten minutes; nothing may be lost
+torture: $(INSTALLED_TEST)  ## kill, starve and damage camx for a quarter of an hour; nothing may be lost
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/torture.py
 
 $(INSTALLED_DOCS): setup.cfg pyproject.toml | $(BIN)/python

@@ -100,20 +100,17 @@ def _best_cells(
 ) -> set[tuple[str, ...]]:
     """The best of each metric, by cell and metric.
 
-    Nulls and masks moved at random do not compete, nor cells without a layer, such as the images as
-    they are, with those that have one. Where maps hide a share of an image, those of one share do.
+    Who competes with whom says `nulls.competing`.
     """
     from camx.evaluators import nulls
 
-    competing = [c for c in cells if c.method not in nulls.NAMES and not c.random]
-    competing = [c for c in competing if c.layers] or competing
     leading = set[tuple[str, ...]]()
     for metric in metrics:
-        for area in {cell.area for cell in competing}:
-            keys = [(*cell.key, metric.name) for cell in competing if cell.area == area]
+        for group in nulls.competing({cell: cell for cell in cells}):
+            keys = [(*cell.key, metric.name) for cell in group]
             values: dict[tuple[str, ...], float] = {}
             values |= {key: numbers.loc[key]["value"] for key in keys if key in numbers.index}
-            leading |= tabular.best(values, metric.better)
+            leading |= metric.best(values)
     return leading
 
 
@@ -184,7 +181,7 @@ def _best_entries(declared: "Table", rows: "pd.DataFrame") -> set[tuple[str, str
             unmapped = competing["n"].notna() & ~competing["row"].isin(maps)
             competing = competing[~unmapped]
         values = {place: r.measured for place, r in _by_place(competing).items()}
-        leading |= tabular.best(values, of_metric[metric].better)
+        leading |= of_metric[metric].best(values)
     return leading
 
 
@@ -245,10 +242,15 @@ def by_layer(frame: "pd.DataFrame", task: "Task", run: "Run") -> None:
 
 
 def _best_lines(frame: "pd.DataFrame", task: "Task", places: Sequence[str]) -> set[tuple[int, str]]:
-    """The best of each metric and layer, by line and layer; nulls do not compete."""
+    """The best of each metric and layer, by line and layer; see `nulls.competing`."""
+    from camx.evaluators import nulls
+    from camx.evaluators.results import layers
+
     leading = set()
-    for name, group in frame[~frame["method"].isin(task.nulls)].groupby("metric", sort=False):
+    for name, group in frame.groupby("metric", sort=False):
         for place in places:
-            values = {(at, place): value for at, value in group[place].items()}
-            leading |= tabular.best(values, task.metrics[name].better)
+            cells = {at: layers.cell(row, place) for at, row in group.iterrows()}
+            for rivals in nulls.competing(cells):
+                values = {(at, place): group[place][at] for at in rivals}
+                leading |= task.metrics[name].best(values)
     return leading

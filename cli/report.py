@@ -14,7 +14,7 @@ from camx.evaluators.fields import Checked, text, whole
 class ReportOptions(Checked):
     """What the page shows."""
 
-    images: int = whole(0, default=36, help="Images of the gallery, a sample; 0: none.")
+    images: int = whole(0, default=36, help="Images of the gallery, a sample; 0: no pictures.")
     device: str = text(default="auto", help="auto, cpu, cuda: what draws maps and times them.")
 
 

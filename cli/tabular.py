@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -67,18 +67,6 @@ def number(
     if value is None or not interval or n is None or interval[0] != interval[0]:
         interval = None
     return Number(value, paper, interval, mark, digits if n is None or n < 1000 else 2, best)
-
-
-def best(values: Mapping[Key, float], better: str) -> set[Key]:
-    """Which of these numbers are the best, as they are printed; none where all are equal.
-
-    `better` is ``higher``, ``lower`` or ``neither``.
-    """
-    shown = {key: f"{value:.2f}" for key, value in values.items() if value == value}
-    if better == "neither" or len(set(shown.values())) < 2:
-        return set()
-    top = (max if better == "higher" else min)(shown.values(), key=float)
-    return {key for key, text in shown.items() if text == top}
 
 
 @dataclass(frozen=True)

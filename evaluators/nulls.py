@@ -4,12 +4,15 @@ A null has no layer. It says where the object is without looking at the image.
 """
 
 import zlib
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from camx.evaluators.types import Cell
 
+Key = TypeVar("Key", bound=Hashable)
 MAPS = ("everything", "centre", "random")
 BACKGROUND = "background"  # of masks with classes: nothing is marked
 NAMES = (*MAPS, BACKGROUND)
@@ -42,6 +45,18 @@ def check(names: set[str]) -> None:
     if taken := sorted(names.intersection(NAMES)):
         what = f"{taken[0]!r} is what camx calls a row that methods are compared with"
         raise ValueError(f"{what} ({', '.join(NAMES)}); give it another name")
+
+
+def competing(cells: Mapping[Key, Cell]) -> list[list[Key]]:
+    """Whose cells one may be the best of, by groups that compare like with like.
+
+    Nulls and masks moved at random are out, and what has no layer, such as the images as they are,
+    where others have one; cells that hide a share of an image are with those that hide the same.
+    """
+    methods = {k: c for k, c in cells.items() if c.method not in NAMES and not c.random}
+    methods = {k: c for k, c in methods.items() if c.layers} or methods
+    areas = dict.fromkeys(cell.area for cell in methods.values())
+    return [[key for key, cell in methods.items() if cell.area == area] for area in areas]
 
 
 def cell(method: str, layer: str, variant: str) -> Cell:

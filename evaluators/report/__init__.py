@@ -90,13 +90,12 @@ def tabulated(
             sections.append(replace(made, csv=csv))
     for task in measuring:
         for measured in candidates[task.name]:
-            name = layers.name(measured.folder, report.runs)
-            further = numbers.of_run(measured, task, name, readings[task.name], report.seed)
-            if further:
-                frame = layers.table(measured, task, layers.further(measured, task))
-                sections.append(
-                    replace(further, csv=report.keep(f"runs/{name}.csv", frame.round(2)))
-                )
+            if cells := layers.further(measured, task):
+                name = layers.name(measured.folder, report.runs)
+                frame, outcomes = layers.table(measured, task, cells), readings[task.name]
+                further = numbers.of_run(measured, task, name, frame, outcomes, report.seed)
+                csv = report.keep(f"runs/{name}.csv", frame.round(2))
+                sections.append(replace(further, csv=csv))
     return sections
 
 
@@ -133,32 +132,29 @@ def _comparison(row: Any) -> tuple[str, ...]:
 def plotted(report: Report, candidates: Mapping[str, Sequence[Measured]]) -> list[Plot]:
     """What records alone tell: overlap, thresholds, deletion and insertion, and recorded times."""
     made: list[tuple[Plot, pd.DataFrame] | None] = []
-    if localized := preferred(candidates.get("localize", ())):
+    if localized := preferred(candidates.get("localize", ()), "gtknown"):
         made.append(graphs.overlap(localized))
-    if defective := preferred(candidates.get("defects", ())):
+    if defective := preferred(candidates.get("defects", ()), "mIoU"):
         made.append(graphs.thresholds(defective))
         device = f"timed one image at a time on {defective.run.last.get('device', '')}"
         times = graphs.recorded_costs(defective)
         made.append(graphs.cost(defective, "mIoU", times, device))
     for metric in ("deletion", "insertion"):
-        of_metric = [m for m in candidates.get("occlude", ()) if _has(m, metric)]
-        if of_metric:
-            made.append(graphs.perturbation(of_metric[0], metric))
+        if hidden := preferred(candidates.get("occlude", ()), metric):
+            made.append(graphs.perturbation(hidden, metric))
     kept = ((plot, report.keep(f"{plot.id}.csv", frame)) for plot, frame in filter(None, made))
     return [replace(plot, csv=csv) for plot, csv in kept]
 
 
-def _has(measured: Measured, metric: str) -> bool:
-    return bool((measured.numbers.index.get_level_values("metric") == metric).any())
-
-
-def preferred(candidates: Sequence[Measured]) -> Measured | None:
-    """The run to be drawn: of the ``paper`` protocol, then with most images, then the newest."""
-    counts = {m.folder: int(m.numbers["n"].max()) for m in candidates}
-    return min(
-        candidates, default=None,
-        key=lambda m: (m.run.protocol["name"] != "paper", -counts[m.folder]),
-    )  # fmt: skip
+def preferred(candidates: Sequence[Measured], metric: str) -> Measured | None:
+    """The run to be drawn, of those that measured a metric; as `Measured.rank` prefers them."""
+    ranks = {
+        m.folder: min(m.rank(c, metric) for c in m.cells if (*c.key, metric) in m.numbers.index)
+        for m in candidates
+        if metric in m.numbers.index.get_level_values("metric")
+    }
+    holding = [m for m in candidates if m.folder in ranks]
+    return min(holding, default=None, key=lambda m: ranks[m.folder])
 
 
 def figured(report: Report, runs: Iterable[Run], tick: Tick) -> list[Picture]:
@@ -177,7 +173,7 @@ def drawn(
 
     Both need the run's network and images again; where they are gone, that is said.
     """
-    localized = preferred(candidates.get("localize", ()))
+    localized = preferred(candidates.get("localize", ()), "gtknown")
     if localized is None or not images:
         return None, []
     try:
@@ -190,8 +186,7 @@ def drawn(
             shown = gallery.gallery(localized, source.dataset, plan, images, report.seed, tick)
             times = costs.measured(plan, source.dataset.samples[0], cells)
     except figures.GONE as error:
-        what = "The gallery and the cost of maps are of the network and images"
-        report.lacking.append(f"{what} of {localized.folder}, which are not there: {error}")
+        report.lacking.append(f"The gallery and the cost of maps of {localized.folder}: {error}")
         return None, []
     where = f"measured on {report.device} while this page was written, {plan.view.crops} views"
     made = graphs.cost(localized, "gtknown", times, where)

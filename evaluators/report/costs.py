@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from camx.evaluators.grids import Plan, grids
+from camx.evaluators.grids import Plan
 from camx.evaluators.loop import decode, stacked
+from camx.evaluators.tasks.defects import timing
 from camx.evaluators.types import Cell, Sample
 
 TURNS = 5
@@ -27,20 +28,10 @@ def measured(
     began = time.perf_counter()
     for turn in range(TURNS + 1):
         for cell in cells:
-            seconds = _once(plan, image, target, cell)
+            seconds = timing.once(plan, cell, image, target)
             if turn:
                 taken[cell].append(seconds)
         tick()
         if turn and time.perf_counter() - began > SECONDS:
             break
     return {cell: 1000 * statistics.median(seconds) for cell, seconds in taken.items()}
-
-
-def _once(plan: Plan, image: torch.Tensor, target: torch.Tensor, cell: Cell) -> float:
-    """Seconds from a squashed image to a cell's map, the device's queue empty at both ends."""
-    wait = torch.cuda.synchronize if plan.device.startswith("cuda") else lambda _device: None
-    wait(plan.device)
-    start = time.perf_counter()
-    grids(plan, image, target, [cell], 1)
-    wait(plan.device)
-    return time.perf_counter() - start

@@ -120,20 +120,20 @@ def gallery(
     if not plan.cells or not count:
         return None
     cells = plan.cells
-    by_image = outcomes(records.read(measured.folder, [*records.KEY, "iou"]), cells)
+    frame, titles = records.read(measured.folder), titled(cells)
+    by_image = outcomes(frame, cells)
     wanted = sampled(by_image, count, seed)
     samples = {sample.image_id: sample for sample in dataset.samples}
     names = explanations.names_of(plan.network)
-    frame = records.read(measured.folder)
     rows = dict(iter(frame[frame["image_id"].isin(wanted)].groupby("image_id")))
     items = []
     for image in wanted:
-        items.append(_item(plan, samples[image], rows[image], cells, names, str(by_image[image])))
+        items.append(_item(plan, samples[image], rows[image], titles, names, str(by_image[image])))
         tick()
     counts = {o: int((by_image == o).sum()) for o in (SPLIT, MISSED, AGREED)}
     of = "all" if len(items) == len(by_image) else f"a sample of {len(items)} of"
     note = f"{measured.run.about()}; {of} {len(by_image)} images, each method at its best layer"
-    called = {cell.method: title for cell, title in titled(cells).items()}
+    called = {cell.method: title for cell, title in titles.items()}
     return Gallery("Where methods disagree or fail", note, called, tuple(items), counts)
 
 
@@ -141,7 +141,7 @@ def _item(
     plan: Plan,
     sample: Sample,
     rows: pd.DataFrame,
-    cells: Sequence[Cell],
+    titles: Mapping[Cell, str],
     names: Sequence[str],
     outcome: str,
 ) -> Item:
@@ -150,13 +150,13 @@ def _item(
     seen = explanations.explained(plan, picture, sample.label, names)
     answer = int(rows["top5"].iloc[0][0])
     by_key = {tuple(row[k] for k in records.CELL): row for row in rows.to_dict("records")}
-    shots, titles = [Shot("image", _data(seen.pixels))], titled(cells)
-    for cell in cells:
+    shots = [Shot("image", _data(seen.pixels))]
+    for cell, title in titles.items():
         row = by_key[cell.key]
         drawn = overlay(seen.pixels, seen.maps[cell.method, cell.layer])
         x0, y0, x1, y1 = (int(row[end]) for end in ("x0", "y0", "x1", "y1"))
         told = float(row["iou"]), cell.method, bool(row["degenerate"])
-        shots.append(Shot(titles[cell], _data(drawn), (x0, y0, x1, y1), *told))
+        shots.append(Shot(title, _data(drawn), (x0, y0, x1, y1), *told))
     return Item(
         sample.image_id, seen.name(sample.label), seen.name(answer), answer == sample.label,
         outcome, seen.size, sample.within(seen.size).boxes, tuple(shots),

@@ -1,23 +1,22 @@
 """Tables as the page shows them: numbers beside the paper's, the best of a column, a verdict."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from camx.camcore import plugins
 from camx.evaluators import nulls, stats
+from camx.evaluators.report import graphs
 from camx.evaluators.results import filling, layers, measures
+from camx.evaluators.results.claims import ALPHA
 from camx.evaluators.results.measures import Outcomes
 from camx.evaluators.results.runs import Measured
 from camx.evaluators.results.tables import Table
 from camx.evaluators.tasks import Metric, Task
 from camx.evaluators.types import Cell
 
-ALPHA = 0.05
 DRAWS = 2000  # of sign flips
-DIGITS = 2
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,6 @@ class Section:
     blocks: tuple[Block, ...]
     runs: tuple[str, ...] = ()
     csv: str = ""  # the name of its file among the downloads
-    notes: tuple[str, ...] = field(default_factory=tuple)
 
 
 def section(
@@ -107,7 +105,8 @@ def section(
     `readings` are of the runs by their task's name.
     """
     rows = filling.printed(table, filled, table.shown)
-    cells = {filling.place(entry): entry.cell for entry in table.entries}
+    cells: dict[tuple[str, ...], Cell | None] = {}
+    cells |= {filling.place(entry): entry.cell for entry in table.entries}
     quoted = {entry.row: entry.quoted for entry in table.entries}
     metrics = {entry.metric: entry.task.metric(entry.metric) for entry in table.entries}
     tasks = {entry.metric: entry.task for entry in table.entries}
@@ -118,33 +117,31 @@ def section(
         lines: dict[str, dict[str, Number]] = {}
         for row in of_metric.to_dict("records"):
             lines.setdefault(row["row"], {})[row["column"]] = _number(row)
-        competing = [row for row in lines if row not in nulls.NAMES and not quoted.get(row)]
+        metric = metrics[str(name)]
+        of_run = {(r["row"], r["column"]): str(r["run"]) for r in of_metric.to_dict("records")}
         for column in columns:
-            held = {row: lines[row][column] for row in competing if column in lines[row]}
+            held = {row: of_row[column] for row, of_row in lines.items() if column in of_row}
             of_cell = {
-                row: (runs_of(of_metric, row, column), cells[number.key])
+                row: cell
                 for row, number in held.items()
-                if number.key in cells
+                if (cell := cells.get(number.key)) and not quoted.get(row)
             }
-            for row, number in ranked(held, of_cell, metrics[str(name)], outcomes, seed).items():
-                lines[row][column] = number
-        blocks.append(Block(metrics[str(name)], tuple(columns), tuple(
+            for rivals in nulls.competing(of_cell):
+                group = {row: held[row] for row in rivals}
+                behind = {row: (of_run[row, column], of_cell[row]) for row in rivals}
+                for row, number in ranked(group, behind, metric, outcomes, seed).items():
+                    lines[row][column] = number
+        blocks.append(Block(metric, tuple(columns), tuple(
             Line(
                 row,
                 tuple(of_row.get(c, Number((table.name, row, str(name), c))) for c in columns),
                 quoted.get(row, "") or ("knows nothing" if row in nulls.NAMES else ""),
-                row in competing,
+                row not in nulls.NAMES and not quoted.get(row),
             )
             for row, of_row in lines.items()
         )))  # fmt: skip
     runs = tuple(dict.fromkeys(rows["run"].dropna()))
     return Section(f"table-{table.name}", f"Table {table.name}. {table.title}", tuple(blocks), runs)
-
-
-def runs_of(rows: pd.DataFrame, row: str, column: str) -> str:
-    """The run that measured a number, or nothing."""
-    (run,) = rows[(rows["row"] == row) & (rows["column"] == column)]["run"]
-    return "" if pd.isna(run) else str(run)
 
 
 def _number(row: Mapping[str, Any]) -> Number:
@@ -174,7 +171,7 @@ class Readings:
 
 def ranked(
     numbers: Mapping[str, Number],
-    cells: Mapping[str, tuple[str, Cell | None]],
+    cells: Mapping[str, tuple[str, Cell]],
     metric: Metric,
     outcomes: Readings,
     seed: int,
@@ -183,20 +180,16 @@ def ranked(
 
     `cells` are the run and cell behind each. Tested is on the images that both have of one run.
     """
-    measured = {row: n for row, n in numbers.items() if n.value is not None and row in cells}
-    if metric.better == "neither" or len(measured) < 2:
-        return dict(numbers)
-    sign = 1 if metric.better == "higher" else -1
-    top = max(sign * float(n.value or 0) for n in measured.values())
-    best = [row for row, n in measured.items() if sign * float(n.value or 0) == top]
-    if len(best) == len(measured):
+    measured = {row: n.value for row, n in numbers.items() if n.value is not None and row in cells}
+    best = [row for row in measured if row in metric.best(measured)]
+    if not best:
         return dict(numbers)
     made = {**numbers, **{row: replace(numbers[row], rank="best") for row in best}}
     run, cell = cells[best[0]]
     others = [row for row in measured if row not in best and cells[row][0] == run]
     tests: dict[str, float] = {}
-    for row in others if metric.interval and cell and run in outcomes.folders else []:
-        of = [outcomes.of(run, c, metric.name) for c in (cell, cells[row][1]) if c]
+    for row in others if metric.interval and run in outcomes.folders else []:
+        of = [outcomes.of(run, c, metric.name) for c in (cell, cells[row][1])]
         test = measures.contrast(of[:1], of[1:], seed, DRAWS, metric.counts)
         tests |= {row: test.p_value} if test else {}
     for row, p in zip(tests, stats.holm(list(tests.values()))):
@@ -205,34 +198,36 @@ def ranked(
 
 
 def of_run(
-    measured: Measured, task: Task, name: str, outcomes: Readings, seed: int = 0
-) -> Section | None:
-    """A run's own cells that no table holds: methods by layers, metric by metric; None without."""
-    cells = layers.further(measured, task)
-    if not cells:
-        return None
-    frame = layers.table(measured, task, cells)
+    measured: Measured,
+    task: Task,
+    name: str,
+    frame: pd.DataFrame,
+    outcomes: Readings,
+    seed: int = 0,
+) -> Section:
+    """A run's own table (`layers.table`): methods by layers, metric by metric."""
     fixed = {"metric", "method", "variant", "n"}
     places = [c for c in frame if c not in fixed and not c.endswith((" low", " high"))]
-    titles = {method: title for method, title, _ in plugins.describe("camx.camcore.methods")}
     blocks = []
     for metric in (m for m in task.metrics.values() if m.shown):
         rows = frame[frame["metric"] == metric.name].to_dict("records")
         lines = {_title(row): {p: _of_layer(row, p, name) for p in places} for row in rows}
-        variants = {_title(row): (row["method"], row["variant"]) for row in rows}
-        competing = [row for row, (method, _) in variants.items() if method not in nulls.NAMES]
+        plain = {_title(row): Cell.of(row["method"], "", row["variant"]) for row in rows}
+        called = graphs.titled(list(plain.values()))
         for place in places:
-            held = {row: lines[row][place] for row in competing}
-            of_cell = {row: (str(measured.folder), _cell(*variants[row], place)) for row in held}
-            for row, number in ranked(held, of_cell, metric, outcomes, seed).items():
-                lines[row][place] = number
+            of_cell = {_title(row): layers.cell(row, place) for row in rows}
+            for rivals in nulls.competing(of_cell):
+                group = {row: lines[row][place] for row in rivals}
+                behind = {row: (str(measured.folder), of_cell[row]) for row in rivals}
+                for row, number in ranked(group, behind, metric, outcomes, seed).items():
+                    lines[row][place] = number
         made = tuple(
             Line(
-                " ".join(filter(None, (titles.get(method, method), variant))),
-                tuple(lines[row].values()),
-                "" if row in competing else "knows nothing", row in competing,
+                called[cell], tuple(lines[row].values()),
+                "knows nothing" if cell.method in nulls.NAMES else "",
+                cell.method not in nulls.NAMES,
             )
-            for row, (method, variant) in variants.items()
+            for row, cell in plain.items()
         )  # fmt: skip
         blocks += [Block(metric, tuple(places), made)] if made else []
     title = f"{name}: {measured.run.about()}"
@@ -241,10 +236,6 @@ def of_run(
 
 def _title(row: Mapping[Any, Any]) -> str:
     return " ".join(filter(None, (row["method"], row["variant"])))
-
-
-def _cell(method: str, variant: str, place: str) -> Cell:
-    return Cell.of(method, "" if place == "measured" else place, variant)
 
 
 def _of_layer(row: Mapping[Any, Any], place: str, run: str) -> Number:

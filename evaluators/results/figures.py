@@ -12,7 +12,6 @@ from typing import Any
 from camx.camcore.suggestions import near
 from camx.evaluators.fields import finite
 from camx.evaluators.files import parse_yaml, read_text
-from camx.evaluators.pictures import overlay as overlay
 from camx.evaluators.results.tables import CELL, task_of
 from camx.evaluators.tasks import Task
 from camx.evaluators.types import Cell

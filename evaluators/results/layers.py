@@ -1,7 +1,8 @@
 """A run's own table: methods by layers, metric by metric, beside nobody's numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -42,6 +43,11 @@ def table(measured: Measured, task: Task, cells: Sequence[Cell]) -> pd.DataFrame
     places = [layer or "measured" for layer in layers]
     ends = [f"{place} {end}" for place in places for end in ("low", "high")]
     return pd.DataFrame(lines, columns=["metric", "method", "variant", *places, *ends, "n"])
+
+
+def cell(row: Mapping[Any, Any], place: str) -> Cell:
+    """The cell of a line of `table` in a column."""
+    return nulls.cell(row["method"], "" if place == "measured" else place, row["variant"])
 
 
 def write(frame: pd.DataFrame, measured: Measured, runs: Path, out: Path) -> Path:

@@ -5,11 +5,11 @@ grade or loop; with defaults Protocol, Options, canonical, outcomes and what els
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PACKAGE = "camx.evaluators.tasks"
+Key = TypeVar("Key", bound=Hashable)
 DATA = ("localization", "defects", "segmentation")
 
 
@@ -42,6 +43,14 @@ class Metric:
     counts: Callable[[np.ndarray], float] | None = None
     shown: bool = True
     interval: bool = True
+
+    def best(self, values: "Mapping[Key, float]") -> "set[Key]":
+        """Which of the numbers are the best, as they are printed; none where all are equal."""
+        shown = {key: f"{value:.2f}" for key, value in values.items() if value == value}
+        if self.better == "neither" or len(set(shown.values())) < 2:
+            return set()
+        top = (max if self.better == "higher" else min)(shown.values(), key=float)
+        return {key for key, text in shown.items() if text == top}
 
 
 DEGENERATE = Metric("degenerate", "maps that are empty or constant", better="lower", interval=False)

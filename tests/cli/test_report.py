@@ -6,6 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
+from camx.evaluators import records
+
 WORDS = "--protocol single --limit 8 --method layercam --method gradcam --layer S5 --layer S4"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
@@ -188,6 +190,7 @@ def test_nothing_is_broken_or_cut_off(opened, viewport):
     assert page.evaluate(wide) == 0
     assert page.locator("#plot-overlap > svg .line").count() == 2
     assert page.locator("#plot-deletion > svg .line").count() == 3
+    assert page.locator("section[aria-labelledby=figures] img").count() == 7  # no masks for 9
 
 
 @pytest.mark.slow
@@ -222,6 +225,29 @@ def test_true_and_predicted_boxes_differ_in_style_and_colour(opened):
     true, ours = (page.evaluate(style, name) for name in ("true", "ours"))
     assert true == ["rgb(255, 255, 255)", "5px, 4px"]
     assert ours == ["rgb(0, 180, 255)", "none"]
+
+
+@pytest.mark.slow
+def test_the_gallery_s_boxes_are_those_recorded(opened, measured):
+    frame = records.read(measured / "localize").set_index("image_id")
+    told = opened().evaluate("""() => [...document.querySelectorAll('[data-found]')].map(shot => {
+        const box = shot.querySelector('rect.ours'), sides = ['x', 'y', 'width', 'height']
+        return {
+            image: shot.closest('.item').querySelector('small').innerText,
+            method: shot.dataset.method, words: shot.querySelector('.words').innerText,
+            box: sides.map(name => +box.getAttribute(name)),
+        }
+    })""")
+    assert len(told) == 12
+    for shot in told:
+        rows = frame.loc[shot["image"]]
+        layer = shot["words"].split(":")[0].split()[-1]
+        (row,) = rows[(rows["method"] == shot["method"]) & (rows["layer"] == layer)].to_dict(
+            "records"
+        )
+        size = row["x1"] - row["x0"], row["y1"] - row["y0"]
+        assert shot["box"] == [row["x0"], row["y0"], *size]
+        assert shot["words"].endswith(f"IoU {row['iou']:.2f}")
 
 
 @pytest.mark.slow

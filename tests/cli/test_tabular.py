@@ -10,6 +10,7 @@ import pytest
 
 from camx.cli import fitting, options, tabular
 from camx.cli.tabular import Tabular, number
+from camx.evaluators.tasks import Metric
 
 BEST = number(46.5, 43.62, (41.2, 52.1), 400, "*", best=True)
 TABLE = Tabular(
@@ -180,4 +181,4 @@ def test_a_table_without_rows_has_its_headers(capsys, form):
     ],
 )
 def test_the_best(values, better, best):
-    assert tabular.best(values, better) == best
+    assert Metric("m", better=better).best(values) == best

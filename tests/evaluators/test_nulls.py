@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from camx.evaluators import heatmaps, nulls
 from camx.evaluators.tasks.localize import boxes
+from camx.evaluators.types import Cell
 
 
 def test_everything_is_the_whole_image():
@@ -34,3 +37,17 @@ def test_a_name_is_taken():
     nulls.check({"layercam"})
     with pytest.raises(ValueError, match="'noise' is no null map; known: everything"):
         nulls.grid("noise", "a", 8)
+
+
+def test_who_competes_with_whom():
+    """No null, no mask at a random place, not the images as they are; one share with one share."""
+    a, b = Cell("a", ("S5",)), Cell("b", ("S5",))
+    small, moved = replace(a, area=0.1), replace(a, area=0.1, random=True)
+    other = replace(b, area=0.1)
+    every = {"a": a, "b": b, "small": small, "moved": moved, "other": other}
+    every |= {"as it is": Cell("original"), "blind": Cell("centre")}
+    assert nulls.competing(every) == [["a", "b"], ["small", "other"]]
+    assert nulls.competing({"a": a, "again": a}) == [["a", "again"]]  # of two runs, say
+    masks = {"one": Cell("one"), "two": Cell("two"), "blind": Cell("background")}
+    assert nulls.competing(masks) == [["one", "two"]]
+    assert nulls.competing({}) == []

@@ -53,7 +53,7 @@ def clock(job: Measurement[Protocol, Options], progress: Callable[..., Any]) -> 
         save(job.out, measure(part, cells, image, iterations, bar.update))
 
 
-def _once(plan: Plan, cell: Cell, images: Tensor, targets: Tensor) -> float:
+def once(plan: Plan, cell: Cell, images: Tensor, targets: Tensor) -> float:
     """Seconds from squashed images to a cell's maps, the device's queue empty at both ends."""
     wait = torch.cuda.synchronize if plan.device.startswith("cuda") else lambda _device: None
     wait(plan.device)
@@ -87,7 +87,7 @@ def measure(
         targets = torch.ones(count, dtype=torch.long)
         for iteration in range(-warm, keep):
             for cell in cells:
-                seconds = _once(turn, cell, shown, targets)
+                seconds = once(turn, cell, shown, targets)
                 if iteration >= 0:
                     timings.append(Timing(*cell.key, iteration, count, seconds, plan.device))
             tick()

@@ -142,8 +142,8 @@ def test_cells_of_two_runs_are_not_tested(measured):
 def test_a_run_s_own_cells(measured):
     """Those that no table of the paper's holds: of another network, all."""
     table, _, readings, run = measured
-    section = numbers.of_run(run, table.task, "one", readings["localize"])
     frame = layers.table(run, table.task, layers.further(run, table.task))
+    section = numbers.of_run(run, table.task, "one", frame, readings["localize"])
     _, of_row = lines(section, "gtknown")
     assert set(frame["method"]) == {m for m, _ in HITS}
     assert set(of_row) == {"LayerCAM", "Grad-CAM", "NormGrad", "centre"}

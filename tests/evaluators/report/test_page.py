@@ -29,7 +29,7 @@ def html():
            "protocol": {EVIL: EVIL}, "calls": [dict.fromkeys(
                ("command", "start", "device", "counts", "versions", "commit"), EVIL)]}  # fmt: skip
     return page.rendered(Page(
-        EVIL, EVIL, [Section(EVIL, EVIL, (block,), (EVIL,), "a.csv", (EVIL,))],
+        EVIL, EVIL, [Section(EVIL, EVIL, (block,), (EVIL,), "a.csv")],
         [{**claim, "comparisons": [(EVIL,) * 9]}], {EVIL: 1}, [plot],
         Gallery(EVIL, EVIL, {EVIL: EVIL}, (item,), {EVIL: 1}),
         [Picture(EVIL, EVIL, "data:image/webp;base64,")], [run],
