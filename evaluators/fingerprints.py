@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from camx.evaluators.files import digest, regular
+from camx.evaluators.object_masks import ObjectMask
 from camx.evaluators.types import Sample, Scene
 
 BLOCK = 1 << 16  # bytes of an image's beginning and end that are read
@@ -57,10 +58,14 @@ def _line(sample: Sample | Scene) -> str:
     picture, mask = _picture(regular(sample.path, "image")), str(sample.mask)
     if isinstance(sample.mask, Path):
         mask = digest([regular(sample.mask, "mask").read_bytes()])
+    elif isinstance(sample.mask, ObjectMask):
+        contents = (regular(path, "mask").read_bytes() for path in sample.mask.files)
+        mask = digest([sample.mask.rule.encode(), *contents])
     if isinstance(sample, Scene):
         marks = f"{sample.labels} {mask}"
     else:
         marks = f"{sample.label} {sample.boxes} {mask} {sample.split}"
+        marks += " difficult" * sample.difficult + f" of {sample.present}" * (sample.present > 1)
     return f"{sample.image_id} {picture} {marks}\n"
 
 

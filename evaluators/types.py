@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from camx.camcore import plugins, variants
 from camx.evaluators.fields import Checked, choice, defaults, text
+from camx.evaluators.object_masks import ObjectMask
 from camx.evaluators.values import Box, as_box, path_of, settle, whole
 
 RANDOM = "random"  # in a variant: the mask was moved to a random place
@@ -23,22 +24,28 @@ class Sample:
     Of a defect data set, label 1 is defective, `mask` is the file that marks the defect (see
     `masks.truth`; None for a good image) or its ellipse, and `split` is ``train`` or ``test``;
     `group` is what a stratified split keeps apart.
+
+    Of a localization data set, `mask` says which pixels are the object's; without boxes, it has
+    them too. `difficult` is whether all the class's objects are marked so, `present` how many
+    classes are on the image, which is then measured once for each.
     """
 
     image_id: str
     path: Path
     label: int
     boxes: tuple[Box, ...] = ()
-    mask: "Path | Ellipse | None" = None
+    mask: "Path | Ellipse | ObjectMask | None" = None
     split: str = ""
     group: str = ""
+    difficult: bool = False
+    present: int = 1
 
     def __post_init__(self) -> None:
         path, mask = path_of(f"{self.image_id!r}: path", self.path), self.mask
         try:
             boxes = tuple(map(as_box, self.boxes))
             label = whole("label", self.label)
-            if mask is not None and not isinstance(mask, Ellipse):
+            if mask is not None and not isinstance(mask, Ellipse | ObjectMask):
                 mask = path_of("mask", mask)
         except TypeError:
             what = f"boxes are {self.boxes!r}; expected (x0, y0, x1, y1), ..."
@@ -50,10 +57,14 @@ class Sample:
     def within(self, size: tuple[int, int]) -> "Sample":
         """The sample with its boxes cut at the edges of its picture, width and height `size`.
 
+        Without any they are its mask's.
+
         `ValueError` naming the image for a box more than half of which is not in it: such a one is
         of another picture, or of this one at another size.
         """
         boxes = tuple(self._within(box, size) for box in self.boxes)
+        if not boxes and isinstance(self.mask, ObjectMask):
+            boxes = self.mask.boxes(size)
         return self if boxes == self.boxes else replace(self, boxes=boxes)
 
     def _within(self, box: Box, size: tuple[int, int]) -> Box:
@@ -112,6 +123,9 @@ class Dataset(Generic[Item]):
 
     `samples` are `Scene`s if it is for segmentation, else `Sample`s. `fingerprint` changes when any
     image or mask, its name, label, boxes or split change (`fingerprints.fingerprint`).
+
+    `images` is the folder that other programs name images below, where that is not `root`: a map
+    of ``images/a/b.jpg`` is ``a/b.jpg.npy`` to them.
     """
 
     name: str
@@ -120,6 +134,7 @@ class Dataset(Generic[Item]):
     samples: tuple[Item, ...] = field(repr=False)
     fingerprint: str
     model: str = "vgg16"
+    images: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("name", "fingerprint", "model"):

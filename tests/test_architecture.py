@@ -40,7 +40,7 @@ FLOORS = [
     ["grids", "splits", "miniature", "protocols", "records"],
     ["fingerprints", "heatmaps", "nulls", "pictures", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips"],
-    ["draws", "ranks", "parts", "holding", "blacklist", "memory", "determinism"],
+    ["draws", "ranks", "parts", "holding", "blacklist", "memory", "determinism", "object_masks"],
     ["fields", "files", "values", "stopping"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -22,10 +22,13 @@ from camx.evaluators.types import Dataset, Item, Sample, Scene
 PACKAGE = "camx.evaluators.datasets"
 
 
-def load(data: str = "mini", task: str = "localization", split: str = "") -> Dataset[Any]:
+def load(
+    data: str = "mini", task: str = "localization", split: str = "", truth: bool = True
+) -> Dataset[Any]:
     """The data set at a folder or file, or a reader by name, ``module:function`` or ``FILE.py``.
 
-    `split` is what of a segmentation data set is read, by default the reader's choice. Raises
+    `split` is what of it is read, by default the reader's choice; without `truth` an image of a
+    localization data set needs neither boxes nor a mask. Raises
     `FileNotFoundError` or `ValueError` in one line that says what a folder should hold.
     """
     root = Path(data)
@@ -34,7 +37,7 @@ def load(data: str = "mini", task: str = "localization", split: str = "") -> Dat
         raise FileNotFoundError(f"{data}: no such data folder or file")
     named = code or not root.exists() or data in plugins.names(PACKAGE)
     dataset = _by_name(data, task, split) if named else _by_folder(root, task, split)
-    _check(dataset, task)
+    _check(dataset, task, truth)
     return dataset
 
 
@@ -77,7 +80,7 @@ def _options(read: Callable[..., Any], name: str, task: str, split: str) -> dict
     return {"split": split}
 
 
-def _check(dataset: Any, task: str) -> None:
+def _check(dataset: Any, task: str, truth: bool) -> None:
     """Raise `ValueError` naming an image that shares its name or lacks what the task needs."""
     if not isinstance(dataset, Dataset):
         expected = f"evaluators.types.Dataset, not {type(dataset).__name__}"
@@ -95,7 +98,7 @@ def _check(dataset: Any, task: str) -> None:
             what = f"another image has the same name, {paths[sample.image_id]}"
             raise ValueError(f"{sample.path}: {what}; names must differ")
         paths[sample.image_id] = sample.path
-        if fault := _fault(sample, task, len(dataset.classes)):
+        if fault := _fault(sample, task, len(dataset.classes), truth):
             raise ValueError(f"{sample.path}: {fault}")
         if isinstance(sample.mask, Path) and not sample.mask.is_file():
             what = f"its mask {sample.mask} is missing; expected a file, or None"
@@ -118,7 +121,7 @@ def _misnamed(name: Any) -> str:
     return "it holds control characters" if re.search(r"[\x00-\x1f\x7f]", name) else ""
 
 
-def _fault(sample: Sample | Scene, task: str, classes: int) -> str:
+def _fault(sample: Sample | Scene, task: str, classes: int, truth: bool) -> str:
     """What makes an image unfit for the task; empty if nothing does."""
     if isinstance(sample, Scene) != (task == "segmentation"):
         return f"the reader returned a {type(sample).__name__}, which is not for {task}"
@@ -132,8 +135,10 @@ def _fault(sample: Sample | Scene, task: str, classes: int) -> str:
         if sample.split not in ("train", "val"):
             return f"split is {sample.split!r}; accepted: train, val"
     elif task == "localization":
-        if not sample.boxes or any(len(box) != 4 for box in sample.boxes):
+        if any(len(box) != 4 for box in sample.boxes):
             return f"boxes are {sample.boxes}; expected at least one (x0, y0, x1, y1)"
+        if truth and not sample.boxes and sample.mask is None:
+            return "nothing says where the object is; expected boxes (x0, y0, x1, y1), or a mask"
     elif sample.split not in ("train", "test"):
         return f"split is {sample.split!r}; accepted: train, test"
     elif sample.mask and not sample.label:

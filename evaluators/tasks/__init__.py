@@ -83,6 +83,7 @@ class Task:
     options: type = NoOptions
     metrics: Mapping[str, Metric]
     network: bool = True
+    truth: bool = True
     tables: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
@@ -141,8 +142,8 @@ class Task:
 
 DECLARED = {
     "data": "TASK", "record": "Record", "protocol": "Protocol", "options": "Options",
-    "network": "NETWORK", "tables": "TABLES", "nulls": "NULLS", "methods": "METHODS",
-    "layer": "LAYER", "trainer": "TRAINER", "out": "OUT", "help": "__doc__",
+    "network": "NETWORK", "truth": "TRUTH", "tables": "TABLES", "nulls": "NULLS",
+    "methods": "METHODS", "layer": "LAYER", "trainer": "TRAINER", "out": "OUT", "help": "__doc__",
     "untimed": "UNTIMED",
 }  # fmt: skip
 CALLED = (
@@ -189,7 +190,9 @@ def _load(reference: str, _version: int) -> Task:
     outcomes = getattr(module, "outcomes", None) or _outcomes(values["record"], tuple(metrics))
     return Task(
         **{
-            "read": lambda data, _options, _seed: datasets.load(data, values["data"]),
+            "read": lambda data, options, _seed: datasets.load(
+                data, values["data"], getattr(options, "split", ""), values.get("truth", True)
+            ),
             **values,
             "out": values.get("out") or plugin.name,
             "name": plugin.name,

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
+from camx.evaluators.object_masks import OBJECT, ObjectMask
 from camx.evaluators.tasks.defects.drawn import drawn
 from camx.evaluators.types import Ellipse, Sample
 
@@ -28,6 +29,8 @@ def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
             what = f"its defect, {sample.mask}, lies outside the picture, {size[0]} x {size[1]}"
             raise ValueError(f"{sample.path}: {what}")
         return ellipse
+    if isinstance(sample.mask, ObjectMask):
+        return sample.mask.read(size) == OBJECT
     try:
         with Image.open(sample.mask) as image:
             defect: np.ndarray = drawn(image).astype(np.uint8)

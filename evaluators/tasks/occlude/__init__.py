@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TITLE = "image occlusion: Table VI; deletion and insertion curves"
 SOURCE = "LayerCAM paper, section III-B; Petsiuk et al. 2018 (RISE)"
 TASK = "localization"
+TRUTH = False  # it asks the network, not the annotations
 TABLES = ("VI",)
 METHODS = ("gradcam", "gradcampp", "layercam")  # Table VI's
 LAYER = "S5"

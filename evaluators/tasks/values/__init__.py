@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TITLE = "values of raw maps: how much lower those of shallow layers are"
 SOURCE = "LayerCAM paper, section III-A"
 TASK = "localization"
+TRUTH = False  # it asks the network, not the annotations
 METHODS = ("layercam",)
 UNIT = "thousandths"
 METRICS = (
