@@ -14,6 +14,7 @@ KINDS = {
     "models": "camx.camcore.models",
     "segmenters": "camx.camcore.segmenters",
     "datasets": "camx.evaluators.datasets",
+    "measures": "camx.evaluators.measures",
     "tasks": "camx.evaluators.tasks",
 }
 

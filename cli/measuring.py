@@ -125,6 +125,9 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table], l
         dataset = datasets.without(dataset, data.blacklist)
         dropped = [*(every.keys() - {sample.image_id for sample in dataset.samples})]
         click.echo(f"{data.blacklist}: {len(dropped)} images left out")
+    with options.usage(BadOption):
+        judges = task.judges(request.further, dataset)
+        other = task.others(data.data, request.further, dataset)
     plan, cells, tables = _planned(task, request, dataset, protocol, device)
     cells = options.checked(task.cells, cells, request.further, protocol)
     options.checked(nulls.check, {cell.method for cell in cells})
@@ -134,10 +137,11 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table], l
     parts = task.parts(dataset, request.further)
     size = data.sample, data.limit, data.seed
     samples = tuple(sample for part in parts for sample in draws.pick(part, *size))
+    others = tuple(draws.pick(other.samples, *size)) if other else ()
     return Measurement(
         request.out, dataset, samples, tuple(cells), protocol, request.further, data.seed, plan,
-        request.network.weights, request.machine.save_maps, Skips(data.on_error == "skip"),
-        tuple(map(Cell, task.nulls)),
+        request.network.weights, request.machine.save_maps or "", Skips(data.on_error == "skip"),
+        tuple(map(Cell, task.nulls)), judges, others,
     ), tables, sorted(dropped)  # fmt: skip
 
 
@@ -239,18 +243,22 @@ def record(task: Task, job: "Measurement", run: Run) -> None:
 
     kind, before = task.folder(job.options), skips.read(job.out)
     missing, todo = left(task, job)
-    count, done = len(job.samples), len(job.samples) - len(todo)
+    other, count = job.choosing(), len(job.samples)
+    of_other = other.unmeasured_samples()
+    every, done = count + len(job.others), count - len(todo) + len(job.others) - len(of_other)
     if done:
-        click.echo(f"{done} of {count} images done before")
+        click.echo(f"{done} of {every} images done before")
     folder = job.out / kind
-    with records.Writer(folder, run.mark) as writer, printing.progress(count, done) as bar:
+    with records.Writer(folder, run.mark) as writer, printing.progress(every, done) as bar:
         try:
             with stopping.patiently():
                 compute(task, job, todo, missing, writer, bar.update)
+                if of_other:
+                    compute(task, other, of_other, {}, writer, bar.update)
         finally:
             writer.flush()
             if before or job.skips.rows:
-                skips.write(job.out, job.skips.standing(before, lacking(job, kind)))
+                skips.write(job.out, job.skips.standing(before, job.lacking(kind)))
             skipped = {"skipped": len(job.skips.rows)} if job.skips.rows else {}
             run.finish(images=count, records_written=writer.total, **skipped)
     if line := job.skips.told(job.out, count):
@@ -261,9 +269,9 @@ def left(task: Task, job: "Measurement") -> tuple[dict[str, set[Cell]], list[Any
     """The cells that each image has no record of, and the images with any, or a map to save."""
     from camx.evaluators import loop
 
-    missing = lacking(job, task.folder(job.options))
-    unsaved = {**loop.unsaved_maps(job), **task.unsaved(job)}
-    return missing, [s for s in job.samples if missing[s.image_id] or unsaved.get(s.image_id)]
+    missing = job.lacking(task.folder(job.options))
+    kinds = [missing, loop.unsaved_maps(job), task.unsaved(job), *job.unmeasured().values()]
+    return missing, [s for s in job.samples if any(kind.get(s.image_id) for kind in kinds)]
 
 
 def compute(
@@ -281,11 +289,3 @@ def compute(
         task.loop(job, samples, missing, writer, tick)
     elif task.grade:
         loop.measure(job, task.graded, samples, missing, writer, tick)
-
-
-def lacking(job: "Measurement", kind: str) -> dict[str, set[Cell]]:
-    """The cells of the job that each of its images has no record of, of that kind."""
-    held = records.done(job.out, kind)
-    ids = [sample.image_id for sample in job.samples]
-    cells = (*job.cells, *job.nulls)
-    return {i: {c for c in cells if i not in held.get(c, ())} for i in ids}

@@ -103,6 +103,8 @@ def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Ca
         kind = Choice([word for word in accepts.choices if word])
     elif accepts.type is Path:
         kind = click.Path(path_type=Path)
+    if alone := about.get("alone"):
+        settings |= {"is_flag": False, "flag_value": alone}
     if accepts.many:
         settings |= {"multiple": True, "default": default or ()}
     return click.option(name, field.name, type=kind, metavar=about.get("metavar"), **settings)
@@ -202,6 +204,8 @@ def _config(ctx: click.Context, _parameter: click.Parameter, path: Path | None) 
     ctx.default_map = {}
     for key, value in content.items():
         parameter = options[str(key).replace("_", "-")]
+        if value is True and isinstance(getattr(parameter, "flag_value", None), str):
+            value = parameter.flag_value  # type: ignore[attr-defined]  # as the option alone
         _typed(parameter, value, str(path))
         if parameter.multiple and not isinstance(value, list):
             value = [] if value is None else [value]

@@ -125,7 +125,11 @@ class MachineOptions(Checked):
         1, default=None, help="Threads that decode and that score.  [default: the cores]"
     )
     deterministic: bool = flag(help="On CUDA too, only algorithms that repeat their bits.")
-    save_maps: bool = flag(help="Also write each map as maps/<image>_<method>_<layer>.png.")
+    save_maps: str | None = choice(
+        "png", "npy", default=None, alone="png",
+        help="Also write each map: alone or png, as maps/<image>_<method>_<layer>.png; npy, as "
+        "wsolevaluation reads them, maps/<method>_<layer>/<image's path>.npy.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,9 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 @compiled
 def raised(grid: np.ndarray, label: np.ndarray, above: np.ndarray, peak: np.ndarray) -> int:
-    """Give each pixel above 0 a basin from 1, by 8 neighbours, and each basin the one `above` it, or itself.
+    """Give each pixel above 0 a basin, from 1, and each basin the one `above` it, or itself.
 
+    By 8 neighbours.
     First a pixel joins an earlier neighbour that is as high or higher, or begins a basin; then,
     backwards, a basin whose first value has a later neighbour that is higher goes up into its.
     """

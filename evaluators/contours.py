@@ -173,9 +173,7 @@ def _holes(
     rows = first[m + 1]
     box, area = basins.extents(grid, label, first, rows, True), np.zeros(rows, np.int32)
     n = basins.touching(grid, label, True, level, pairs)
-    states, alive, _ = _flood(
-        m, peak, first, box, area, level, pairs, n, True, grid, truths, small
-    )
+    states, alive, _ = _flood(m, peak, first, box, area, level, pairs, n, True, grid, truths, small)
     for v in range(1, LEVELS):
         holes[LEVELS - 1 - v] = alive[v]
     for k in range(len(states)):
@@ -195,9 +193,7 @@ def _sweep(
     is the largest, and it matters.
     """
     best, largest = np.zeros(THRESHOLDS), np.zeros(THRESHOLDS)
-    holes = _holes(
-        grid, truths, small, label, above, peak, number, first, level, pairs, best
-    )
+    holes = _holes(grid, truths, small, label, above, peak, number, first, level, pairs, best)
     m = basins.number(label, above, peak, basins.raised(grid, label, above, peak), number, first)
     rows = first[m + 1]
     box = basins.extents(grid, label, first, rows, False)

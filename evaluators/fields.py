@@ -59,7 +59,7 @@ class About(TypedDict, total=False):
     """What stands beside a field besides what it accepts; `option` names it on the command line.
 
     `names` says what it names: ``layers`` of the network, ``methods``, or another word that a TAB
-    completes (`cli.completion`).
+    completes (`cli.completion`). `alone` is what its option says without a word behind it.
     """
 
     default: Any
@@ -68,6 +68,7 @@ class About(TypedDict, total=False):
     option: str
     metavar: str
     names: str
+    alone: str
 
 
 def finite(value: Any) -> bool:

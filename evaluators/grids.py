@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,7 +14,6 @@ from camx.camcore.networks import Network
 from camx.camcore.suggestions import near
 from camx.camcore.variants import WINSOR
 from camx.evaluators import memory
-from camx.evaluators.files import write_bytes
 from camx.evaluators.types import Cell, MapProtocol
 
 Missing = Mapping[str, set[Cell]]  # by image_id
@@ -200,22 +197,3 @@ def _styled(plan: Plan, cells: Sequence[Cell], raw: Raw, real: int) -> Iterator[
         combined = combination(cell.method, layers, plan.view.grid)
         faults.check({(cell.method, cell.layer): combined[:real]})
         yield combined
-
-
-def cell_name(cell: Cell) -> str:
-    """``<method>_<layer>``, for files; a variant that the layers do not imply is appended."""
-    implied = Cell.of(cell.method, cell.layer).canonical().variant
-    suffix = f"_{cell.variant}" if cell.variant != implied else ""
-    return f"{cell.method}_{cell.layer}{suffix}"
-
-
-def map_file(folder: Path, image_id: str, cell: Cell) -> Path:
-    """``<image_id>_<method>_<layer>.png``; see `cell_name`."""
-    return folder / f"{image_id}_{cell_name(cell)}.png"
-
-
-def save_maps(folder: Path, image_id: str, grids: Mapping[Cell, np.ndarray]) -> None:
-    """Write each uint8 grid map, whole or not at all."""
-    for cell, grid in grids.items():
-        _, png = cv2.imencode(".png", grid)
-        write_bytes(map_file(folder, image_id, cell), png.tobytes())

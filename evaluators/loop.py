@@ -5,9 +5,9 @@ It knows no task: what a map is worth is said by the `grade` it is given.
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
@@ -21,8 +21,10 @@ from torch import Tensor
 from camx.camcore import views
 from camx.camcore.faults import NotFinite
 from camx.camcore.image_files import read_image
-from camx.evaluators import nulls, stopping
-from camx.evaluators.grids import Missing, Plan, image_maps, map_file, save_maps
+from camx.evaluators import nulls, records, saved_maps, stopping
+from camx.evaluators.grids import Missing, Plan, image_maps
+from camx.evaluators.judged import Map, Truth
+from camx.evaluators.measures import Measure
 from camx.evaluators.records import Writer
 from camx.evaluators.skips import Skips
 from camx.evaluators.types import Cell, Dataset, Sample
@@ -39,9 +41,10 @@ class Measurement(Generic[P, Q]):
     """What one invocation of a task measures: `cells` of `samples`, into the run's folder `out`.
 
     `protocol` and `options` are the task's; `maps` is how maps are made, for tasks that need any,
-    and `weights` what the user called the network's; `save_maps` asks for each map as a file, and
-    `skips` says whether the run goes on without an image that cannot be measured.
+    and `weights` what the user called the network's; `save_maps` asks for each map as a file, of
+    that form, and `skips` says whether the run goes on without an image that cannot be measured.
     `nulls` are the cells that they are compared with, which no network makes (`nulls.MAPS`).
+    `measures` are judged on the same maps; `others` are images on which thresholds are chosen.
     """
 
     out: Path
@@ -53,9 +56,30 @@ class Measurement(Generic[P, Q]):
     seed: int
     maps: Plan | None = None
     weights: str | None = None
-    save_maps: bool = False
+    save_maps: str = ""
     skips: Skips = field(default_factory=Skips)
     nulls: tuple[Cell, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    others: tuple[Any, ...] = ()
+
+    def lacking(self, kind: str) -> dict[str, set[Cell]]:
+        """The cells that each of its images has no record of, of that kind."""
+        ids = [sample.image_id for sample in self.samples]
+        return records.lacking(self.out, kind, (*self.cells, *self.nulls), ids)
+
+    def unmeasured(self) -> dict[str, dict[str, set[Cell]]]:
+        """The same of each measure, by its kind of records."""
+        return {measure.kind: self.lacking(measure.kind) for measure in self.measures}
+
+    def unmeasured_samples(self) -> list[Any]:
+        """The images that any of its measures has no record of."""
+        kinds = self.unmeasured().values()
+        return [s for s in self.samples if any(kind[s.image_id] for kind in kinds)]
+
+    def choosing(self) -> "Measurement[P, Q]":
+        """The same on the images that thresholds are chosen on, by the measures that have any."""
+        chosen_by = tuple(measure.elsewhere() for measure in self.measures if measure.chooses)
+        return replace(self, samples=self.others, measures=chosen_by, save_maps="", others=())
 
     @property
     def plan(self) -> Plan:
@@ -72,6 +96,18 @@ class Picture:
     sample: Any
     pixels: np.ndarray
     squashed: tuple[np.ndarray, ...]
+    _maps: dict[tuple[int, str], Map] = field(default_factory=dict, repr=False, compare=False)
+
+    def map(self, grid: np.ndarray, interpolation: str = "cubic") -> Map:
+        """A grid map of the picture, resized once for all that asks; it has to live as long."""
+        key = id(grid), interpolation
+        if key not in self._maps:
+            self._maps[key] = Map(grid, self.size, interpolation)
+        return self._maps[key]
+
+    def forget(self, grid: np.ndarray, interpolation: str) -> None:
+        """Let go of a map's forms."""
+        self._maps.pop((id(grid), interpolation), None)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -184,8 +220,34 @@ def unsaved_maps(job: Job) -> Missing:
     """The maps that were asked for as files and are not there yet."""
     if not job.save_maps:
         return {}
-    folder, ids = job.out / "maps", [sample.image_id for sample in job.samples]
-    return {i: {c for c in job.cells if not map_file(folder, i, c).is_file()} for i in ids}
+    return {
+        s.image_id: {c for c in job.cells if not _file(job, s, c).is_file()} for s in job.samples
+    }
+
+
+def _file(job: Job, sample: Sample, cell: Cell) -> Path:
+    """The file of a map that was asked for."""
+    return saved_maps.place(job.out / "maps", job.dataset, sample, cell, job.save_maps)
+
+
+def judged(
+    job: Job, picture: Picture, grids: Mapping[Cell, np.ndarray], missing: Mapping[str, Missing]
+) -> dict[str, list[Any]]:
+    """What the job's measures say of an image's maps, by their kind of records.
+
+    Of the cells that are missing of each kind, a cell after the other: the forms of a map that
+    measures share are large.
+    """
+    truth, name = Truth(picture.sample, picture.size), picture.sample.image_id
+    rows: dict[str, list[Any]] = {measure.kind: [] for measure in job.measures}
+    how = getattr(job.protocol, "interpolation", "cubic")
+    for cell, grid in grids.items() if rows else ():
+        shown = picture.map(grid, how)
+        for measure in job.measures:
+            if cell in missing[measure.kind].get(name, ()):
+                rows[measure.kind].append(measure.row(truth, cell, shown))
+        picture.forget(grid, how)
+    return rows
 
 
 def measure(
@@ -193,20 +255,24 @@ def measure(
 ) -> None:
     """Make the maps of the `missing` cells of each sample, and write what `grade` says of them.
 
-    `grade` gets a picture, its uint8 grid map by cell, its logits and the protocol, in threads.
+    And what the job's measures say, of the cells that they lack. `grade` gets a picture, its uint8
+    grid map by cell, its logits and the protocol, in threads.
     """
-    unsaved = unsaved_maps(job)
+    unsaved, unmeasured = unsaved_maps(job), job.unmeasured()
 
-    def work(item: tuple[Picture, dict[Cell, np.ndarray], np.ndarray]) -> Sequence[Any]:
+    def work(item: tuple[Picture, dict[Cell, np.ndarray], np.ndarray]) -> Any:
         picture, grids, logits = item
-        image_id = picture.sample.image_id
-        save_maps(job.out / "maps", image_id, {c: grids[c] for c in unsaved.get(image_id, ())})
-        wanted = {cell: grid for cell, grid in grids.items() if cell in missing[image_id]}
-        return grade(picture, wanted, logits, job.protocol)
+        sample = picture.sample
+        for cell in unsaved.get(sample.image_id, ()):
+            saved_maps.save(_file(job, sample, cell), picture.map(grids[cell]))
+        wanted = {c: grid for c, grid in grids.items() if c in missing.get(sample.image_id, ())}
+        rows = grade(picture, wanted, logits, job.protocol) if wanted else []
+        return rows, judged(job, picture, grids, unmeasured)
 
     def make(batch: list[Picture], padded: list[Picture]) -> tuple[dict[Cell, np.ndarray], Any]:
         # Where only nulls are missing, any cell: the network's answer is in their records too.
-        cells = lacking(job.cells, batch, missing, unsaved) or job.plan.cells[:1]
+        left = missing, unsaved, *unmeasured.values()
+        cells = lacking(job.cells, batch, *left) or job.plan.cells[:1]
         return image_maps(job.plan, stacked(padded), labels(padded), cells, len(batch))
 
     def shown() -> Iterator[tuple[Picture, dict[Cell, np.ndarray], np.ndarray]]:
@@ -220,6 +286,6 @@ def measure(
     tried = job.skips.tried(work, lambda item: item[0].sample)
     with ThreadPoolExecutor(job.plan.workers) as graders:
         graded = ahead(graders, tried, shown(), 2 * job.plan.batch)
-        for records in job.skips.sound(graded, tick):
-            writer.add(records)
+        for rows, further in job.skips.sound(graded, tick):
+            writer.add(rows, further)
             tick()

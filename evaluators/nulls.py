@@ -23,15 +23,17 @@ SIDE = 14  # of the grid that random numbers are drawn on: VGG16's at S5, ResNet
 def grid(name: str, key: str, side: int) -> np.ndarray:
     """The map ``(side,side) uint8`` of a null: 255 everywhere, in the centre box, or random.
 
-    The centre box has the image's proportions and half of its area. Random numbers are drawn at a
-    layer's size, seeded by `key` (an image's name, and a class's where maps are of classes), and
-    resized and divided by their maximum as a layer's map is. `ValueError` for another name.
+    The centre box has the image's proportions and half of its area, and is highest in its middle.
+    Random numbers are drawn at a layer's size, seeded by `key` (an image's name, and a class's
+    where maps are of classes), and resized and divided by their maximum as a layer's map is.
+    `ValueError` for another name.
     """
     if name == "everything":
         return np.full((side, side), 255, np.uint8)
     if name == "centre":
         box, edge = np.zeros((side, side), np.uint8), round(side * (1 - AREA**0.5) / 2)
-        box[edge : side - edge, edge : side - edge] = 255
+        box[edge : side - edge, edge : side - edge] = 254
+        box[(side - 1) // 2 : side // 2 + 1, (side - 1) // 2 : side // 2 + 1] = 255
         return box
     if name == "random":
         values = np.random.default_rng(zlib.crc32(key.encode())).random((SIDE, SIDE))

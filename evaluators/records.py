@@ -7,69 +7,27 @@ never holds half a part.
 
 import dataclasses
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from camx.evaluators import blacklist, environment, nulls, parts
+from camx.evaluators import blacklist, environment, parts
 from camx.evaluators.files import digest, free, listing, parse_json, read_text, write_json
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
 from camx.evaluators.types import Cell, completed
+from camx.evaluators.writer import Writer as Writer
+from camx.evaluators.writer import beside_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ["method", "layer", "variant"]
 KEY = ["image_id", *CELL]
-PART_IMAGES = 256
-PART_SECONDS = 30
 WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a mapping"}  # of JSON
 # What says that a run made something, which its identity then governs: records, a training, files.
 MADE = ("records*/*.parquet", "checkpoint.pt", "maps/*.*", "masks*/*.*", "labels/*/*.*")
-
-
-class Writer:
-    """Collects the records of whole images and writes a part per 256 images or 30 seconds.
-
-    Those of null rows go to a folder beside, so that `folder` holds what was asked for, which
-    `total` counts. As a context manager it writes what is left when it is left, for any reason.
-    """
-
-    def __init__(self, folder: Path, mark: str = "") -> None:
-        self.folder, self.mark, self.images, self.total = folder, mark, 0, 0
-        self.rows: list[Any] = []
-        self.last = time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def __enter__(self) -> "Writer":
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.flush()
-
-    def add(self, records: Sequence[Any]) -> None:
-        """Take one image's records (dataclasses of one kind)."""
-        self.rows += records
-        self.images += 1
-        if self.images >= PART_IMAGES or time.monotonic() - self.last >= PART_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        blind = [row for row in self.rows if row.method in nulls.NAMES]
-        rows = [row for row in self.rows if row.method not in nulls.NAMES]
-        # First the blind: a record says that its image is done.
-        parts.write(beside_of(self.folder), blind, self.mark)
-        parts.write(self.folder, rows, self.mark)
-        self.total += len(rows)
-        self.rows, self.images, self.last = [], 0, time.monotonic()
-
-
-def beside_of(folder: Path) -> Path:
-    """Where the null rows of a folder of records are: ``records-nulls``."""
-    return folder.with_name(f"{folder.name}-nulls")
 
 
 def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> "pd.DataFrame":
@@ -89,6 +47,14 @@ def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> 
         frame = frame[~frame["image_id"].isin(dropped)]
     # What two processes measured into one folder is the same, and counts once.
     return frame.drop_duplicates(KEY).sort_values(KEY, ignore_index=True)
+
+
+def lacking(
+    run: Path, kind: str, cells: Sequence[Cell], images: Iterable[str]
+) -> dict[str, set[Cell]]:
+    """The cells that each of the images has no record of, of that kind."""
+    held = done(run, kind)
+    return {i: {c for c in cells if i not in held.get(c, ())} for i in images}
 
 
 def mark_of(run: Path) -> str:

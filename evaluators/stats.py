@@ -66,8 +66,19 @@ def describe_counts(
     if n == 1:
         return statistic(counts.sum(0)), *NO_INTERVAL, n
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws)
-    values = np.array([statistic(total) for total in np.tensordot(weights, counts, 1)])
+    values = np.array([statistic(total) for total in _weighed(weights, counts)])
     return statistic(counts.sum(0)), *_quantiles(values), n
+
+
+def _weighed(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Sums of ``counts (n, ...)`` by ``weights (draws, n)``, in floats: those are multiplied fast.
+
+    Whole numbers stay so up to 2^53. Some rows at a time: as floats they take eight times the room.
+    """
+    flat, step = counts.reshape(len(counts), -1), 4096
+    places = range(0, len(flat), step)
+    parts = (weights[:, at : at + step] @ flat[at : at + step].astype(float) for at in places)
+    return sum(parts, np.zeros(())).reshape(-1, *counts.shape[1:])
 
 
 def _quantiles(draws: np.ndarray) -> tuple[float, float]:
@@ -110,6 +121,38 @@ def _jackknife(left_out: np.ndarray) -> tuple[float, float, float]:
         return float("nan"), float("nan"), float("nan")
     degrees = min(n - 1, 2 * n / max(n * fourth / square**2 - 1, 1e-9))
     return error, degrees, error * float(scipy.stats.t.ppf(1 - TAIL, degrees))
+
+
+def describe_by_class(rows: np.ndarray, statistic: Statistic) -> Described:
+    """The same of a mean over classes of a number of each, ``(n, 1 + k)``: label, then counts.
+
+    By the jackknife, as `describe_classes`: a class's number is of the sum of its images' counts.
+    """
+    value, left_out = _by_class(rows, statistic)
+    reach = _jackknife(left_out)[2]
+    low, high = np.clip([value - reach, value + reach], 0, 100)
+    return value, float(low), float(high), len(rows)
+
+
+def _by_class(rows: np.ndarray, statistic: Statistic) -> tuple[float, np.ndarray]:
+    """The mean over classes, and the same without each image in turn, ``(n,)``.
+
+    A class that no other image is of keeps its number.
+    """
+    labels, left_out = rows[:, 0], np.zeros(len(rows))
+    numbers = []
+    for label in np.unique(labels):
+        places = np.flatnonzero(labels == label)
+        counts = rows[places, 1:].astype(float)
+        total = counts.sum(0)
+        numbers.append(statistic(total))
+        if len(places) > 1:
+            unlike, which = np.unique(counts, axis=0, return_inverse=True)
+            others = np.array([statistic(total - row) for row in unlike])
+            left_out[places] = others[which.ravel()] - numbers[-1]
+    present = [number for number in numbers if number == number]
+    mean = sum(present) / len(present) if present else float("nan")
+    return mean, mean + np.nan_to_num(left_out) / max(1, len(present))
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray) -> Paired:
@@ -186,10 +229,10 @@ def paired_bootstrap(
     """
     rng, n = np.random.default_rng(seed), len(a)
     differences = np.empty(draws)
-    for draw in range(draws):
-        weights = rng.multinomial(n, np.full(n, 1 / n))
-        left, right = (statistic(np.tensordot(weights, counts, 1)) for counts in (a, b))
-        differences[draw] = left - right
+    for at in range(0, draws, 64):
+        weights = rng.multinomial(n, np.full(n, 1 / n), min(64, draws - at))
+        left, right = (map(statistic, _weighed(weights, counts)) for counts in (a, b))
+        differences[at : at + 64] = [more - less for more, less in zip(left, right)]
     low, high = _quantiles(differences) if n > 1 else NO_INTERVAL
     beyond = min((differences <= 0).sum(), (differences >= 0).sum())
     p = min(1.0, 2 * (int(beyond) + 1) / (draws + 1))
@@ -202,7 +245,18 @@ def paired_classes(a: np.ndarray, b: np.ndarray, statistic: Statistic) -> Paired
     See `describe_classes`; both methods' classes are those of the whole sample.
     """
     difference = statistic(a.sum(0)) - statistic(b.sum(0))
-    error, degrees, reach = _jackknife(_left_out(a, statistic) - _left_out(b, statistic))
+    return _paired_jackknife(difference, _left_out(a, statistic) - _left_out(b, statistic))
+
+
+def _paired_jackknife(difference: float, left_out: np.ndarray) -> Paired:
+    """Of a difference in percent, and of it without each image in turn."""
+    error, degrees, reach = _jackknife(left_out)
     p = 2 * float(scipy.stats.t.sf(abs(difference) / error, degrees)) if error == error else 1.0
     low, high = np.clip([difference - reach, difference + reach], -100, 100)
-    return Paired(difference, float(low), float(high), p, len(a))
+    return Paired(difference, float(low), float(high), p, len(left_out))
+
+
+def paired_by_class(a: np.ndarray, b: np.ndarray, statistic: Statistic) -> Paired:
+    """The same of a mean over classes of a number of each; see `describe_by_class`."""
+    (left, without_a), (right, without_b) = (_by_class(rows, statistic) for rows in (a, b))
+    return _paired_jackknife(left - right, without_a - without_b)

@@ -135,7 +135,7 @@ def _map(figure: Figure, source: Source, image: Shown, cell: Cell) -> Panel:
     if "boxes" not in figure.shows:
         return Panel(picture.pixels, heatmap, outline=image.mask)
     sample = picture.sample
-    box = localize.box_of(grid, cell, sample, picture.pixels, protocol)
+    box = localize.box_of(heatmap, cell, sample, picture.pixels, protocol)
     iou = boxes.iou(box, sample.boxes, protocol.iou) if sample.boxes else None
     return Panel(picture.pixels, heatmap, sample.boxes, box, iou)
 

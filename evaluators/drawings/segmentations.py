@@ -14,12 +14,12 @@ from camx.camcore.suggestions import near
 from camx.evaluators import datasets, draws, voc_masks
 from camx.evaluators.confusion import IGNORED
 from camx.evaluators.drawings.sources import Choice, options_of, place, same
-from camx.evaluators.grids import cell_name
 from camx.evaluators.pictures import panel
 from camx.evaluators.pictures.panel import Panel
 from camx.evaluators.pictures.plate import Plate
 from camx.evaluators.records import Run
 from camx.evaluators.results.figures import Figure
+from camx.evaluators.saved_maps import cell_name
 from camx.evaluators.tasks import segment
 from camx.evaluators.types import Cell, Dataset, Scene
 

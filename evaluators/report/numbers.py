@@ -190,7 +190,7 @@ def ranked(
     tests: dict[str, float] = {}
     for row in others if metric.interval and run in outcomes.folders else []:
         of = [outcomes.of(run, c, metric.name) for c in (cell, cells[row][1])]
-        test = measures.contrast(of[:1], of[1:], seed, DRAWS, metric.counts)
+        test = measures.contrast(of[:1], of[1:], seed, DRAWS, metric)
         tests |= {row: test.p_value} if test else {}
     for row, p in zip(tests, stats.holm(list(tests.values()))):
         made[row] = replace(made[row], rank="alike" if p >= ALPHA else "below", p_value=float(p))

@@ -239,8 +239,7 @@ def _test(
     of_more, of_less, metric = outcomes[0], outcomes[-1], comparison.metric
     more = [measures.of_cell(of_more, cell, metric) for cell in comparison.more]
     less = [measures.of_cell(of_less, cell, metric) for cell in comparison.less]
-    counts = claim.task.metric(metric).counts
-    return measures.contrast(more, less, seed, DRAWS, counts)
+    return measures.contrast(more, less, seed, DRAWS, claim.task.metric(metric))
 
 
 def verdict(row: Mapping[str, Any], claim: Claim) -> str:

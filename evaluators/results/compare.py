@@ -34,7 +34,7 @@ def compare(run: Path, a: str, b: str, task: Task, seed: int = 0) -> pd.DataFram
                 continue
             cells = (nulls.cell(method, layer, variant) for method in (a, b))
             left, right = (measures.of_cell(outcomes, cell, name) for cell in cells)
-            test = measures.contrast([left], [right], seed, counts=metric.counts)
+            test = measures.contrast([left], [right], seed, metric=metric)
             if test:
                 shared = left.index.intersection(right.index)
                 of_a, of_b = (measures.value(side.loc[shared], metric) for side in (left, right))
@@ -69,10 +69,10 @@ def pairs(table: Table, candidates: Sequence[Measured], seed: int = 0) -> pd.Dat
     outcomes = measures.outcomes(best.folder, table.task)
     rows: list[dict[str, object]] = []
     for metric in dict.fromkeys(e.metric for e in table.entries if e.printed):
-        counts, tests = table.task.metric(metric).counts, []
+        about, tests = table.task.metric(metric), []
         series = {cell: measures.of_cell(outcomes, cell, metric) for cell in cells}
         for a, b in itertools.combinations(cells, 2):
-            test = measures.contrast([series[a]], [series[b]], seed, counts=counts)
+            test = measures.contrast([series[a]], [series[b]], seed, metric=about)
             if test:
                 tests.append({"metric": metric, "a": names[a], "b": names[b], **vars(test)})
         corrected = stats.holm([test["p_value"] for test in tests])

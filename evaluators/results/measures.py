@@ -15,7 +15,6 @@ import pandas as pd
 
 from camx.evaluators import confusion, stats
 from camx.evaluators.records import CELL
-from camx.evaluators.stats import Statistic
 from camx.evaluators.tasks import Metric, Task
 from camx.evaluators.types import Cell
 
@@ -50,6 +49,8 @@ def numbers(outcomes: Outcomes, task: Task) -> pd.DataFrame:
 
 def value(outcomes: pd.Series, metric: Metric) -> float:
     """The number that one cell's outcomes of a metric make."""
+    if metric.by_class:
+        return stats.describe_by_class(np.stack(outcomes.to_list()), metric.by_class)[0]
     if metric.counts:
         return metric.counts(np.stack(outcomes.to_list()).sum(0))
     return float(outcomes.astype(float).mean()) * (100 if _hits(outcomes) else 1)
@@ -60,6 +61,8 @@ def _hits(outcomes: pd.Series) -> bool:
 
 
 def _describe(values: pd.Series, metric: Metric) -> tuple[float, float, float, int]:
+    if metric.by_class:
+        return stats.describe_by_class(np.stack(values.to_list()), metric.by_class)
     if metric.counts is confusion.mean:
         return stats.describe_classes(np.stack(values.to_list()), metric.counts)
     if metric.counts:
@@ -79,12 +82,12 @@ def of_cell(outcomes: Outcomes, cell: Cell, metric: str) -> pd.Series:
 
 
 def contrast(
-    more: Side, less: Side, seed: int = 0, draws: int = 2000, counts: Statistic | None = None
+    more: Side, less: Side, seed: int = 0, draws: int = 2000, metric: Metric | None = None
 ) -> stats.Paired | None:
     """Is the sum of `more` larger than the sum of `less`, on the images that all have?
 
     None if they share none. Two cells' hits are compared by the exact McNemar test, two cells'
-    counts (`counts` says what their sum means) by the bootstrap of the images, or a mean over
+    counts (the `metric` says what their sum means) by the bootstrap of the images, or a mean over
     classes by the jackknife, everything else by sign flips of each image's difference. Of hits, the
     interval is `stats.matched_interval`.
     """
@@ -95,13 +98,11 @@ def contrast(
         return None
     sides = left, right = [[s.loc[shared] for s in side] for side in (more, less)]
     single = len(left) == len(right) == 1
-    if counts:
+    if metric and (metric.counts or metric.by_class):
         if not single:
             raise ValueError("counts are compared one cell with one other")
         a, b = (np.stack(side[0].to_list()) for side in sides)
-        if counts is confusion.mean:
-            return stats.paired_classes(a, b, counts)
-        return stats.paired_bootstrap(a, b, counts, seed, draws)
+        return _of_counts(a, b, metric, seed, draws)
     hits = all(_hits(series) for side in sides for series in side)
     if single and hits:
         return stats.mcnemar(left[0].to_numpy(bool), right[0].to_numpy(bool))
@@ -111,3 +112,12 @@ def contrast(
         return test
     low, high = stats.matched_interval(np.round((a - b) / 100).astype(int))
     return replace(test, ci_low=low, ci_high=high)
+
+
+def _of_counts(a: np.ndarray, b: np.ndarray, metric: Metric, seed: int, draws: int) -> stats.Paired:
+    if metric.by_class:
+        return stats.paired_by_class(a, b, metric.by_class)
+    assert metric.counts, "a mean over images has none"
+    if metric.counts is confusion.mean:
+        return stats.paired_classes(a, b, metric.counts)
+    return stats.paired_bootstrap(a, b, metric.counts, seed, draws)

@@ -5,11 +5,11 @@ grade or loop; with defaults Protocol, Options, canonical, outcomes and what els
 """
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,40 +17,15 @@ from camx.camcore import plugins
 from camx.camcore.suggestions import near
 from camx.evaluators import datasets, parts, records
 from camx.evaluators.fields import Checked
+from camx.evaluators.measures import Measure
+from camx.evaluators.metrics import Metric as Metric
 from camx.evaluators.types import Cell, Dataset, MapProtocol, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PACKAGE = "camx.evaluators.tasks"
-Key = TypeVar("Key", bound=Hashable)
 DATA = ("localization", "defects", "segmentation")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number that a task measures, of a cell.
-
-    `unit` is % (a share of images, or a mean of percents) or one of its own; `counts` what a sum of
-    per-image counts means, where the number is not a mean over images; `shown` whether it is
-    printed after a run, `interval` whether its interval is.
-    """
-
-    name: str
-    meaning: str = ""
-    unit: str = "%"
-    better: Literal["higher", "lower", "neither"] = "higher"
-    counts: Callable[[np.ndarray], float] | None = None
-    shown: bool = True
-    interval: bool = True
-
-    def best(self, values: "Mapping[Key, float]") -> "set[Key]":
-        """Which of the numbers are the best, as they are printed; none where all are equal."""
-        shown = {key: f"{value:.2f}" for key, value in values.items() if value == value}
-        if self.better == "neither" or len(set(shown.values())) < 2:
-            return set()
-        top = (max if self.better == "higher" else min)(shown.values(), key=float)
-        return {key for key, text in shown.items() if text == top}
 
 
 DEGENERATE = Metric("degenerate", "maps that are empty or constant", better="lower", interval=False)
@@ -107,6 +82,8 @@ class Task:
     begin: Callable[[Any], Iterable[str]] = _nothing
     doubts: Callable[[Any], Iterable[str]] = _nothing
     finish: Callable[[Any, Any], Iterable[str]] = _nothing
+    judges: Callable[[Any, Dataset[Any]], tuple[Measure, ...]] = lambda *_: ()
+    others: Callable[[str, Any, Dataset[Any]], Dataset[Any] | None] = lambda *_: None
     shown: Callable[[Any], Sequence[str]] | None = None
 
     @property
@@ -148,7 +125,7 @@ DECLARED = {
 }  # fmt: skip
 CALLED = (
     "grade", "loop", "canonical", "check", "read", "parts", "cells", "identity", "versions",
-    "folder", "unsaved", "begin", "doubts", "finish", "shown",
+    "folder", "unsaved", "begin", "doubts", "finish", "shown", "judges", "others",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ camx localize --protocol single                            one view instead of t
 camx localize --data ILSVRC --weights vgg16.pth            the paper's experiment
 camx localize --method layercam --layer S5 --layer S5+S4   two cells only
 camx localize --table I --table V                          with Score-CAM and c-MWP
+camx localize --measure all                                MaxBoxAcc, PxAP, pointing game, ...
 """
 
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from camx.evaluators import heatmaps, nulls, records
-from camx.evaluators.fields import choice, number, text
+from camx.evaluators import datasets, heatmaps, measures, nulls, records
+from camx.evaluators.fields import BadOption, Checked, choice, number, text
+from camx.evaluators.object_masks import ObjectMask
 from camx.evaluators.tasks import DEGENERATE, Metric
-from camx.evaluators.tasks.localize import boxes
-from camx.evaluators.types import Cell, MapProtocol, Sample
+from camx.evaluators.tasks.localize import boxes, thresholds
+from camx.evaluators.types import Cell, Dataset, MapProtocol, Sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +41,7 @@ METRICS = (
     Metric("gtknown", "the box is right: an IoU of at least 0.5 with a true one"),
     Metric("mean IoU", "of the box with the true one", shown=False),
     DEGENERATE,
+    *measures.metrics(),
 )
 
 
@@ -84,6 +87,26 @@ class Protocol(MapProtocol):
         return cell.layer in self.grabcut and cell.method in self.grabcut_methods
 
 
+@dataclass(frozen=True, kw_only=True)
+class Options(Checked):
+    """What `camx localize` is told besides."""
+
+    split: str = text(
+        default="",
+        help="The data set's split, where it has any, as val or test.  [default: the reader's]",
+    )
+    measures: tuple[str, ...] = text(
+        many="pxap", default=(), option="--measure", metavar="MEASURE", names="measures",
+        help="Judge the maps by this measure, too: a name of `camx list measures`, FILE.py, or all "
+        "that the data set's boxes or masks allow; repeats.",
+    )  # fmt: skip
+    threshold_split: str = text(
+        default="",
+        help="Choose the measures' thresholds on this split, and print what that loses against the "
+        "best ones.",
+    )
+
+
 @dataclass(frozen=True)
 class Record:
     """One image's outcome in one cell: a row of ``records/``. `top5` are class indices, best first.
@@ -107,10 +130,9 @@ class Record:
 
 
 def box_of(
-    grid: np.ndarray, cell: Cell, sample: Sample, pixels: np.ndarray, protocol: Protocol
+    heatmap: np.ndarray, cell: Cell, sample: Sample, pixels: np.ndarray, protocol: Protocol
 ) -> boxes.Box:
-    """The box of a ``(g,g) uint8`` map on the image ``pixels (H,W,3) uint8`` RGB."""
-    heatmap = heatmaps.on_image(grid, pixels.shape[1::-1], protocol.interpolation)
+    """The box of a map ``(H,W) uint8`` on the image ``pixels (H,W,3) uint8`` RGB."""
     mask = heatmaps.foreground(heatmap, protocol.threshold)
     if protocol.grabs(cell):
         mask = heatmaps.grabcut(pixels[..., ::-1].copy(), mask, sample.image_id)
@@ -124,7 +146,8 @@ def grade(
     sample, top = picture.sample, tuple(top5(logits))
     records = []
     for cell, grid in grids.items():
-        box = box_of(grid, cell, sample, picture.pixels, protocol)
+        heatmap = picture.map(grid, protocol.interpolation).on_image
+        box = box_of(heatmap, cell, sample, picture.pixels, protocol)
         iou = boxes.iou(box, sample.boxes, protocol.iou)
         empty = heatmaps.degenerate(grid)
         records.append(Record(sample.image_id, sample.label, top, *cell.key, *box, iou, empty))
@@ -155,7 +178,36 @@ def outcomes(run: Path) -> "list[pd.DataFrame]":
     if frame.empty:
         return []
     rest = {"mean IoU": 100 * frame["iou"], "degenerate": frame["degenerate"]}
-    return [frame[records.KEY].join(hits(frame)).assign(**rest)]
+    boxed = frame[records.KEY].join(hits(frame)).assign(**rest)
+    return [boxed, *measures.outcomes(run)]
+
+
+def judges(options: Options, dataset: "Dataset[Sample]") -> tuple[measures.Measure, ...]:
+    """The measures asked for. `BadOption` for one that the data set cannot be measured by."""
+    masked = any(isinstance(sample.mask, ObjectMask) for sample in dataset.samples)
+    try:
+        asked = measures.asked(options.measures, masked)
+    except ValueError as error:
+        raise BadOption(str(error)) from error
+    if options.threshold_split and not any(measure.chooses for measure in asked):
+        what = "none of the measures has any"
+        raise BadOption(f"--threshold-split is for measures with a threshold, and {what}")
+    return asked
+
+
+def others(data: str, options: Options, dataset: "Dataset[Sample]") -> "Dataset[Sample] | None":
+    """The images that thresholds are chosen on, if a split is named for it.
+
+    `BadOption` for one that shares an image with those that are judged.
+    """
+    if not options.threshold_split:
+        return None
+    other: Dataset[Sample] = datasets.load(data, TASK, options.threshold_split)
+    judged_by = {sample.path.resolve() for sample in dataset.samples}
+    if shared := [s.path for s in other.samples if s.path.resolve() in judged_by]:
+        what = f"{len(shared)} images are judged, too, {shared[0]} among them"
+        raise BadOption(f"threshold split {options.threshold_split!r}: {what}; choose another")
+    return other
 
 
 def doubts(job: "Measurement[Protocol, Any]") -> list[str]:
@@ -173,12 +225,13 @@ def doubts(job: "Measurement[Protocol, Any]") -> list[str]:
 
 
 def finish(job: "Measurement[Protocol, Any]", _progress: Any) -> list[str]:
-    """The classifier, to be checked first (docs/protocol.md, section 1, "Gate")."""
+    """The classifier, to be checked first (docs/protocol.md, section 1, "Gate"); thresholds."""
     top1, top5, n = classification(job.out)
     frame = records.read(job.out, [*records.KEY, "degenerate"])
     empty = 100 * frame.loc[~frame["method"].isin(NULLS), "degenerate"].mean()
     blank = f"empty or constant maps {empty:.2f} %"
-    return [f"\n{n} images, top-1 {top1:.2f} %, top-5 {top5:.2f} %; {blank}"]
+    first = f"\n{n} images, top-1 {top1:.2f} %, top-5 {top5:.2f} %; {blank}"
+    return [first, *thresholds.told(job.out, job.measures)]
 
 
 def classification(run: Path) -> tuple[float, float, int]:

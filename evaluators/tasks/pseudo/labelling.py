@@ -15,9 +15,10 @@ from torch import Tensor
 from camx.camcore import fusion, maps, views
 from camx.camcore.faults import Fault, NotFinite
 from camx.evaluators import nulls, voc_masks
-from camx.evaluators.grids import Missing, cell_name, combine, layer_names, pairs
+from camx.evaluators.grids import Missing, combine, layer_names, pairs
 from camx.evaluators.loop import Measurement, Picture, Tick, ahead, made, stacked
 from camx.evaluators.records import Writer
+from camx.evaluators.saved_maps import cell_name
 from camx.evaluators.tasks.pseudo import (
     Options,
     Protocol,

@@ -105,7 +105,7 @@ def test_hits_of_any_dtype_are_hits():
 
 def test_a_mean_over_classes_is_told_by_the_jackknife():
     """Whichever task's metric it is."""
-    metric = Metric("mIoU", counts=confusion.mean)
+    metric = Metric("mIoU", metric=Metric("mIoU", counts=confusion.mean))
     counts = np.random.default_rng(0).integers(1, 9, (20, 1, 4))
     a, b = (list(np.concatenate([counts, counts + more], 1).astype(float)) for more in (3, 5))
     task = SimpleNamespace(metrics={"mIoU": metric})
@@ -113,6 +113,6 @@ def test_a_mean_over_classes_is_told_by_the_jackknife():
     expected = stats.describe_classes(np.stack(a), confusion.mean)
     assert tuple(numbers.loc[(*CELL.key, "mIoU")]) == expected
     left, right = (pd.Series(side) for side in (a, b))
-    test = measures.contrast([left], [right], counts=confusion.mean)
+    test = measures.contrast([left], [right], metric=Metric("mIoU", counts=confusion.mean))
     assert test == stats.paired_classes(np.stack(a), np.stack(b), confusion.mean)
     assert test.ci_low > 0

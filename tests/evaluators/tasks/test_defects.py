@@ -131,12 +131,12 @@ def test_set_metrics_are_compared_by_the_bootstrap(run):
     folder, _ = run
     found, metric = measures.outcomes(folder, TASK), TASK.metric("set IoU")
     left, right = (measures.of_cell(found, cell, "set IoU") for cell in (CELL, BLANK))
-    test = measures.contrast([left], [right], counts=metric.counts)
+    test = measures.contrast([left], [right], metric=metric)
     values = [measures.value(series, metric) for series in (left, right)]
     assert test.difference == pytest.approx(values[0] - values[1])
-    assert measures.contrast([left], [left], counts=metric.counts).p_value == 1
+    assert measures.contrast([left], [left], metric=metric).p_value == 1
     with pytest.raises(ValueError, match="one cell with one other"):
-        measures.contrast([left, left], [right, right], counts=metric.counts)
+        measures.contrast([left, left], [right, right], metric=metric)
 
 
 def test_without_training_images_there_is_no_train_column(run):

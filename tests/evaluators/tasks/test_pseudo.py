@@ -81,7 +81,7 @@ def test_counts_give_intervals_and_paired_tests(run, metric):
     assert low <= value <= high
     assert n == 5
     left, right = (measures.of_cell(outcomes, cell, metric) for cell in (CELL, OTHER))
-    test = measures.contrast([left], [right], draws=50, counts=METRICS[metric].counts)
+    test = measures.contrast([left], [right], draws=50, metric=METRICS[metric])
     assert test.difference == pytest.approx(value - measures.value(right, METRICS[metric]))
 
 
