@@ -9,7 +9,7 @@ unless these are called as the metrics, ``outcomes(frame, other)``, a column a m
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +46,8 @@ class Measure:
     """A measure as it was declared; `chooses` tells that it has a threshold to be chosen.
 
     `outcomes` takes the records as a frame, and those of the images that thresholds are chosen on,
-    which may be empty; `curves` gives what each threshold is worth, if it has any: columns method,
-    layer, variant, curve, threshold, value in percent, and `peak`, whether the highest is sought.
+    which may be empty; `curves` gives what each of its thresholds, `taus`, is worth in percent, by
+    method, layer, variant and the curve's name; only of `peak` the best is sought, if it names one.
     """
 
     name: str
@@ -57,7 +57,9 @@ class Measure:
     metrics: tuple[Metric, ...]
     judge: Callable[[Map, Truth], Sequence[Any]]
     outcomes: "Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]"
-    curves: "Callable[[pd.DataFrame], pd.DataFrame] | None" = None
+    curves: "Callable[[pd.DataFrame], Mapping[tuple[str, ...], np.ndarray]] | None" = None
+    taus: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False)
+    peak: str = ""
     chooses: bool = False
 
     suffix: str = ""
@@ -116,7 +118,7 @@ def load(name: str) -> Measure:
     except (KeyError, NameError) as error:
         what = "a Record's fields are str, int, float, bool or a tuple of one of them"
         raise ValueError(f"{where}: {what}, not {error}") from None
-    fields = [field.name for field in dataclasses.fields(module.Record)]
+    fields = [each.name for each in dataclasses.fields(module.Record)]
     outcomes = getattr(module, "outcomes", None) or _as_recorded(metrics)
     if not hasattr(module, "outcomes"):
         for metric in (metric.name for metric in metrics if metric.name not in fields):
@@ -124,7 +126,8 @@ def load(name: str) -> Measure:
     return Measure(
         name=plugin.name, plugin=plugin, truth=module.TRUTH, record=module.Record,
         metrics=metrics, judge=module.judge, outcomes=outcomes,
-        curves=getattr(module, "curves", None), chooses=getattr(module, "CHOOSES", False),
+        curves=getattr(module, "curves", None), taus=getattr(module, "TAUS", np.zeros(0)),
+        peak=getattr(module, "PEAK", ""), chooses=getattr(module, "CHOOSES", False),
     )  # fmt: skip
 
 

@@ -113,18 +113,15 @@ def peak(rows: np.ndarray) -> int:
     return int(rows.sum(0, dtype=np.int64).argmax())
 
 
-def curves(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The share of right boxes in percent at each threshold: a row for each cell, rule and IoU."""
-    import pandas as pd
+def curves(frame: "pd.DataFrame") -> dict[tuple[str, ...], np.ndarray]:
+    """The share of right boxes in percent at each of TAUS, by cell, rule and IoU."""
+    return {
+        (*key, f"{rule} contour, IoU >= {delta / 100:g}"): shares(rows, rule, delta)[WHOLE]
+        for key, rows in measures.by_cell(frame)
+        for rule, delta in (("largest", 50), *(("any", delta) for delta in DELTAS))
+    }
 
-    lines = []
-    for key, rows in measures.by_cell(frame):
-        for rule in ("largest", "any"):
-            for delta in DELTAS:
-                shares = 100 * table(rows, rule, delta).mean(0)
-                lines.append(pd.DataFrame({
-                    "method": key[0], "layer": key[1], "variant": key[2],
-                    "curve": f"{rule} contour, IoU >= {delta / 100:g}",
-                    "threshold": TAUS.round(3), "value": shares[WHOLE], "peak": True,
-                }))  # fmt: skip
-    return pd.concat(lines, ignore_index=True)
+
+def shares(frame: "pd.DataFrame", rule: str, delta: int) -> np.ndarray:
+    """``(255,)``: the share of right boxes in percent at each threshold 0..254."""
+    return 100 * table(frame, rule, delta).mean(0)

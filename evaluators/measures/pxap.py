@@ -25,6 +25,7 @@ STEP = 0.001
 TAUS = np.arange(0, 1, STEP)
 EDGES = np.append(TAUS, [1.0, 2.0, 3.0])
 BINS = len(EDGES) - 1
+PEAK = "IoU"  # the curve whose highest point is sought
 
 
 def _above(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,20 +126,15 @@ def outcomes(frame: "pd.DataFrame", other: "pd.DataFrame") -> "pd.DataFrame":
     return measures.columns(frame, columns)
 
 
-def curves(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Precision, recall and IoU in percent at each threshold, of all pixels: a row for each."""
-    import pandas as pd
-
-    lines = []
+def curves(frame: "pd.DataFrame") -> dict[tuple[str, ...], np.ndarray]:
+    """Precision, recall and IoU in percent at each of TAUS, of all pixels, by cell."""
+    made = {}
     for key, rows in measures.by_cell(frame):
         total = table(rows).sum(0)
         on, off = (part[::-1] for part in _above(total))
-        with np.errstate(invalid="ignore"):
-            values = {"precision": on / (on + off), "recall": on / on[0]}
-        values = {name: 100 * value for name, value in values.items()} | {"IoU": ious(total)}
-        for name, value in values.items():
-            lines.append(pd.DataFrame({
-                "method": key[0], "layer": key[1], "variant": key[2], "curve": name,
-                "threshold": TAUS.round(3), "value": value[: len(TAUS)], "peak": name == "IoU",
-            }))  # fmt: skip
-    return pd.concat(lines, ignore_index=True)
+        precision = np.divide(on, on + off, out=np.full(BINS, np.nan), where=on + off > 0)
+        recall = on / on[0] if on[0] else np.full(BINS, np.nan)
+        made[*key, "precision"] = 100 * precision[: len(TAUS)]
+        made[*key, "recall"] = 100 * recall[: len(TAUS)]
+        made[*key, PEAK] = ious(total)[: len(TAUS)]
+    return made

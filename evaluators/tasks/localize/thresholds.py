@@ -1,83 +1,71 @@
-"""Thresholds of a run's measures: what each is worth, which is best, and which others would choose.
+"""Thresholds of a run's measures: what each is worth, which is best, which others would choose.
 
 ``curves.csv`` holds what every threshold is worth, a column for each curve of each cell, and
-``thresholds.csv`` the best one (an oracle: it is found on the images that are judged) beside the one found on another split, and the gap.
+``thresholds.csv`` the best one (an oracle: it is found on the images that are judged) beside the
+one found on another split, and the gap.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import numpy as np
 
 from camx.evaluators import records
 from camx.evaluators.files import write_text
 from camx.evaluators.measures import Measure
 
-if TYPE_CHECKING:
-    import pandas as pd
+Curves = Mapping[tuple[str, ...], np.ndarray]  # by method, layer, variant and the curve's name
+COLUMNS = [*records.CELL, "measure", "curve", "threshold", "value"]
+OTHER = ["other_threshold", "other_value", "gap"]
 
-CURVE = [*records.CELL, "measure", "curve"]
 
-
-def curves(run: Path, measure: Measure) -> "pd.DataFrame":
+def curves(run: Path, measure: Measure) -> Curves:
     """What each threshold is worth in percent, of every cell that the measure has records of."""
-    import pandas as pd
-
     frame = records.read(run, kind=measure.kind)
-    if frame.empty or not measure.curves:
-        return pd.DataFrame(columns=[*CURVE, "threshold", "value", "peak"])
-    return measure.curves(frame).assign(measure=measure.name)
+    return measure.curves(frame) if len(frame) and measure.curves else {}
 
 
-def best(worth: "pd.DataFrame", other: "pd.DataFrame") -> "pd.DataFrame":
+def best(measure: Measure, worth: Curves, other: Curves) -> Iterator[dict[str, Any]]:
     """The best threshold of each curve, and the one that is best on `other` images, if there are.
 
-    Columns threshold and value of the former, other_threshold and other_value of the latter, both
-    values on the images judged, and the gap.
+    ``threshold`` and ``value`` of the former, ``other_threshold`` and ``other_value`` of the
+    latter, both values on the images judged, and the gap. Of equals the lowest.
     """
+    for key, values in worth.items():
+        if measure.peak not in ("", key[-1]) or np.isnan(values).all():
+            continue
+        top = int(np.nanargmax(values))
+        row = dict(zip(COLUMNS, (*key[:3], measure.name, key[3], measure.taus[top], values[top])))
+        if key in other and not np.isnan(other[key]).all():
+            at = int(np.nanargmax(other[key]))
+            gap = values[top] - values[at]
+            row |= dict(zip(OTHER, (measure.taus[at], values[at], gap)))
+        yield row
+
+
+def told(run: Path, measures: Sequence[Measure]) -> list[str]:
+    """Write ``curves.csv`` and ``thresholds.csv`` of a run; what people are told of them."""
     import pandas as pd
 
-    rows = []
-    elsewhere = dict(iter(other.groupby(CURVE, sort=False)))
-    for key, curve in worth[worth["peak"]].groupby(CURVE, sort=False):
-        top = curve.loc[curve["value"].idxmax()]
-        row = dict(zip(CURVE, key)) | {"threshold": top["threshold"], "value": top["value"]}
-        if key in elsewhere:
-            of_other = elsewhere[key]
-            tau = of_other.loc[of_other["value"].idxmax(), "threshold"]
-            there = curve.loc[curve["threshold"] == tau, "value"].item()
-            row |= {"other_threshold": tau, "other_value": there, "gap": top["value"] - there}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def write(run: Path, measures: "tuple[Measure, ...]") -> "pd.DataFrame":
-    """Write ``curves.csv`` and ``thresholds.csv`` of the measures that have thresholds."""
-    import pandas as pd
-
-    of_each = [(curves(run, m), curves(run, m.elsewhere())) for m in measures if m.curves]
-    of_each = [(worth, other) for worth, other in of_each if len(worth)]
-    if not of_each:
-        return pd.DataFrame()
-    worth, other = (pd.concat(list(parts), ignore_index=True) for parts in zip(*of_each))
-    table = best(worth, other)
-    names = worth[CURVE].agg(lambda words: " ".join(filter(None, words)), axis=1)
-    wide = worth.assign(name=names).pivot(index="threshold", columns="name", values="value")
-    write_text(run / "curves.csv", wide.to_csv(float_format="%.6g"))
-    write_text(run / "thresholds.csv", table.to_csv(index=False, float_format="%.6g"))
-    return table
-
-
-def told(run: Path, measures: "tuple[Measure, ...]") -> list[str]:
-    """What people are told of the thresholds; where they are written."""
-    table = write(run, measures)
-    if table.empty:
+    rows: list[dict[str, Any]] = []
+    columns: dict[str, pd.Series] = {}
+    for measure in measures:
+        worth, other = curves(run, measure), curves(run, measure.elsewhere())
+        rows += best(measure, worth, other)
+        for key, values in worth.items():
+            name = " ".join(filter(None, (*key[:3], measure.name, key[3])))
+            columns[name] = pd.Series(values, pd.Index(measure.taus.round(6), name="threshold"))
+    if not rows:
         return []
-    lines = []
-    if "gap" in table:
-        gaps = table["gap"].dropna()
-        at = table.loc[gaps.idxmax()]
-        where = " ".join(filter(None, (at["method"], at["layer"], at["variant"], at["curve"])))
-        lines.append(
-            f"thresholds chosen on another split lose {gaps.mean():.2f} points on average, at most "
-            f"{gaps.max():.2f} ({where}: {at['other_threshold']:g} for {at['threshold']:g})"
-        )
-    return [*lines, f"thresholds: {run / 'thresholds.csv'}   at each: {run / 'curves.csv'}"]
+    table = pd.DataFrame(rows)
+    write_text(run / "curves.csv", pd.DataFrame(columns).to_csv(float_format="%.6g"))
+    write_text(run / "thresholds.csv", table.to_csv(index=False, float_format="%.6g"))
+    where = f"thresholds: {run / 'thresholds.csv'}   what each is worth: {run / 'curves.csv'}"
+    if "gap" not in table:
+        return [where]
+    most = table.loc[table["gap"].idxmax()]
+    cell = " ".join(filter(None, (most[name] for name in COLUMNS[:5])))
+    lost = f"{table['gap'].mean():.2f} points on average, at most {most['gap']:.2f}"
+    at = f"{most['other_threshold']:g} instead of {most['threshold']:g}"
+    return [f"thresholds chosen on the other split lose {lost} ({cell}: {at})", where]
