@@ -79,6 +79,9 @@ def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Ca
     """The option of a field; if `given`, one that tells whether it was given."""
     about, default = field.metadata, field.default
     name = about.get("option") or "--" + field.name.replace("_", "-")
+    if argument := about.get("argument"):
+        settled: dict[str, Any] = {"nargs": -1, "required": True, "metavar": f"{argument}..."}
+        return click.argument(field.name, type=Value(accepts), **settled)
     words = about.get("help", "")
     if accepts.type in (int, float) and accepts.words.count(" ") > 1:
         words += f"  ({accepts.words})"
@@ -178,7 +181,7 @@ def _decorated(call: Any, kinds: list[tuple[type, list[str] | None, bool]]) -> A
 
 def unique(command: click.Command) -> click.Command:
     """The command, if no two of its options have one name. `ValueError` naming it if they do."""
-    names = [n for p in command.params for n in (p.name, *p.opts, *p.secondary_opts)]
+    names = [n for p in command.params for n in {p.name, *p.opts, *p.secondary_opts}]
     if doubled := {str(name) for name in names if names.count(name) > 1}:
         raise ValueError(f"an option is declared twice: {min(doubled).lstrip('-')}")
     return command

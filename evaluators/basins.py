@@ -125,19 +125,26 @@ def number(
 
 @compiled
 def extents(grid: np.ndarray, label: np.ndarray, first: np.ndarray, rows: int, flip: bool) -> Any:
-    """The bounding box of each row's pixels, ``(rows,4)`` x0, x1, y0, y1, both ends inclusive."""
+    """The bounding box of each row's pixels, ``(rows,4)`` x0, x1, y0, y1, both ends inclusive.
+
+    Of the inverted map if `flip`, where that of the outside is not asked for.
+    """
+    outside = 1 if flip else 0
     box = np.full((rows, 4), -1, np.int16)
     box[:, 0] = FAR
     box[:, 2] = FAR
     for y in range(grid.shape[0]):
         for x in range(grid.shape[1]):
             b = label[y, x]
-            if b:
+            if b > outside:
                 value = 255 - grid[y, x] if flip else grid[y, x]
                 i = first[b] + value
-                box[i, 0] = min(x, box[i, 0])
-                box[i, 1] = max(x, box[i, 1])
-                box[i, 2] = min(y, box[i, 2])
+                if x < box[i, 0]:
+                    box[i, 0] = x
+                if x > box[i, 1]:
+                    box[i, 1] = x
+                if y < box[i, 2]:
+                    box[i, 2] = y
                 box[i, 3] = y
     return box
 
@@ -178,17 +185,34 @@ def touching(
     for y in range(height):
         for x in range(width):
             b, v = label[y, x], grid[y, x]
-            for k in range((2 if flip else 4) if b else 0):
-                j, i = y + (k > 0), x + (1 if k == 0 or k == 2 else 0) - (k == 3)
-                if j == height or i == width or i < 0:
-                    continue
-                other = label[j, i]
-                if other == 0 or other == b:
-                    continue
-                value = min(v, grid[j, i])
-                if k > 1 and (grid[y, i] >= value or grid[j, x] >= value):
-                    continue
-                level[n] = 255 - max(v, grid[j, i]) if flip else value
-                pairs[n, 0], pairs[n, 1] = b, other
-                n += 1
+            if b == 0:
+                continue
+            if x + 1 < width:
+                n = _noted(n, level, pairs, b, label[y, x + 1], v, grid[y, x + 1], flip)
+            if y + 1 == height:
+                continue
+            n = _noted(n, level, pairs, b, label[y + 1, x], v, grid[y + 1, x], flip)
+            if flip:
+                continue
+            if x + 1 < width:
+                value = min(v, grid[y + 1, x + 1])
+                if grid[y, x + 1] < value and grid[y + 1, x] < value:
+                    n = _noted(n, level, pairs, b, label[y + 1, x + 1], value, value, False)
+            if x:
+                value = min(v, grid[y + 1, x - 1])
+                if grid[y, x - 1] < value and grid[y + 1, x] < value:
+                    n = _noted(n, level, pairs, b, label[y + 1, x - 1], value, value, False)
     return n
+
+
+@compiled
+def _noted(
+    n: int, level: np.ndarray, pairs: np.ndarray, b: int, other: int, v: int, value: int, flip: bool
+) -> int:
+    """Note that two basins touch, if they are two; how many pairs there are then."""
+    if other == 0 or other == b:
+        return n
+    level[n] = 255 - max(v, value) if flip else min(v, value)
+    pairs[n, 0] = b
+    pairs[n, 1] = other
+    return n + 1

@@ -22,6 +22,7 @@ DELTAS = (0.3, 0.5, 0.7)  # IoU from which a box is right
 LEAST = DELTAS[0]
 THRESHOLDS = 255  # whole numbers, 0 to 254, that a pixel may be above
 LEVELS = 256
+TINY = 0.2  # of the size from which a component may be right: such are only counted
 RULES = ("largest", "all")  # which contours' boxes count: MaxBoxAcc's, MaxBoxAccV2's
 _memory = threading.local()  # what a map's passes write into, once a thread
 
@@ -101,11 +102,12 @@ def _flood(
     level: np.ndarray, pairs: np.ndarray, n: int, hollow: bool, grid: np.ndarray,
     truths: np.ndarray, small: float,
 ) -> Any:  # fmt: skip
-    """Every component of every threshold, as ``states (k,5)``, `alive` and `tiny` by level.
+    """Every component of every threshold, as ``states (k,5)``; `alive`, `room` and `tiny` by level.
 
     A state: the levels that it lasts from and to, twice its area, the most that twice its area may
-    be, its IoU. A component whose box is smaller than `small` has none, for it cannot be right;
-    `tiny` is the most that twice the area of such a one may be. `alive` counts components.
+    be, its IoU. A component whose box is smaller than `small` cannot be right, and is said to have
+    no IoU; one that is much smaller has no state, and `tiny` is the most that twice the area of such a one may be. `alive` counts components, and
+    `room` is twice the area of their boxes.
     """
     rim, outside = (1, 1) if hollow else (0, 0)  # a hole's contour runs through the pixels around
     right, bottom = grid.shape[1] - 1, grid.shape[0] - 1
@@ -117,9 +119,10 @@ def _flood(
     extent[:, 0] = FAR
     extent[:, 2] = FAR
     iou, changed = np.full(m + 1, -1.0), np.empty(len(value) + n, np.int32)
+    held, room = np.zeros(m + 1, np.int32), np.zeros(LEVELS, np.int32)
     states = np.empty((len(value) + 2 * n + m, 5))
     alive, tiny = np.zeros(LEVELS, np.int32), np.zeros(LEVELS, np.int32)
-    k, count, most = 0, 0, 0
+    k, count, most, total = 0, 0, 0, 0
     for v in range(LEVELS - 1, 0, -1):
         touched = 0
         for i in range(begin[v], begin[v + 1]):
@@ -139,6 +142,7 @@ def _flood(
             for q in (r, s):
                 k = _state(states, k, since[q], v + 1, twice[q], extent[q], iou[q])
             root[s] = r
+            total -= held[s]
             _join(extent, r, extent, s)
             twice[r], since[r], changed[touched] = twice[r] + twice[s], v, r
             count, touched = count - 1, touched + 1
@@ -147,16 +151,22 @@ def _flood(
             if root[r] != r or r == outside:
                 continue
             w, h = extent[r, 1] - extent[r, 0], extent[r, 3] - extent[r, 2]
-            if (w + 2 * rim + 2) * (h + 2 * rim + 2) < small:
+            total -= held[r]
+            held[r] = 2 * (w + 2 * rim) * (h + 2 * rim)
+            total += held[r]
+            size = (w + 2 * rim + 2) * (h + 2 * rim + 2)
+            if size < TINY * small:
                 most = max(most, 2 * w * h)
+            elif size < small:
+                iou[r] = 0.0
             else:
                 x1, y1 = min(extent[r, 1] + rim + 1, right), min(extent[r, 3] + rim + 1, bottom)
                 iou[r] = overlap(extent[r, 0] - rim, extent[r, 2] - rim, x1, y1, truths)
-        alive[v], tiny[v] = count, most
+        alive[v], room[v], tiny[v] = count, total, most
     for r in range(1, m + 1):
         if root[r] == r:
             k = _state(states, k, since[r], 1, twice[r], extent[r], iou[r])
-    return states[:k], alive, tiny
+    return states[:k], alive, room, tiny
 
 
 @compiled
@@ -165,21 +175,23 @@ def _holes(
     peak: np.ndarray, number: np.ndarray, first: np.ndarray, level: np.ndarray, pairs: np.ndarray,
     best: np.ndarray,
 ) -> Any:  # fmt: skip
-    """Put the best IoU of any hole's contour into ``best (255,)``; how many holes there are."""
-    holes = np.zeros(THRESHOLDS, np.int32)
+    """Put the best IoU of any hole's contour into ``best (255,)``; twice what holes may hide."""
+    hidden = np.zeros(THRESHOLDS, np.int32)
     m = basins.number(label, above, peak, basins.hollows(grid, label, above, peak), number, first)
     if m == 1:
-        return holes
+        return hidden
     rows = first[m + 1]
     box, area = basins.extents(grid, label, first, rows, True), np.zeros(rows, np.int32)
     n = basins.touching(grid, label, True, level, pairs)
-    states, alive, _ = _flood(m, peak, first, box, area, level, pairs, n, True, grid, truths, small)
+    states, _, room, _ = _flood(
+        m, peak, first, box, area, level, pairs, n, True, grid, truths, small
+    )
     for v in range(1, LEVELS):
-        holes[LEVELS - 1 - v] = alive[v]
+        hidden[LEVELS - 1 - v] = room[v]
     for k in range(len(states)):
         for v in range(int(states[k, 1]), int(states[k, 0]) + 1):
             best[LEVELS - 1 - v] = max(best[LEVELS - 1 - v], states[k, 4])
-    return holes
+    return hidden
 
 
 @compiled
@@ -193,13 +205,13 @@ def _sweep(
     is the largest, and it matters.
     """
     best, largest = np.zeros(THRESHOLDS), np.zeros(THRESHOLDS)
-    holes = _holes(grid, truths, small, label, above, peak, number, first, level, pairs, best)
+    hidden = _holes(grid, truths, small, label, above, peak, number, first, level, pairs, best)
     m = basins.number(label, above, peak, basins.raised(grid, label, above, peak), number, first)
     rows = first[m + 1]
     box = basins.extents(grid, label, first, rows, False)
     area = basins.areas(grid, label, first, rows)
     n = basins.touching(grid, label, False, level, pairs)
-    states, alive, tiny = _flood(
+    states, alive, _, tiny = _flood(
         m, peak, first, box, area, level, pairs, n, False, grid, truths, small
     )
     most, which = np.full(THRESHOLDS, -1.0), np.zeros(THRESHOLDS, np.int32)
@@ -211,7 +223,7 @@ def _sweep(
                 most[t], which[t], largest[t] = states[k, 2], k, states[k, 4]
     for k in range(len(states)):
         for t in range(int(states[k, 1]) - 1, int(states[k, 0])):
-            reach = states[k, 3] if holes[t] else states[k, 2]
+            reach = min(states[k, 2] + hidden[t], states[k, 3])
             doubtful[t] |= top[t] >= LEAST and which[t] != k and reach >= most[t]
     for t in range(THRESHOLDS):
         doubtful[t] |= top[t] >= LEAST and tiny[t + 1] >= most[t]

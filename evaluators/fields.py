@@ -59,7 +59,8 @@ class About(TypedDict, total=False):
     """What stands beside a field besides what it accepts; `option` names it on the command line.
 
     `names` says what it names: ``layers`` of the network, ``methods``, or another word that a TAB
-    completes (`cli.completion`). `alone` is what its option says without a word behind it.
+    completes (`cli.completion`). `alone` is what its option says without a word behind it,
+    `argument` the name of words that need no option before them.
     """
 
     default: Any
@@ -69,6 +70,7 @@ class About(TypedDict, total=False):
     metavar: str
     names: str
     alone: str
+    argument: str
 
 
 def finite(value: Any) -> bool:

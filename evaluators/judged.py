@@ -121,12 +121,13 @@ class Map:
                 return given
         if not np.isfinite(given).all():
             return np.zeros((SIDE, SIDE))
-        resized = given if given.shape == (SIDE, SIDE) else _cubic(given)
+        resized = given.astype(float) if given.shape == (SIDE, SIDE) else _cubic(given)
         low, high = resized.min(), resized.max()
         if low == high:
             return np.zeros((SIDE, SIDE))
         stretched: np.ndarray = resized - low
-        return stretched / stretched.max()
+        stretched /= stretched.max()
+        return stretched
 
     @cached_property
     def levels(self) -> np.ndarray:

@@ -32,7 +32,7 @@ def grid(name: str, key: str, side: int) -> np.ndarray:
         return np.full((side, side), 255, np.uint8)
     if name == "centre":
         box, edge = np.zeros((side, side), np.uint8), round(side * (1 - AREA**0.5) / 2)
-        box[edge : side - edge, edge : side - edge] = 254
+        box[edge : side - edge, edge : side - edge] = 240
         box[(side - 1) // 2 : side // 2 + 1, (side - 1) // 2 : side // 2 + 1] = 255
         return box
     if name == "random":

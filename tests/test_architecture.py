@@ -24,6 +24,7 @@ FLOORS = [
     ["explanations", "doctor"],
     ["plan"],
     ["results"],
+    ["tasks.score"],
     [
         "tasks.localize",
         "tasks.occlude",

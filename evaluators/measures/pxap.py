@@ -128,13 +128,13 @@ def outcomes(frame: "pd.DataFrame", other: "pd.DataFrame") -> "pd.DataFrame":
 
 def curves(frame: "pd.DataFrame") -> dict[tuple[str, ...], np.ndarray]:
     """Precision, recall and IoU in percent at each of TAUS, of all pixels, by cell."""
-    made = {}
+    made: dict[tuple[str, ...], np.ndarray] = {}
     for key, rows in measures.by_cell(frame):
         total = table(rows).sum(0)
         on, off = (part[::-1] for part in _above(total))
         precision = np.divide(on, on + off, out=np.full(BINS, np.nan), where=on + off > 0)
         recall = on / on[0] if on[0] else np.full(BINS, np.nan)
-        made[*key, "precision"] = 100 * precision[: len(TAUS)]
-        made[*key, "recall"] = 100 * recall[: len(TAUS)]
-        made[*key, PEAK] = ious(total)[: len(TAUS)]
+        made[(*key, "precision")] = 100 * precision[: len(TAUS)]
+        made[(*key, "recall")] = 100 * recall[: len(TAUS)]
+        made[(*key, PEAK)] = ious(total)[: len(TAUS)]
     return made

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from camx.evaluators import datasets, heatmaps, measures, nulls, records
+from camx.evaluators import datasets, heatmaps, measures, nulls, records, types
 from camx.evaluators.fields import BadOption, Checked, choice, number, text
 from camx.evaluators.object_masks import ObjectMask
 from camx.evaluators.tasks import DEGENERATE, Metric
@@ -46,7 +46,7 @@ METRICS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol(MapProtocol):
+class BoxProtocol(types.Protocol):
     """How a map becomes a box, and a box right (docs/protocol.md, section 1)."""
 
     interpolation: str = choice(
@@ -69,6 +69,12 @@ class Protocol(MapProtocol):
         help="inclusive: widths and heights count +1 (the authors'); exact",
         source='docs/protocol.md, section 1, "IoU"',
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(BoxProtocol, MapProtocol):
+    """The same of maps that a network makes, which GrabCut may refine."""
+
     grabcut: tuple[str, ...] = text(
         many="[S2, S1] or []",
         names="layers",
