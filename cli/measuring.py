@@ -81,6 +81,7 @@ def command(reference: str, name: str = "") -> click.Command:
 def measure(task: Task, request: Request) -> None:
     """Measure what is asked for and not recorded yet, and sum up what the run then holds."""
     job, tables, dropped = prepared(task, request)
+    task = options.checked(tasks.judged_by, task, job.measures)
     with holding.held(request.out):
         run = records.begin(request.out, identity(task, job), invocation(task, request, job))
         blacklist.leave_out(request.out, dropped)
@@ -214,6 +215,7 @@ def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
         call.device, call.weights = job.maps.device, job.maps.network.weights
         call.batch_size, call.workers = job.maps.batch_size, job.maps.workers
         call.numerics = determinism.state(job.maps.device)
+    plugins |= {m.name: m.plugin.sha256() for m in job.measures if not m.plugin.shipped}
     if not task.plugin.shipped:
         call.task = task.reference
         if task.writes_records:

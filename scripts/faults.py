@@ -11,12 +11,12 @@ import signal
 import time
 from pathlib import Path
 
-from camx.evaluators import files, records, training
+from camx.evaluators import files, training, writer
 
 
 def small_parts():
     """Write after every image and step, so that there is much to be struck."""
-    records.PART_IMAGES, training.CHECKPOINT_SECONDS, files.STALE = 1, 0, 0
+    writer.PART_IMAGES, training.CHECKPOINT_SECONDS, files.STALE = 1, 0, 0
 
 
 def kill(number):

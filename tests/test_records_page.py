@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from camx.evaluators import parts, skips, tasks
+from camx.evaluators import measures, parts, skips, tasks
 from camx.evaluators.results import filling
-from camx.evaluators.tasks import defects, localize, occlude, pseudo, segment, values
+from camx.evaluators.tasks import defects, localize, occlude, pseudo, score, segment, values
 from camx.evaluators.tasks.defects import timing
 
 PAGE = (Path(__file__).parents[1] / "docs/records.md").read_text()
+ORDER = ("maxboxacc", "pxap", "pointing", "energy", "rank", "imagenet-segmentation")
+MEASURES = [measures.load(name) for name in ORDER]
 KINDS = {
     "`camx localize`: `records/`": localize.Record,
+    "`camx score`: `records/`": score.Record,
+    **{f"`--measure {m.name}`: `{m.kind}/`": m.record for m in MEASURES},
     "`camx occlude`: `records/`": occlude.Record,
     "`camx occlude --metric`: `records-deletion/`, `records-insertion/`": occlude.Curve,
     "`camx defects`: `records/`": defects.Record,
@@ -46,6 +50,7 @@ def test_a_kind_s_columns_are_on_the_page(heading):
 
 
 def test_every_kind_is_on_the_page():
+    assert sorted(ORDER) == measures.names()
     assert re.findall(r"^### (.*)$", PAGE, re.M) == list(KINDS)
     told = {kind.__module__ for kind in KINDS.values()}
     assert {tasks.load(name).record.__module__ for name in tasks.names()} <= told

@@ -182,6 +182,21 @@ def _load(reference: str, _version: int) -> Task:
     )
 
 
+def judged_by(task: Task, measures: Sequence[Measure]) -> Task:
+    """The task with the metrics of a user's measures, which it does not know by itself."""
+    foreign = [measure for measure in measures if not measure.plugin.shipped]
+    if not foreign:
+        return task
+    metrics = {metric.name: metric for measure in foreign for metric in measure.metrics}
+    if taken := sorted(metrics.keys() & task.metrics.keys()):
+        raise ValueError(f"metric {taken[0]!r} is measured already; give it another name")
+
+    def outcomes(run: Path) -> "list[pd.DataFrame]":
+        return [*task.outcomes(run), *(f for measure in foreign for f in measure.read(run))]
+
+    return dataclasses.replace(task, metrics={**task.metrics, **metrics}, outcomes=outcomes)
+
+
 def _check(module: Any, values: Mapping[str, Any], origin: str) -> None:
     """Raise `ValueError` for what a task declares that is of another kind."""
     record, metrics = values["record"], module.METRICS

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -149,16 +148,3 @@ def test_a_plan_s_cells_are_maps_each_once(network):
         ValueError, match=r"unknown method 'wide'; known: ablationcam, .*or --method FILE"
     ):
         planned(network, Cell.of("wide", "S5"))
-
-
-def test_files_are_named_by_what_the_layers_do_not_imply(tmp_path):
-    for cell, name in (
-        (Cell.of("a", "S5"), "a_S5"),
-        (Cell.of("a", "S5+S3", "gamma=2"), "a_S5+S3"),
-        (Cell.of("a", "S5+S3", "gamma=3"), "a_S5+S3_gamma=3"),
-        (Cell.of("a", "S3", "gamma=2"), "a_S3_gamma=2"),
-    ):
-        assert grids.cell_name(cell) == name
-        grids.save_maps(tmp_path, "i", {cell: np.full((3, 4), 7, np.uint8)})
-        found = cv2.imread(str(tmp_path / f"i_{name}.png"), cv2.IMREAD_UNCHANGED)
-        assert np.array_equal(found, np.full((3, 4), 7))

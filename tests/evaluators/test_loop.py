@@ -38,7 +38,7 @@ def gradient_cells(network):
     return cells.of_tables((), ("I", "II", "III", "IV", "XII"), task, network)[0]
 
 
-def make(network, chosen, out, protocol="paper", save_maps=False, fields=None, **options):
+def make(network, chosen, out, protocol="paper", save_maps="", fields=None, **options):
     loaded = protocols.load(protocol, "localize", localize.Protocol, fields)
     options = {"batch_size": 20, "workers": 2, **options}
     plan = grids.plan(network, loaded, chosen, **options)
@@ -121,7 +121,7 @@ def test_maps_can_be_saved(network, tmp_path):
         "S3": Cell.of("layercam", "S3"),
         "S3_gamma=2": Cell.of("layercam", "S3", "gamma=2"),
     }
-    job = make(network, list(names.values()), tmp_path, save_maps=True)
+    job = make(network, list(names.values()), tmp_path, save_maps="png")
     assert loop.unsaved_maps(job) == {s.image_id: set(job.cells) for s in samples(2)}
     assert loop.unsaved_maps(make(network, job.cells, tmp_path)) == {}
     measured(job, samples(1))
@@ -197,13 +197,13 @@ def test_a_task_without_a_network_makes_no_maps(tmp_path):
 KILLED = """
 import os, signal, sys
 from camx.cli.main import main
-from camx.evaluators import records
+from camx.evaluators import records, writer
 
 left, add = [int(sys.argv.pop(1))], records.Writer.add
-records.PART_SECONDS = float("inf")
+writer.PART_SECONDS = float("inf")
 
-def counted(writer, rows):
-    add(writer, rows)
+def counted(collecting, *rows):
+    add(collecting, *rows)
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
