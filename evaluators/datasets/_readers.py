@@ -10,6 +10,7 @@ from typing import Any
 from camx.camcore import plugins
 
 PACKAGE = "camx.evaluators.datasets"
+FILES = (".csv", ".yaml", ".yml")  # that are data sets
 OF_FUNCTION = re.compile(r"([\w.]+:[A-Za-z_][\w.]*):(.+)")  # module:function:FOLDER
 OF_NAME = re.compile(r"([\w.-]+):(.*[^\w.].*)")  # a reader's name, and what can be no function's
 
@@ -35,7 +36,7 @@ def parsed(data: str) -> tuple[str, Path | None]:
         return first, Path(rest)
     if match := OF_FUNCTION.fullmatch(data) or OF_NAME.fullmatch(data):
         return match[1], Path(match[2])
-    if "/" in data or Path(data).suffix.lower() == ".csv":
+    if "/" in data or Path(data).suffix.lower() in FILES:
         raise FileNotFoundError(f"{data}: no such data folder or file")
     return data, None
 

@@ -1,4 +1,4 @@
-"""YOLO's files of labels: a line an object, a box or a polygon, in shares of the picture's sides."""
+"""YOLO's files of labels: a line an object, box or polygon, in shares of the picture's sides."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -23,6 +23,7 @@ from PIL import Image
 
 from camx.camcore.image_files import ORIENTATION, PICTURES
 from camx.evaluators.datasets._objects import inside, names_of, read_names, samples_of, settled
+from camx.evaluators.datasets._yolo_labels import read_labels
 from camx.evaluators.files import (
     below,
     folders,
