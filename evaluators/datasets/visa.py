@@ -8,8 +8,9 @@ read, by the list beside that folder.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
+from camx.evaluators.datasets._objects import inside
 from camx.evaluators.datasets.dagm import CLASSES, SPLITS, with_distinct_names
 from camx.evaluators.files import below, folders, read_csv
 from camx.evaluators.fingerprints import fingerprint
@@ -39,13 +40,10 @@ def accepts(root: Path) -> bool:
 
 def _file(root: Path, name: str, kind: str, where: str) -> Path:
     """The file of a name below `root`. Raises, beginning with `where`, for another and for none."""
-    path, drive = PurePosixPath(name), PureWindowsPath(name).drive
-    if path.is_absolute() or drive or ".." in path.parts or "\\" in name:
-        expected = "expected a path below it, such as candle/Data/Images/Normal/0000.JPG"
-        raise ValueError(f"{where}: {kind} is {name!r}, which may leave {root}; {expected}")
-    if not name or not (root / name).is_file():
-        raise FileNotFoundError(f"{where}: no such {kind} {root / name}")
-    return root / name
+    path = inside(root, name, f"{where}: {kind}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{where}: no such {kind} {path}")
+    return path
 
 
 def _one_of(name: str, value: str, accepted: Sequence[str], where: str) -> None:
