@@ -70,6 +70,8 @@ def read(root: Path, split: str = "") -> Dataset[Sample]:
     unknown class or a part that is not there.
     """
     parts = _parts(root)
+    if "" in parts and len(parts) > 1:
+        raise ValueError(f"{root}: images in it and in {', '.join(parts)[2:]}; expected {LAYOUT}")
     wanted = settled(split, parts, USUAL, str(root))
     every = {name: _images(part) for name, part in parts.items()}
     images = _named(path for paths in every.values() for path in paths)

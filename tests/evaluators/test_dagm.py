@@ -241,6 +241,7 @@ def test_a_manifest(factory):
         ("pics/bad.jpg,0,masks/bad.png,test\n", "line 2: a good image has the mask"),
         ("", "lists no image"),
         ("pics/good.png,0\n", "line 2: 2 values, but the header names 4; expected image,defective"),
+        ("pics/good.png,0,\n", "line 2: 3 values, but the header names 4"),
         ("pics/good.png,0,,train,x\n", "line 2: 5 values, but the header names 4"),
         ('pics/good.png,0,"a"b,train\n', "line 2: not a CSV file"),
     ],

@@ -23,11 +23,11 @@ def surface(path, mask, cracked):
 
 @pytest.fixture
 def items(tmp_path):
-    """Five commutators of three images, the last of three of them with a crack."""
+    """Five commutators of three images, one each of three of them with a crack."""
     for item in range(1, 6):
         for part in range(3):
             place = tmp_path / f"k/kos{item:02d}/Part{part}.jpg"
-            surface(place, f"Part{part}_label.bmp", item <= 3 and part == 2)
+            surface(place, f"Part{part}_label.bmp", item <= 3 and part == item % 3)
     return tmp_path / "k"
 
 
@@ -51,8 +51,8 @@ def test_a_crack_is_what_a_mask_marks(items):
     assert (dataset.name, dataset.model, dataset.classes) == ("kolektor", "resnet50", dagm.CLASSES)
     assert len(dataset.samples) == 15
     cracked = [s for s in dataset.samples if s.label]
-    assert [s.image_id for s in cracked] == ["kos01/Part2", "kos02/Part2", "kos03/Part2"]
-    assert cracked[0].mask == items / "kos01/Part2_label.bmp"
+    assert [s.image_id for s in cracked] == ["kos01/Part1", "kos02/Part2", "kos03/Part0"]
+    assert cracked[0].mask == items / "kos01/Part1_label.bmp"
     assert masks.truth(cracked[0], (5, 8)).sum() == 6
     assert not any(s.mask for s in dataset.samples if not s.label)
 
@@ -71,10 +71,14 @@ def test_a_commutator_stays_whole(items):
     splits = {(s.group, s.split) for s in samples}
     assert len(splits) == 5
     assert Counter(split for _, split in splits) == {"train": 3, "test": 2}
-    cracked = Counter(s.split for s in samples if s.label)
-    assert sorted(cracked.values()) == [1, 2]  # in proportion
     assert samples == kolektor.read(items).samples
     assert {s.group for s in samples} == {f"kos{n:02d}" for n in range(1, 6)}
+    for item in range(6, 41):  # 13 of 40 have a crack now
+        for part in range(2):
+            place = items / f"kos{item:02d}/Part{part}.jpg"
+            surface(place, f"Part{part}_label.bmp", item <= 15 and part == 0)
+    more = kolektor.read(items).samples
+    assert Counter(s.split for s in more if s.label) == {"train": 7, "test": 6}
 
 
 def test_kolektor_s_masks_and_images_belong_together(items):

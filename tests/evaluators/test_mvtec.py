@@ -163,6 +163,8 @@ def test_folders_of_other_data_are_not_its_own(tmp_path):
     picture(tmp_path / "Class1/Train/1.png")
     picture(tmp_path / "train/good/1.png")
     picture(tmp_path / "train/bad/1.png")
+    for part in ("test/good", "test/bad", "ground_truth/bad"):
+        picture(tmp_path / part / "1.png")
     assert not mvtec.accepts(tmp_path)
     picture(tmp_path / "a/train/good/1.png")
     (tmp_path / "b").mkdir()

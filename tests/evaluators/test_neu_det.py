@@ -106,6 +106,11 @@ def test_what_is_refused(official):
     refused(official, r"crazing_1\.jpg: .* stands beside it for the same image")
 
 
+def test_both_layouts_at_once(official, kaggle):
+    (kaggle / "train").rename(official / "train")
+    refused(official, "n: images in it and in train; expected IMAGES")
+
+
 def test_a_split_of_what_has_none(official):
     refused(official, "split is 'train'; there are: none", split="train")
 

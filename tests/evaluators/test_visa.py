@@ -95,6 +95,8 @@ def test_masks_that_are_none(root):
     save(root / "candle/Data/Masks/Anomaly/000.png", np.zeros((6, 8), np.uint8))
     with pytest.raises(ValueError, match=r"000\.png: the mask of a defective image marks nothing"):
         masks.truth(sample, (8, 6))
+    save(root / "candle/Data/Masks/Anomaly/000.png", np.ones((7, 8), np.uint8))
+    assert masks.truth(sample, (8, 6)).all()  # of another rounding
     save(root / "candle/Data/Masks/Anomaly/000.png", np.ones((8, 6), np.uint8))
     with pytest.raises(ValueError, match=r"000\.png: the mask is 6 x 8, but 000\.JPG is 8 x 6"):
         masks.truth(sample, (8, 6))
@@ -157,8 +159,13 @@ def test_masks_of_anomalies_and_of_these_only(root):
 def test_an_image_twice(root):
     listed(root, normal("candle", 0, "train"), normal("candle", 1, "test"),
            normal("candle", 0, "test"))  # fmt: skip
-    word = r"line 4: candle/.*0000\.JPG is listed twice, first in .*2cls_highshot\.csv, line 2"
-    refused(root, word)
+    word = r"line 4: candle/.*000{}\.JPG is listed twice, first in .*2cls_highshot\.csv, line 2"
+    refused(root, word.format(0))
+    folder = root / "candle/Data/Images/Normal"
+    (folder / "0002.JPG").symlink_to(folder / "0000.JPG")
+    listed(root, normal("candle", 0, "train"), normal("candle", 1, "test"),
+           normal("candle", 2, "test"))  # fmt: skip
+    refused(root, word.format(2))
 
 
 def test_an_empty_list(root):
