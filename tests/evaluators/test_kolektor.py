@@ -73,12 +73,12 @@ def test_a_commutator_stays_whole(items):
     assert Counter(split for _, split in splits) == {"train": 3, "test": 2}
     assert samples == kolektor.read(items).samples
     assert {s.group for s in samples} == {f"kos{n:02d}" for n in range(1, 6)}
-    for item in range(6, 41):  # 13 of 40 have a crack now
+    for item in range(6, 31):
         for part in range(2):
             place = items / f"kos{item:02d}/Part{part}.jpg"
-            surface(place, f"Part{part}_label.bmp", item <= 15 and part == 0)
-    more = kolektor.read(items).samples
-    assert Counter(s.split for s in more if s.label) == {"train": 7, "test": 6}
+            surface(place, f"Part{part}_label.bmp", item % 3 == 0 and part == 0)
+        cracked = Counter(s.split for s in kolektor.read(items).samples if s.label)
+        assert abs(cracked["train"] - cracked["test"]) <= 1  # in proportion
 
 
 def test_kolektor_s_masks_and_images_belong_together(items):
