@@ -30,7 +30,8 @@ def kind(dataset: Dataset[Item]) -> str:
         return OWN
     if name == "ilsvrc":
         shipped = ilsvrc.read_classes(Path(__file__))  # beside a file there is no list: camx's own
-        return name if set(ilsvrc.read_classes(dataset.root)) == set(shipped) else OWN
+        same = set(ilsvrc.read_classes(dataset.root)) == set(shipped)
+        return name if same and len(dataset.classes) == len(shipped) else OWN
     if name == "dagm":
         groups = {getattr(sample, "group", "") for sample in dataset.samples}
         return name if dataset.classes == dagm.CLASSES and groups <= TEXTURES else OWN

@@ -1,83 +1,42 @@
-"""Data-set readers, one a file: ``TITLE SOURCE TASK LAYOUT accepts(root) read(root)``.
+"""Data-set readers, one a file: ``TITLE SOURCE TASK LAYOUT accepts(root) read(root[, split])``.
 
-`load` finds the reader of a folder or file by asking each of the task's; a reader that needs none
-is called by its name. ``TASK`` is ``localization``, ``defects``, ``classification`` or
-``segmentation``, whose ``read(root, split=...)`` returns Scenes.
+`load` finds the reader of a folder or file by asking each of the task's, those with ``LAST = True``
+after all others; ``READER:FOLDER`` names it, and a reader that needs no folder is called by its
+name. ``TASK`` is ``localization``, ``defects``, ``classification`` or ``segmentation``, whose
+readers return Scenes. A data set in splits has a reader with the parameter `split`, ``""`` for its
+own choice.
 """
 
 import dataclasses
-import inspect
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from camx.camcore import plugins
+from camx.evaluators.datasets import _readers
 from camx.evaluators.datasets._ilsvrc_boxes import IMAGES, number_of
+from camx.evaluators.datasets._readers import PACKAGE as PACKAGE
+from camx.evaluators.datasets._readers import shipped as shipped
 from camx.evaluators.files import read_lines, regular
 from camx.evaluators.fingerprints import fingerprint as fingerprint
 from camx.evaluators.types import Dataset, Item, Sample, Scene
 
-PACKAGE = "camx.evaluators.datasets"
+BOXES_BY = "a FILE.csv of image,label,x0,y0,x1,y1 (docs/datasets.md)"
 
 
 def load(
     data: str = "mini", task: str = "localization", split: str = "", truth: bool = True
 ) -> Dataset[Any]:
-    """The data set at a folder or file, or a reader by name, ``module:function`` or ``FILE.py``.
+    """The data set of a folder or file, of ``READER:FOLDER``, or of a reader that needs no folder.
 
-    `split` is what of it is read, by default the reader's choice; without `truth` an image of a
-    localization data set needs neither boxes nor a mask. Raises
-    `FileNotFoundError` or `ValueError` in one line that says what a folder should hold.
+    A reader is one of camx's own by name, ``module:function`` or ``FILE.py``. `split` is what of
+    the data set is read, by default the reader's choice; without `truth` an image of a
+    localization data set needs neither boxes nor a mask. Raises `FileNotFoundError` or `ValueError`
+    in one line that says what a folder should hold.
     """
-    root = Path(data)
-    code = root.suffix == ".py"
-    if not (code or root.exists()) and ("/" in data or root.suffix == ".csv"):
-        raise FileNotFoundError(f"{data}: no such data folder or file")
-    named = code or not root.exists() or data in plugins.names(PACKAGE)
-    dataset = _by_name(data, task, split) if named else _by_folder(root, task, split)
+    dataset = _readers.read(data, task, split)
     _check(dataset, task, truth)
     return dataset
-
-
-def _by_name(data: str, task: str, split: str) -> Any:
-    plugin = plugins.load(PACKAGE, "read", data)
-    if layout := getattr(plugin.module, "LAYOUT", ""):
-        how = f"--data FOLDER (a folder of that name is ./{data})"
-        raise ValueError(f"{data} needs a folder: {how}, which holds {layout}")
-    options = _options(plugin.object, plugin.reference, task, split)
-    if plugin.shipped:
-        return plugin.object(task, **options)
-    try:
-        return plugin.object(**options)
-    except (ValueError, OSError):  # these say what is wrong with the data
-        raise
-    except Exception as error:  # whatever goes wrong in somebody's file
-        what = f"its read() failed: {type(error).__name__}: {error}"
-        raise ValueError(f"{plugin.reference}: {what}") from error
-
-
-def _by_folder(root: Path, task: str, split: str) -> Any:
-    layouts = []
-    for name in plugins.names(PACKAGE):
-        reader: Any = plugins.load(PACKAGE, "read", name).module
-        if getattr(reader, "TASK", "localization") != task:
-            continue
-        if reader.accepts(root):
-            return reader.read(root, **_options(reader.read, name, task, split))
-        layouts.append(reader.LAYOUT)
-    expected = "; or ".join(filter(None, layouts))
-    raise ValueError(f"{root} is no data set for {task} that camx knows: expected {expected}")
-
-
-def _options(read: Callable[..., Any], name: str, task: str, split: str) -> dict[str, str]:
-    """What a reader is told: `split` if asked for. `ValueError` for one without splits."""
-    if not split:
-        return {}
-    if task != "segmentation" or "split" not in inspect.signature(read).parameters:
-        raise ValueError(f"split is {split!r}, but {name} reads no splits for {task}")
-    return {"split": split}
 
 
 def _check(dataset: Any, task: str, truth: bool) -> None:
@@ -138,7 +97,8 @@ def _fault(sample: Sample | Scene, task: str, classes: int, truth: bool) -> str:
         if any(len(box) != 4 for box in sample.boxes):
             return f"boxes are {sample.boxes}; expected at least one (x0, y0, x1, y1)"
         if truth and not sample.boxes and sample.mask is None:
-            return "nothing says where the object is; expected boxes (x0, y0, x1, y1), or a mask"
+            told = "expected boxes (x0, y0, x1, y1), or a mask"
+            return f"nothing says where the object is; {told}; {BOXES_BY} gives boxes"
     elif sample.split not in ("train", "test"):
         return f"split is {sample.split!r}; accepted: train, test"
     elif sample.mask and not sample.label:

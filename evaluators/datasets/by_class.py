@@ -5,6 +5,7 @@ places of the sorted folders' names, as torchvision's ``ImageFolder`` has them.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from camx.camcore.image_files import PICTURES
@@ -34,7 +35,14 @@ def accepts(root: Path) -> bool:
     return bool(_place(root, TRAIN) or files.folders(root))
 
 
-def _images(place: Path, classes: dict[str, int], split: str) -> list[Sample]:
+def classes_of(folders: Sequence[str], root: Path) -> dict[str, tuple[int, str]]:
+    """``{folder: (label, readable name)}`` of sorted names, if all are wnids ILSVRC's."""
+    if folders and all(map(ilsvrc.is_wnid, folders)):
+        return ilsvrc.read_classes(root)
+    return {name: (label, name) for label, name in enumerate(folders)}
+
+
+def images(place: Path, classes: dict[str, int], split: str) -> list[Sample]:
     """The images of each class's folder. `ValueError` for a folder of no class, or an empty one."""
     samples = []
     for folder in files.folders(place):
@@ -55,7 +63,7 @@ def _images(place: Path, classes: dict[str, int], split: str) -> list[Sample]:
 def _judged(root: Path, classes: dict[str, int], wnids: bool) -> list[Sample]:
     """The images of split ``val``: by folder, or else, of ILSVRC's, by their annotations."""
     if place := _place(root, VAL):
-        return _images(place, classes, "val")
+        return images(place, classes, "val")
     if wnids and ilsvrc.accepts(root):
         return [dataclasses.replace(s, split="val") for s in ilsvrc.read(root).samples]
     return []
@@ -69,12 +77,12 @@ def read(root: Path, name: str = "", model: str = "vgg16") -> Dataset[Sample]:
     train = _place(root, TRAIN) or root
     folders = [folder.name for folder in files.folders(train)]
     wnids = bool(folders) and all(map(ilsvrc.is_wnid, folders))
-    words = ilsvrc.read_classes(root) if wnids else {n: (at, n) for at, n in enumerate(folders)}
+    words = classes_of(folders, root)
     classes = {folder: label for folder, (label, _) in words.items()}
     if len(folders) < 2:
         what = f"{len(folders)} class{'' if len(folders) == 1 else 'es'}"
         raise ValueError(f"{train}: {what}; expected a folder for each of two or more")
-    samples = (*_images(train, classes, "train"), *_judged(root, classes, wnids))
+    samples = (*images(train, classes, "train"), *_judged(root, classes, wnids))
     title = name or ("ilsvrc" if wnids else root.resolve().name)
     titles = tuple(title for _, title in words.values())
     return Dataset(title, root, titles, samples, listed(samples), model)

@@ -73,9 +73,25 @@ def _disjoint(layouts: dict[str, list[Path]]) -> None:
 
 
 def accepts(root: Path) -> bool:
-    return bool(_places(root, PICTURE_FOLDERS)) or (
-        (root / "val_box.mat").is_file() and bool(_pictures(root))
-    )
+    """Whether images lie flat in one of its folders, or in wnid folders and with boxes.
+
+    Without boxes wnid folders are anybody's images by class; an empty folder is told of by `read`.
+    """
+    places = _places(root, PICTURE_FOLDERS)
+    if not places:
+        return (root / "val_box.mat").is_file() and bool(_pictures(root))
+    folders = [folder for place in places for folder in files.folders(place)]
+    if not folders or any(files.listing(place, PICTURES, "image") for place in places):
+        return True
+    return _has_boxes(root, [folder for folder in folders if is_wnid(folder.name)])
+
+
+def _has_boxes(root: Path, wnids: Sequence[Path]) -> bool:
+    """Whether anything says where the objects of images in wnid folders are."""
+    if not wnids or any(os.path.lexists(root / name) for name in ("val_box.mat", SOLUTION)):
+        return bool(wnids)
+    places = (*_places(root, XML_FOLDERS), *wnids)
+    return any(files.listing(place, (".xml",), "annotation") for place in places)
 
 
 def read_classes(root: Path) -> dict[str, tuple[int, str]]:

@@ -32,18 +32,21 @@ def accepts(root: Path) -> bool:
     return False
 
 
-def read(task: str = "localization", split: str = "train_aug") -> Dataset[Sample] | Dataset[Scene]:
+def read(task: str = "localization", split: str = "") -> Dataset[Sample] | Dataset[Scene]:
     """The task's part of the miniature, rendered first if the cache lacks this version of it or any
     file of it.
 
     Classification is learned from further images, and judged by those of localization. `split` is
-    of the VOC part, which has no augmented set: ``train_aug`` is its ``train``.
+    of the VOC part, which has no augmented set: ``train_aug``, the default, is its ``train``;
+    `ValueError` for one of another part.
     """
     parts: dict[str, tuple[str, Callable[[Path], None]]] = {
         "defects": ("dagm", textures.write),
         "segmentation": ("voc", scenes.write),
         "classification": ("ilsvrc-train", objects.write_train),
     }
+    if split and task != "segmentation":
+        raise ValueError(f"split is {split!r}, but mini reads no splits for {task}")
     folder, write = parts.get(task, ("ilsvrc", objects.write))
     root = cache() / f"miniature-v{VERSION}-seed{SEED}" / folder
     if not whole(root):
@@ -56,5 +59,5 @@ def read(task: str = "localization", split: str = "train_aug") -> Dataset[Sample
     if task == "defects":
         return dagm.read(root, name="mini", model="mini-defects")
     if task == "segmentation":
-        return voc.read(root, split, name="mini", model="mini-vgg-voc")
+        return voc.read(root, split or "train_aug", name="mini", model="mini-vgg-voc")
     return ilsvrc.read(root, name="mini", model="mini-vgg")

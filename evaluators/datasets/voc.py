@@ -126,7 +126,7 @@ def _sbd(folder: Path) -> list[str]:
         train, val = Path(f"{prefix}train.txt"), Path(f"{prefix}val.txt")
         if os.path.lexists(train) or os.path.lexists(val):
             return read_list(train) + read_list(val)
-    return list(_files(folder, MASKS[1], (".png",)))
+    return list(stems(folder, MASKS[1], (".png",)))
 
 
 def members(folder: Path, split: str) -> tuple[str, list[str]]:
@@ -153,7 +153,7 @@ def read_annotation(path: Path, classes: Sequence[str]) -> tuple[int, ...]:
     return tuple(sorted(map(classes.index, names)))
 
 
-def _files(folder: Path, part: str, suffixes: Sequence[str]) -> dict[str, Path]:
+def stems(folder: Path, part: str, suffixes: Sequence[str]) -> dict[str, Path]:
     """The files of a part of the devkit by their stems."""
     return by_stem(
         path for place in folders(folder, part.lower()) for path in listing(place, suffixes)
@@ -190,8 +190,8 @@ def read(
         raise FileNotFoundError(f"{root}: no folder JPEGImages; expected {LAYOUT}")
     classes = read_classes(folder)
     split, ids = members(folder, split)
-    parts = {part: _files(folder, part, (".png",)) for part in MASKS}
-    parts["JPEGImages"] = _files(folder, "JPEGImages", PICTURES)
-    parts["Annotations"] = _files(folder, "Annotations", (".xml",))
+    parts = {part: stems(folder, part, (".png",)) for part in MASKS}
+    parts["JPEGImages"] = stems(folder, "JPEGImages", PICTURES)
+    parts["Annotations"] = stems(folder, "Annotations", (".xml",))
     scenes = tuple(_scene(folder, image_id, split, classes, parts) for image_id in ids)
     return Dataset(name, root, classes, scenes, fingerprint(scenes), model)

@@ -1,0 +1,164 @@
+"""Which reader reads a data set: the one that is named, or the one whose layout a folder has."""
+
+import inspect
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from camx.camcore import plugins
+
+PACKAGE = "camx.evaluators.datasets"
+FILES = (".csv", ".yaml", ".yml")  # that are data sets
+OF_FUNCTION = re.compile(r"([\w.]+:[A-Za-z_][\w.]*):(.+)")  # module:function:FOLDER
+OF_NAME = re.compile(r"([\w.-]+):(.*[^\w.].*)")  # a reader's name, and what can be no function's
+
+
+def _is_name(text: str) -> bool:
+    return text.replace("_", "-").lower() in plugins.names(PACKAGE)
+
+
+def parsed(data: str) -> tuple[str, Path | None]:
+    """The reader that is named, or ``""``, and the folder or file that is to be read, or None.
+
+    What is there under the whole of the name is itself, unless camx has a reader of that name.
+    Raises `FileNotFoundError` for a path to nothing, `ValueError` for ``READER:`` without a folder.
+    """
+    first, colon, rest = data.partition(":")
+    if data in plugins.names(PACKAGE) or data.endswith(".py"):
+        return data, None
+    if os.path.exists(data):
+        return "", Path(data)
+    if colon and (first.endswith(".py") or _is_name(first)):
+        if not rest:
+            raise ValueError(f"{data}: no folder stands behind the colon; expected {first}:FOLDER")
+        return first, Path(rest)
+    if match := OF_FUNCTION.fullmatch(data) or OF_NAME.fullmatch(data):
+        return match[1], Path(match[2])
+    if "/" in data or Path(data).suffix.lower() in FILES:
+        raise FileNotFoundError(f"{data}: no such data folder or file")
+    return data, None
+
+
+def shipped(data: str) -> bool:
+    """Whether `data` names a reader of camx's own, with or without a folder."""
+    first, _, _ = data.partition(":")
+    return (not os.path.exists(data) and _is_name(first)) or data in plugins.names(PACKAGE)
+
+
+def read(data: str, task: str, split: str) -> Any:
+    """What the reader returns that `data` names, or whose layout it has."""
+    name, root = parsed(data)
+    if not name:
+        assert root is not None, "one of them is named"
+        return _by_layout(root, task, split)
+    plugin = plugins.load(PACKAGE, "read", name)
+    if plugin.shipped:
+        return _ours(plugin, root, task, split)
+    return _theirs(plugin, name, root, task, split)
+
+
+def _ours(plugin: plugins.Plugin, root: Path | None, task: str, split: str) -> Any:
+    """A shipped reader's data set. `ValueError` if it is for another task, or another layout."""
+    name, reader, layout = plugin.name, plugin.module, str(plugin.module.LAYOUT)
+    if root is None:
+        if layout:
+            how = f"--data {name}:FOLDER (a folder of that name is ./{name})"
+            raise ValueError(f"{name} needs a folder: {how}, which holds {layout}")
+        return plugin.object(task, **_options(plugin.object, name, task, split))
+    if not layout:
+        raise ValueError(f"{name}:{root}: {name} reads no folder; expected --data {name}")
+    _is_there(root, name)
+    _of_task(reader, name, task)
+    if not reader.accepts(root):
+        raise ValueError(f"{root} is not what {name} reads: expected {layout}")
+    return plugin.object(root, **_options(plugin.object, name, task, split))
+
+
+def _theirs(plugin: plugins.Plugin, name: str, root: Path | None, task: str, split: str) -> Any:
+    """A user's reader's data set; what goes wrong in it is a `ValueError` that names it."""
+    read, reference = plugin.object, plugin.reference
+    places = [p for p in _parameters(read).values() if p.name != "split" and _is_positional(p)]
+    if root is None and any(place.default is place.empty for place in places):
+        layout = getattr(plugin.module, "LAYOUT", "")
+        what = f", which holds {layout}" if layout else ""
+        raise ValueError(f"{reference} needs a folder: --data {name}:FOLDER{what}")
+    if root is not None:
+        if not places:
+            what = f"its read() takes no folder; expected --data {name}"
+            raise ValueError(f"{reference} reads no folder: {what}")
+        _is_there(root, reference)
+        _of_task(plugin.module, reference, task)
+    options, arguments = _options(read, reference, task, split), [root] if root else []
+    try:
+        return read(*arguments, **options)
+    except (ValueError, OSError):  # these say what is wrong with the data
+        raise
+    except Exception as error:  # whatever goes wrong in somebody's file
+        what = f"its read() failed: {type(error).__name__}: {error}"
+        raise ValueError(f"{reference}: {what}") from error
+
+
+def _parameters(read: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(read).parameters)
+
+
+def _is_positional(parameter: inspect.Parameter) -> bool:
+    return parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _is_there(root: Path, name: str) -> None:
+    if not root.exists():
+        raise FileNotFoundError(f"{root}: no such folder or file for {name} to read")
+
+
+def _task(reader: Any, task: str = "localization") -> str:
+    """The task that a reader is for; one that does not say it is for `task`."""
+    return str(getattr(reader, "TASK", task))
+
+
+def _of_task(reader: Any, name: str, task: str) -> None:
+    if _task(reader, task) != task:
+        raise ValueError(f"{name} reads data for {_task(reader)}, not for {task}")
+
+
+def _readers() -> dict[str, Any]:
+    """Every reader's module by its name that can be asked whether it reads a folder."""
+    modules = {name: plugins.load(PACKAGE, "read", name).module for name in plugins.names(PACKAGE)}
+    return {name: module for name, module in modules.items() if hasattr(module, "accepts")}
+
+
+def _by_layout(root: Path, task: str, split: str) -> Any:
+    """What the one reader returns that accepts a folder or file; general ones are asked last."""
+    readers = {name: reader for name, reader in _readers().items() if _task(reader) == task}
+    for last in (False, True):
+        asked = [(n, r) for n, r in readers.items() if bool(getattr(r, "LAST", False)) == last]
+        takers = [(name, reader) for name, reader in asked if reader.accepts(root)]
+        if len(takers) > 1:
+            names = " and ".join(name for name, _ in takers)
+            how = " or ".join(f"--data {name}:{root}" for name, _ in takers)
+            raise ValueError(f"{root}: {names} both read it; say --data READER:FOLDER: {how}")
+        for name, reader in takers:
+            return reader.read(root, **_options(reader.read, name, task, split))
+    raise ValueError(_unlike(root, task))
+
+
+def _unlike(root: Path, task: str) -> str:
+    """That no reader of the task reads what lies there, and what they read; or who does read it."""
+    file, every = root.suffix.lower() == ".csv", _readers()
+    of_kind = {n: r for n, r in every.items() if r.LAYOUT and ("FILE.csv" in r.LAYOUT) == file}
+    layouts = [str(reader.LAYOUT) for reader in of_kind.values() if _task(reader) == task]
+    if file:  # both forms: what lacks a column of one is often meant as the other
+        layouts = [f"{reader.LAYOUT} ({_task(reader)})" for reader in of_kind.values()]
+    expected = "; or ".join(layouts) or "FILE.py with a function read()"
+    return f"{root} is no data set for {task} that camx knows: expected {expected}"
+
+
+def _options(read: Callable[..., Any], name: str, task: str, split: str) -> dict[str, str]:
+    """What a reader is told: `split` if asked for. `ValueError` for one without splits."""
+    if not split:
+        return {}
+    if "split" not in _parameters(read):
+        raise ValueError(f"split is {split!r}, but {name} reads no splits for {task}")
+    return {"split": split}
