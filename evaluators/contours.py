@@ -102,12 +102,12 @@ def _flood(
     level: np.ndarray, pairs: np.ndarray, n: int, hollow: bool, grid: np.ndarray,
     truths: np.ndarray, small: float,
 ) -> Any:  # fmt: skip
-    """Every component of every threshold, as ``states (k,5)``; `alive`, `room` and `tiny` by level.
+    """Every component of every threshold: ``states (k,5)``; by level `alive`, `room` and `tiny`.
 
     A state: the levels that it lasts from and to, twice its area, the most that twice its area may
     be, its IoU. A component whose box is smaller than `small` cannot be right, and is said to have
-    no IoU; one that is much smaller has no state, and `tiny` is the most that twice the area of such a one may be. `alive` counts components, and
-    `room` is twice the area of their boxes.
+    no IoU; one that is much smaller has no state, and `tiny` is the most that twice the area of
+    such a one may be. `alive` counts components, and `room` is twice the area of their boxes.
     """
     rim, outside = (1, 1) if hollow else (0, 0)  # a hole's contour runs through the pixels around
     right, bottom = grid.shape[1] - 1, grid.shape[0] - 1

@@ -150,9 +150,8 @@ def test_arrays_are_judged_as_in_their_run(camx, tmp_path):
     camx("score", "results/localize/maps", "--limit", "6")
     kind = "records-maxboxacc"
     theirs, ours = rows_of("results/score", kind), rows_of("results/localize", kind)
-    for frame in (theirs, ours):
-        frame.drop(frame.index[frame["layer"] == ""], inplace=True)
-    pd.testing.assert_frame_equal(theirs.reset_index(drop=True), ours.reset_index(drop=True))
+    asked = [frame[frame["layer"] != ""].reset_index(drop=True) for frame in (theirs, ours)]
+    pd.testing.assert_frame_equal(*asked)
 
 
 def test_two_folders_are_compared_on_the_same_images(camx, tmp_path):
@@ -206,7 +205,7 @@ def test_maps_that_are_none(camx, tmp_path):
     (tmp_path / "b/maps").mkdir(parents=True)
     for folder in ("a/maps", "b/maps"):
         np.save(tmp_path / folder / "mini_val_00000001.npy", np.eye(4))
-    done = camx("score", "a/maps", "b/maps", "--limit", "1", code=1)
+    done = camx("score", "a/maps", "b/maps", "--limit", "1", code=2)
     assert "are both called 'maps'; name them apart: NAME=" in done.stderr
     camx("score", "a/maps", "mine=b/maps", "--limit", "1")
 

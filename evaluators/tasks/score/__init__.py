@@ -15,7 +15,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,15 +90,9 @@ class Record:
     degenerate: bool
 
 
-@lru_cache(maxsize=8)
-def sources(maps: tuple[str, ...]) -> dict[Cell, files.Source]:
-    """Where each cell's maps are."""
-    return files.sources(maps)
-
-
 def cells(_maps: Sequence[Cell], options: Options, _protocol: Protocol) -> list[Cell]:
     """One a folder, or those that a folder of `localize` holds."""
-    return list(sources(options.maps))
+    return list(files.sources(options.maps))
 
 
 def canonical(cell: Cell) -> Cell:
@@ -109,8 +102,8 @@ def canonical(cell: Cell) -> Cell:
 
 def versions(job: "Job") -> dict[str, str]:
     """A digest of the first image's map: other maps under the same name are another method."""
-    first, known_maps = job.samples[0], sources(job.options.maps)
-    paths = {cell: known_maps[cell].file(job.dataset, first) for cell in job.cells}
+    first, places = job.samples[0], files.sources(job.options.maps)
+    paths = {cell: places[cell].file(job.dataset, first) for cell in job.cells}
     return {str(c): fingerprints.contents([path]) for c, path in paths.items() if path}
 
 
@@ -120,7 +113,7 @@ def loop(
     """Judge each image's maps, some images at once."""
     from camx.evaluators.loop import ahead, judged
 
-    unmeasured, places = job.unmeasured(), sources(job.options.maps)
+    unmeasured, places = job.unmeasured(), files.sources(job.options.maps)
     kinds = [missing, *unmeasured.values()]
 
     def work(sample: Sample) -> Any:
