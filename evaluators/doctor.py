@@ -111,7 +111,7 @@ def data(name: str) -> tuple[list[Finding], Any]:
 def _data(dataset: Any, task: str) -> Iterator[Finding]:
     counts = Counter(str(getattr(sample, "split", "")) for sample in dataset.samples)
     if task == "localization":
-        counts = Counter(val=len(dataset.samples))
+        counts = Counter(sample.split or "val" for sample in dataset.samples)
     told = ", ".join(f"{count} {split}".strip() for split, count in sorted(counts.items()))
     yield Finding(GOOD, f"{dataset.name}, for {task}: {told}; {len(dataset.classes)} classes")
     if dataset.name in ("ilsvrc", "dagm"):

@@ -61,6 +61,7 @@ def test_version(camx):
         ("methods", "layercam-normal"),
         ("models", "resnet50"),
         ("datasets", "mini"),
+        ("datasets", "VOC20NN/JPEGImages/*.jpg"),
         ("tables", "localize"),
         ("figures", "gradients differ"),
         ("protocols", "threshold"),
