@@ -104,7 +104,7 @@ def data(name: str) -> tuple[list[Finding], Any]:
         layouts = [t for t, words in refused.items() if "no data set for" not in words]
         named = [t for t in layouts if t != "classification"] or layouts[:1] or [*refused][:1]
         told = dict.fromkeys(refused[t] for t in named)  # any folder may be one of classes
-        seen = [Finding(BAD, words, "docs/protocol.md says what each holds") for words in told]
+        seen = [Finding(BAD, words, "docs/datasets.md says what each holds") for words in told]
     return seen, first
 
 
