@@ -74,7 +74,7 @@ def test_weights_that_recognise_nothing_are_bad(camx, tmp_path):
     ("spoil", "word"),
     [
         (lambda root: next(root.rglob("*.JPEG")).write_bytes(b"no picture"), "fetch it again"),
-        (lambda root: next(root.rglob("*.xml")).write_text("<annot"), "docs/protocol.md says"),
+        (lambda root: next(root.rglob("*.xml")).write_text("<annot"), "docs/datasets.md says"),
         (lambda root: shutil.rmtree(root), "docs/datasets.md says what each holds"),
     ],
 )
