@@ -12,6 +12,7 @@ from pathlib import Path
 
 from camx.evaluators import files
 from camx.evaluators.datasets import _ilsvrc_boxes as boxes
+from camx.evaluators.datasets import _wsol
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Sample
 
@@ -73,6 +74,8 @@ def _disjoint(layouts: dict[str, list[Path]]) -> None:
 
 
 def accepts(root: Path) -> bool:
+    if _wsol.metadata(root):  # whose folders have a ``val`` too, and a reader of their own
+        return False
     return bool(_places(root, PICTURE_FOLDERS)) or (
         (root / "val_box.mat").is_file() and bool(_pictures(root))
     )
