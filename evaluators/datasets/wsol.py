@@ -70,8 +70,8 @@ def _classes(folder: Path) -> tuple[str, ...]:
             name = PurePosixPath(image).parent.name
             first = names.setdefault(label, name), labels.setdefault(name, label)
             if first != (name, label) and folder.name in BY_FOLDER:
-                what = f"{image} has label {label}, whose images lie in {first[0]}"
-                raise ValueError(f"{path}: {what}, and that folder's label is {first[1]}")
+                told = f"label {label} is that of folder {first[0]}, and {name} has {first[1]}"
+                raise ValueError(f"{path}: {image} has label {label}, but {told}")
             apart = apart and first == (name, label)
     count = max(names) + 1
     return tuple(names.get(at, str(at)) if apart else str(at) for at in range(count))
