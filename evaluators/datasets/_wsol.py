@@ -103,7 +103,7 @@ def read_truth(folder: Path, ids: Lines) -> dict[str, Truth]:
 
     Raises `ValueError` naming the line that is wrong, or an image that has none.
     """
-    path = folder / "localization.txt"
+    path, sizes = folder / "localization.txt", read_sizes(folder / "image_sizes.txt", ids)
     lines = read_lines(path) if path.exists() else []
     if not lines:
         return {}
@@ -113,7 +113,6 @@ def read_truth(folder: Path, ids: Lines) -> dict[str, Truth]:
         for where, image, (mask, ignore) in _rows(path, ids, MASKS):
             _add(truths.setdefault(image, Truth()), where, mask, ignore)
     elif fields == BOXES.count(","):
-        sizes = read_sizes(folder / "image_sizes.txt", ids)
         for where, image, words in _rows(path, ids, BOXES):
             truths.setdefault(image, Truth()).boxes.append(_box(where, image, words, sizes))
     else:

@@ -33,6 +33,7 @@ LAYOUT = (
     "{validation,train-semi}-segmentation/<wnid>/*.png (ImageNet-S; also S300 and S50)"
 )
 MASKS = "-segmentation"  # at the end of the name of a split's folder of masks
+SPLITS = ("validation", "train", "test")  # how their names begin
 IGNORED = 1000
 COUNTS = (919, 300, 50)  # of categories
 LIST = re.compile(r"ImageNetS_categories_im(\d+)\.txt", re.IGNORECASE)
@@ -83,7 +84,7 @@ class ClassMask(ObjectMask):
 def splits(folder: Path) -> list[str]:
     """The splits that have images and masks."""
     names = {place.name for place in folders(folder)}
-    return sorted(n for n in names if not n.endswith(MASKS) and f"{n}{MASKS}" in names)
+    return sorted(n for n in names if n.startswith(SPLITS) and f"{n}{MASKS}" in names)
 
 
 def _places(root: Path) -> list[Path]:

@@ -133,9 +133,8 @@ def test_ilsvrc_s_splits(ilsvrc_kit):
     for place in (root, ilsvrc_kit.metadata("ILSVRC"), ilsvrc_kit.images("ILSVRC")):
         assert not ilsvrc.accepts(place)
         assert datasets.load(str(place)).name == "wsol-ilsvrc"
+    ilsvrc_kit.write("ILSVRC", "val", "class_labels", ["val2/0/0.jpeg,0", "val2/1/0.jpeg,1000"])
     with pytest.raises(ValueError, match=r"class_labels\.txt: label 1000 of .*0\.\.999"):
-        labels = ["val2/0/0.jpeg,0", "val2/1/0.jpeg,1000"]
-        ilsvrc_kit.write("ILSVRC", "val", "class_labels", labels)
         wsol.read(root, "val")
 
 
@@ -194,7 +193,7 @@ def test_splits_are_those_that_are_there(cub, tmp_path):
         wsol.read(cub.root, "dev")
     (tmp_path / "empty").mkdir()
     assert not wsol.accepts(tmp_path / "empty")
-    with pytest.raises(FileNotFoundError, match="no metadata/<NAME>/<split>/image_ids.txt"):
+    with pytest.raises(FileNotFoundError, match=r"no metadata/<NAME>/<split>/image_ids\.txt"):
         wsol.read(tmp_path / "empty")
 
 
@@ -206,24 +205,24 @@ A, B = f"{BIRD}/Black_Footed_Albatross_0046_18.jpg", f"{GULL}/Laysan_Albatross_0
     [
         ("image_ids", [A, B, A], r"ids\.txt, line 3: .*is listed twice, first in .*line 1"),
         ("image_ids", [], r"ids\.txt: lists no image"),
-        ("image_ids", [A, B, "../x.jpg"], r"labels\.txt: no line for \.\./x\.jpg \(.*line 3\); 2 of 3"),
+        ("image_ids", [A, B, "../x.jpg"], r"labels\.txt: no line for \.\./x\.jpg \(.*line 3\); 2"),
         ("class_labels", [f"{A},0"], r"labels\.txt: no line for .*545\.jpg \(.*line 2\); 1 of 2"),
         ("class_labels", [f"{A},0", f"{B},x"], r"labels\.txt, line 2: label 'x'; expected a whole"),
         ("class_labels", [f"{A},-1", f"{B},1"], r"labels\.txt, line 1: label '-1'; expected"),
         ("class_labels", [f"{A},0", B], r"labels\.txt, line 2: '.*'; expected path,label"),
         ("class_labels", [f"{A},0", f"{A},0"], r"labels\.txt, line 2: .*has a label already, 0"),
         ("class_labels", [f"{A},0", "c.jpg,0"], r"line 2: 'c\.jpg' is not an image of image_ids"),
-        ("class_labels", [f"{A},1", f"{B},1"], r"labels\.txt: .*has label 1, whose images lie in 0"),
-        ("class_labels", [f"{A},0", f"{B},0"], r"labels\.txt: .*has label 0, whose images lie in 0"),
+        ("class_labels", [f"{A},1", f"{B},1"], r"545\.jpg has label 1, but label 1 is that of fol"),
+        ("class_labels", [f"{A},0", f"{B},0"], r"545\.jpg has label 0, but label 0 is that of fol"),
         ("image_sizes", [f"{A},12,10"], r"localization\.txt, line 2: .*has no size in image_sizes"),
-        ("image_sizes", [f"{A},12,10", f"{B},12"], r"sizes\.txt, line 2: .*; expected path,width,h"),
+        ("image_sizes", [f"{A},12,10", f"{B},12"], r"sizes\.txt, line 2: .*; expected path,width,"),
         ("image_sizes", [f"{A},12,10", f"{B},0,10"], r"sizes\.txt, line 2: size 0,10; expected"),
         ("image_sizes", [f"{A},12,10", f"{A},12,10"], r"line 2: .*has a size already, \(12, 10\)"),
         ("localization", [f"{A},1,1,2,2"], r"localization\.txt: no line for .*545\.jpg .*1 of 2"),
         ("localization", ["c.jpg,1,1,2,2"], r"localization\.txt, line 1: 'c\.jpg' is not an image"),
-        ("localization", [f"{A},1,1,2"], r"localization\.txt, line 1: .*path,x0,y0,x1,y1 or path,m"),
+        ("localization", [f"{A},1,1,2"], r"localization\.txt, line 1: .*path,x0,y0,x1,y1 or path,"),
         ("localization", [f"{A},1,1,2,2", f"{B},m.png,"], r"line 2: .*; expected path,x0,y0,x1,y1"),
-        ("localization", [f"{A},m.png,", f"{B},1,1,2,2"], r"line 2: .*; expected path,mask\.png,ign"),
+        ("localization", [f"{A},m.png,", f"{B},1,1,2,2"], r"line 2: .*; expected path,mask\.png,i"),
         ("localization", [f"{A},1,x,2,2"], r"localization\.txt, line 1: box .*not four numbers"),
         ("localization", [f"{A},2,1,2,2"], r"localization\.txt, line 1: box .*no size"),
         ("localization", [f"{A},1,1,13,2"], r"line 1: box \(1, 1, 13, 2\) leaves the .* 12 x 10"),
@@ -261,7 +260,7 @@ def test_paths_that_leave_the_folder(kit, name):
         ([MASKS[0], f"{MASKS[1]}test/01226z/7a_ignore.png", MASKS[2]],
          r"line 2: ignore mask 'test/01226z/7a_ignore\.png', which .*first line alone"),
         ([f"{MASKS[0].rpartition(',')[0]},", f"{MASKS[1]}i.png", MASKS[2]], "line 2: ignore mask"),
-        ([MASKS[0], f"{MASKS[0].rpartition(',')[0]},", MASKS[2]], r"line 2: mask .* stands in .*1 a"),
+        ([MASKS[0], f"{MASKS[0].rpartition(',')[0]},", MASKS[2]], r"line 2: mask .* stands in .*1"),
         (MASKS[:2], r"localization\.txt: no line for test/0138tl/97\.jpg"),
         ([*MASKS, "test/0138tl/97.jpg,,"], r"line 4: path '' leaves the folder"),
     ],
