@@ -248,6 +248,7 @@ def test_paths_that_leave_the_folder(kit, name):
         with pytest.raises(ValueError, match=word):
             wsol.read(kit.root)
     kit.write("mine", "test", "image_ids", [name])
+    kit.write("mine", "test", "image_sizes", [])
     kit.write("mine", "test", "class_labels", [f"{name},0"])
     kit.write("mine", "test", "localization", [f"{name},m.png,"])
     with pytest.raises(ValueError, match=r"image_ids\.txt, line 1: path .* leaves the folder"):
