@@ -81,7 +81,7 @@ def _polygon(told: Any, size: Size) -> tuple[float, ...]:
         raise ValueError(f"{what}; expected x, y of three corners or more")
     for name, values, side in (("x", told[::2], size[0]), ("y", told[1::2], size[1])):
         low, high = min(values), max(values)
-        if not (math.isfinite(sum(values)) and -side <= low and high <= 2 * side):
+        if not (-side <= low and high <= 2 * side and math.isfinite(sum(values))):
             what = f"a polygon from {name} {low} to {high}"
             raise ValueError(f"{what}, but the image has {side} pixels there")
     return tuple(told)

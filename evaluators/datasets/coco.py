@@ -31,6 +31,7 @@ LAYOUT = (
     "or FILE.json with images beside it, in <split> or in images (COCO)"
 )
 LISTS = ("images", "annotations", "categories")
+FAR = 1e9  # pixels from the origin that are nobody's, nor what is not a number
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,8 @@ def read_annotations(
     for where, _, entry in _entries(content, "annotations", path):
         image, category = entry.get("image_id"), entry.get("category_id")
         if type(image) is not int or image not in pictures:
-            raise ValueError(
-                f"{where}: image_id {image!r} is not one of the {len(pictures)} images"
-            )
+            what = f"image_id {image!r} is not one of the {len(pictures)} images"
+            raise ValueError(f"{where}: {what}")
         if type(category) is not int or category not in labels:
             what = f"category_id {category!r} is not one of the {len(labels)} categories"
             raise ValueError(f"{where}: {what}")
@@ -162,7 +162,8 @@ def read_annotations(
             raise ValueError(f"{where}: {error}") from None
         if box:
             annotations.append(Annotation(image, labels[category], box, region, bool(crowd)))
-            bare += [where] * (region is None)
+            if region is None:
+                bare.append(where)
     if 0 < len(bare) < len(annotations):
         count = f"{len(annotations) - len(bare)} of {len(annotations)} have one"
         raise ValueError(f"{bare[0]}: no segmentation, but {count}; expected all of them, or none")
@@ -174,8 +175,8 @@ def read_box(told: Any) -> Box | None:
     if not isinstance(told, list) or len(told) != 4 or not all(type(v) in NUMBERS for v in told):
         raise ValueError(f"bbox is {told!r}; expected [x, y, width, height]")
     x, y, width, height = told
-    if not math.isfinite(sum(told)) or width < 0 or height < 0:
-        raise ValueError(f"bbox is {told!r}; expected a width and a height from 0 on")
+    if not all(abs(number) < FAR for number in told) or width < 0 or height < 0:
+        raise ValueError(f"bbox is {told!r}; expected pixels, a width and a height from 0 on")
     if not width or not height:
         return None
     (x0, x1), (y0, y1) = _pixels(x, x + width), _pixels(y, y + height)
