@@ -136,6 +136,13 @@ def test_regions_are_drawn_as_pycocotools_does():
     assert (region.drawn((300, 400)) == long).all()
 
 
+def test_polygons_may_be_triangles_and_overshoot():
+    for corners in ([1, 1, 5, 1, 5, 4], [-12, -10, 24, -10, 24, 20]):
+        region = _regions.read_region([corners], SIZE)
+        assert region.polygons == (tuple(corners),)
+        assert region.drawn(SIZE).any()
+
+
 def test_masks_and_their_parts():
     pixels = np.zeros(SIZE[::-1], bool)
     pixels[6:8, 9:11] = True
@@ -163,6 +170,7 @@ def test_crowds_are_of_the_mask_and_no_boxes(tmp_path):
     pixels[6:8, 9:11] = True
     crowd = {"bbox": (9, 6, 2, 2), "segmentation": plain(pixels), "iscrowd": 1}
     objects = [annotation(1, 7, 1), annotation(2, 7, 1, **crowd), annotation(3, 7, 3, **crowd)]
+    del objects[0]["iscrowd"]  # as many leave it out
     person, car = coco.read(write(tmp_path, objects)).samples
     assert person.boxes == ((1, 1, 5, 4),)
     assert person.mask.read(SIZE).sum() == 16
@@ -304,6 +312,7 @@ RUNS = {"size": [10, 12], "counts": [13, 3, 104]}
         ({"segmentation": {**RUNS, "counts": None}}, "2: counts 'None' are no runs; expected COCO"),
         ({"segmentation": {**RUNS, "counts": "!x"}}, "2: counts '!x' are no runs; expected COCO's"),
         ({"segmentation": {**RUNS, "counts": "S1P"}}, "2: counts 'S1P' are no runs; expected COCO"),
+        ({"segmentation": {**RUNS, "counts": "S1p"}}, "2: counts 'S1p' are no runs; expected COCO's"),
         ({"segmentation": {**RUNS, "counts": ""}}, "2: counts of 0 pixels; expected 120, those of"),
         ({"segmentation": {**RUNS, "counts": "S1"}}, "2: counts of 35 pixels; expected 120, those"),
     ],
