@@ -26,13 +26,13 @@ class Region:
 
     def drawn(self, size: Size) -> np.ndarray:
         """``(h,w) bool`` at the size of its image, as pycocotools draws it."""
-        width, height = size
+        (width, height), runs = size, list(self.runs)
         if self.polygons:
             rings = [list(polygon) for polygon in self.polygons]
-            drawn: np.ndarray = coco.decode(coco.merge(coco.frPyObjects(rings, height, width)))
-            return drawn.astype(bool)
-        inside = np.arange(len(self.runs)) % 2 == 1
-        return np.repeat(inside, self.runs).reshape(width, height).T
+            merged = coco.merge(coco.frPyObjects(rings, height, width))
+            runs = unpacked(merged["counts"].decode())
+        inside = np.arange(len(runs)) % 2 == 1
+        return np.repeat(inside, runs).reshape(width, height).T
 
 
 @dataclass(frozen=True)

@@ -312,7 +312,7 @@ RUNS = {"size": [10, 12], "counts": [13, 3, 104]}
         ({"segmentation": {**RUNS, "counts": None}}, "2: counts 'None' are no runs; expected COCO"),
         ({"segmentation": {**RUNS, "counts": "!x"}}, "2: counts '!x' are no runs; expected COCO's"),
         ({"segmentation": {**RUNS, "counts": "S1P"}}, "2: counts 'S1P' are no runs; expected COCO"),
-        ({"segmentation": {**RUNS, "counts": "S1p"}}, "2: counts 'S1p' are no runs; expected COCO's"),
+        ({"segmentation": {**RUNS, "counts": "S1p"}}, "2: counts 'S1p' are no runs; expected COCO"),
         ({"segmentation": {**RUNS, "counts": ""}}, "2: counts of 0 pixels; expected 120, those of"),
         ({"segmentation": {**RUNS, "counts": "S1"}}, "2: counts of 35 pixels; expected 120, those"),
     ],
