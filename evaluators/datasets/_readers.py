@@ -10,7 +10,7 @@ from typing import Any
 from camx.camcore import plugins
 
 PACKAGE = "camx.evaluators.datasets"
-FILES = (".csv", ".yaml", ".yml")  # that are data sets
+FILES = (".csv", ".json", ".yaml", ".yml")  # that are data sets
 OF_FUNCTION = re.compile(r"([\w.]+:[A-Za-z_][\w.]*):(.+)")  # module:function:FOLDER
 OF_NAME = re.compile(r"([\w.-]+):(.*[^\w.].*)")  # a reader's name, and what can be no function's
 
