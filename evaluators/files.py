@@ -213,10 +213,13 @@ def read_lines(path: Path, kind: str = "list") -> list[tuple[int, str]]:
     return [(number, line) for number, line in stripped if line]
 
 
-def read_csv(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int, list[str]]]:
+def read_csv(
+    path: Path, columns: Sequence[str], kind: str, optional: Sequence[str] = ()
+) -> list[tuple[int, list[str]]]:
     """``(line, values of columns)`` of each line of a CSV file with a header, blank ones left out.
 
-    Raises `ValueError` naming the file and the line that lacks a value or has one too many.
+    The values of `optional` columns follow, empty where there is none of that name. Raises
+    `ValueError` naming the file and the line that lacks a value or has one too many.
     """
     rows = csv.reader(io.StringIO(read_text(path, kind)), skipinitialspace=True, strict=True)
     try:
@@ -225,19 +228,24 @@ def read_csv(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int, l
         raise ValueError(f"{path}, line {rows.line_num}: not a CSV file: {error}") from None
     lines = [(number, row) for number, row in lines if any(row)]
     _, header = lines[0] if lines else (1, [])
-    expected = f"expected {','.join(columns)}"
-    for column in columns:
+    expected = f"expected {','.join(columns)}{''.join(f'[,{name}]' for name in optional)}"
+    for column in (*columns, *(name for name in optional if name in header)):
         if header.count(column) != 1:
             what = "stands twice" if column in header else "is missing"
             marks = [mark for mark in (";", "\t") if len(header) == 1 and mark in header[0]]
             told = f" (the line is separated by {marks[0]!r}, not by commas)" if marks else ""
             raise ValueError(f"{path}: column {column!r} {what}; {expected}{told}")
-    places = [header.index(column) for column in columns]
+    wanted = (*columns, *optional)
+    for word in header:
+        if word not in wanted and word.lower().rstrip("s") in optional:
+            raise ValueError(f"{path}: column {word!r} is not read; {expected}, or another name")
+    last = max(header.index(name) for name in wanted if name in header)
     for number, row in lines[1:]:
-        if len(row) <= max(places) or any(row[len(header) :]):
+        if len(row) <= last or any(row[len(header) :]):
             what = f"{len(row)} values, but the header names {len(header)}"
             raise ValueError(f"{path}, line {number}: {what}; {expected}")
-    return [(number, [row[place] for place in places]) for number, row in lines[1:]]
+    named = [(number, dict(zip(header, row))) for number, row in lines[1:]]
+    return [(number, [row.get(name, "") for name in wanted]) for number, row in named]
 
 
 def read_xml(path: Path, kind: str) -> Element:

@@ -41,6 +41,18 @@ def stratified(samples: Sequence[Sample], train: int, test: int, seed: int) -> t
     return tuple(dataclasses.replace(samples[p], split=splits[p]) for p in sorted(splits))
 
 
+def halves(samples: Sequence[Sample], root: Path) -> tuple[Sample, ...]:
+    """Of a data set without a split: half of each group and label trains, half tests, seed 0.
+
+    Of an odd number one more trains. `ValueError` naming `root` for fewer than two images.
+    """
+    half = len(samples) // 2
+    if not half:
+        what = f"{len(samples)} images to be halved, one half to train and one to test"
+        raise ValueError(f"{root}: {what}; expected at least two")
+    return stratified(samples, len(samples) - half, half, 0)
+
+
 def by_lists(samples: Sequence[Sample], folder: Path) -> tuple[Sample, ...]:
     """The images that ``train.txt`` and ``test.txt`` list. `ValueError` for a bad line."""
     names, splits = {s.image_id for s in samples}, dict[str, str]()

@@ -41,7 +41,15 @@ def _natural(path: Path) -> list[int | str]:
 
 
 def _is_official(folder: Path) -> bool:
-    return any(folders(folder, split) for split in SPLITS)
+    """Whether there are Train or Test with pictures, or Label, in them.
+
+    Pictures in further folders are MVTec's or such as `good_bad` reads, masks beside their images
+    that end in ``_GT`` are KolektorSDD2's.
+    """
+    parts = [part for split in SPLITS for part in folders(folder, split)]
+    stems = [path.stem.lower() for part in parts for path in pictures(part)]
+    labels = any(folders(part, "label") for part in parts)
+    return bool(stems or labels) and not any(stem.endswith("_gt") for stem in stems)
 
 
 def _defective(folder: Path) -> list[Path]:
@@ -164,6 +172,5 @@ def read(root: Path, name: str = "dagm", model: str = "resnet50") -> Dataset[Sam
     _all_marked(images)
     samples = with_distinct_names(images, root)
     if not all(sample.split for sample in samples):
-        half = len(samples) // 2
-        samples = splits.stratified(samples, len(samples) - half, half, 0)
+        samples = splits.halves(samples, root)
     return Dataset(name, root, CLASSES, samples, fingerprint(samples), model)

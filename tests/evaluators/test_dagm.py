@@ -241,6 +241,7 @@ def test_a_manifest(factory):
         ("pics/bad.jpg,0,masks/bad.png,test\n", "line 2: a good image has the mask"),
         ("", "lists no image"),
         ("pics/good.png,0\n", "line 2: 2 values, but the header names 4; expected image,defective"),
+        ("pics/good.png,0,\n", "line 2: 3 values, but the header names 4"),
         ("pics/good.png,0,,train,x\n", "line 2: 5 values, but the header names 4"),
         ('pics/good.png,0,"a"b,train\n', "line 2: not a CSV file"),
     ],
@@ -251,9 +252,71 @@ def test_what_is_wrong_in_a_manifest(factory, lines, word):
 
 
 def test_a_manifest_needs_its_columns(factory):
-    word = "column 'mask' is missing; expected image,defective,mask,split"
+    word = r"column 'defective' is missing; expected image,defective\[,mask\]\[,split\]"
     with pytest.raises(ValueError, match=word):
-        manifest(factory, "image,defective,split\n")
+        manifest(factory, "image,mask,split\n")
+
+
+@pytest.fixture
+def lines(factory):
+    """Of ten images four are defective; their masks."""
+    for number in range(10):
+        picture(factory / f"n/{number}.png")
+        picture(factory / f"m/{number}.png", value=255)
+    return [f"n/{number}.png,{int(number < 4)}" for number in range(10)]
+
+
+HALVES = {("train", 0): 3, ("train", 1): 2, ("test", 0): 3, ("test", 1): 2}
+
+
+def test_a_manifest_without_a_split_is_halved(factory, lines):
+    dataset = manifest(factory, "\n".join(["image,defective", *lines]))
+    assert parts(dataset) == HALVES
+    assert names(dataset) == [str(number) for number in range(10)]
+    assert not any(sample.mask for sample in dataset.samples)
+    marked = [f"{line},m/{n}.png" if n < 4 else f"{line}," for n, line in enumerate(lines)]
+    dataset = manifest(factory, "\n".join(["image,defective,mask", *marked]))
+    assert parts(dataset) == HALVES
+    assert [sample.mask for sample in dataset.samples if sample.mask] == [
+        factory / f"m/{number}.png" for number in range(4)
+    ]
+    again = manifest(factory, "\n".join([HEAD.strip(), *(f"{line}," for line in marked)]))
+    assert again.samples == dataset.samples  # an empty column is none
+
+
+def test_a_manifest_without_masks(factory, lines):
+    text = "\n".join(["image,defective,split", f"{lines[0]},train", f"{lines[5]},Test"])
+    assert [(s.label, s.split, s.mask) for s in manifest(factory, text).samples] == [
+        (1, "train", None), (0, "test", None),
+    ]  # fmt: skip
+
+
+def test_without_a_split_every_defect_has_a_mask_or_none(factory, lines):
+    lines[1] += ",m/1.png"
+    rows = [line if line.count(",") == 2 else f"{line}," for line in lines]
+    word = (
+        r"mine\.csv: 3 of 4 defective images have no mask, .*n/0\.png the first; expected one for"
+    )
+    with pytest.raises(ValueError, match=word):
+        manifest(factory, "\n".join(["image,defective,mask", *rows]))
+
+
+def test_some_lines_of_a_manifest_have_a_split(factory, lines):
+    text = "\n".join(["image,defective,split", f"{lines[0]},train", f"{lines[5]},"])
+    with pytest.raises(ValueError, match=r"line 3: split is ''; accepted: train, test"):
+        manifest(factory, text)
+
+
+@pytest.mark.parametrize("column", ["Split", "splits", "Mask", "masks"])
+def test_a_column_that_is_nearly_called_so(factory, column):
+    word = rf"column '{column}' is not read; expected image,defective.*, or another name"
+    with pytest.raises(ValueError, match=word):
+        manifest(factory, f"image,defective,{column}\n")
+
+
+def test_a_manifest_that_is_too_short_to_be_halved(factory):
+    with pytest.raises(ValueError, match=r"mine\.csv: 1 images to be halved, .* at least two"):
+        manifest(factory, "image,defective\npics/good.png,0\n")
 
 
 @pytest.mark.parametrize(
@@ -261,6 +324,7 @@ def test_a_manifest_needs_its_columns(factory):
     [
         ("image;defective;mask;split\n", "column 'image' is missing; .* separated by ';'"),
         ("image,image,defective,mask,split\n", "column 'image' stands twice"),
+        ("image,defective,mask,split,mask\n", "column 'mask' stands twice"),
         ("", "column 'image' is missing"),
     ],
 )

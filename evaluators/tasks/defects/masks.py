@@ -1,13 +1,14 @@
 """Defect masks: the truth, a map's levels on it, the best threshold, run lengths."""
 
 import math
+from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
 
-from camx.evaluators.object_masks import OBJECT, ObjectMask
+from camx.evaluators.object_masks import OBJECT, GreyMasks, ObjectMask, opened
 from camx.evaluators.tasks.defects.drawn import drawn
 from camx.evaluators.types import Ellipse, Sample
 
@@ -30,22 +31,41 @@ def truth(sample: Sample, size: tuple[int, int]) -> np.ndarray:
             raise ValueError(f"{sample.path}: {what}")
         return ellipse
     if isinstance(sample.mask, ObjectMask):
-        return sample.mask.read(size) == OBJECT
-    try:
-        with Image.open(sample.mask) as image:
-            defect: np.ndarray = drawn(image).astype(np.uint8)
-    except Exception as error:  # a decoder may raise anything on a damaged file
-        raise ValueError(f"{sample.mask}: not a readable mask: {error}") from None
-    if defect.shape[::-1] != size:
-        (height, width), scale = defect.shape, size[0] / defect.shape[1]
-        if abs(height * scale - size[1]) > max(1, scale):
-            sizes = f"{width} x {height}, but {sample.path.name} is {size[0]} x {size[1]}"
-            raise ValueError(f"{sample.mask}: the mask is {sizes}")
-        defect = cv2.resize(defect, size, interpolation=cv2.INTER_NEAREST)
+        defect = _of_object(sample.mask, sample.path, size)
+    else:
+        defect = _of_file(sample.mask, sample.path, size)
     if not defect.any():
+        file = sample.mask.files[0] if isinstance(sample.mask, ObjectMask) else sample.mask
         what = "the mask of a defective image marks nothing"
-        raise ValueError(f"{sample.mask}: {what}; a good image has no mask")
+        raise ValueError(f"{file}: {what}; a good image has no mask")
+    return defect
+
+
+def _of_file(mask: Path, image: Path, size: tuple[int, int]) -> np.ndarray:
+    try:
+        with Image.open(mask) as file:
+            defect: np.ndarray = drawn(file).astype(np.uint8)
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise ValueError(f"{mask}: not a readable mask: {error}") from None
+    if defect.shape[::-1] != size:
+        _alike(mask, defect.shape[::-1], image, size)
+        defect = cv2.resize(defect, size, interpolation=cv2.INTER_NEAREST)
     return defect.astype(bool)
+
+
+def _of_object(mask: ObjectMask, image: Path, size: tuple[int, int]) -> np.ndarray:
+    for path in mask.files if isinstance(mask, GreyMasks) else ():
+        _alike(path, opened(path).shape[1::-1], image, size)
+    return np.asarray(mask.read(size) == OBJECT)
+
+
+def _alike(mask: Path, of: tuple[int, ...], image: Path, size: tuple[int, int]) -> None:
+    """Raise `ValueError` for a mask `of` a size, width and height, of no image of `size`."""
+    width, height = of
+    scale = size[0] / width
+    if abs(height * scale - size[1]) > max(1, scale):
+        sizes = f"{width} x {height}, but {image.name} is {size[0]} x {size[1]}"
+        raise ValueError(f"{mask}: the mask is {sizes}")
 
 
 def inside(ellipse: Ellipse, size: tuple[int, int]) -> np.ndarray:
