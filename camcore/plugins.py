@@ -80,18 +80,26 @@ def names(package: str) -> list[str]:
 
 def describe(package: str) -> list[tuple[str, str, str]]:
     """``(name, TITLE, SOURCE)`` of each plug-in, read from the file's text without running it."""
-    rows = []
+    rows = [
+        (name, texts.get("TITLE", ""), texts.get("SOURCE", ""))
+        for name, texts in constants(package).items()
+    ]
+    points = sorted(_entry_points(package).items())
+    return rows + [(name, point.value, "entry point") for name, point in points]
+
+
+def constants(package: str) -> dict[str, dict[str, str]]:
+    """The texts that each file of the package assigns to names, by the plug-in's, unrun."""
+    texts: dict[str, dict[str, str]] = {}
     for name, stem in sorted(_files(package).items()):
         spec = importlib.util.find_spec(f"{package}.{stem}")
         assert spec is not None  # it was just listed
-        constants: dict[str, Any] = {}
+        texts[name] = {}
         for node in ast.parse(Path(str(spec.origin)).read_text("utf-8")).body:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                 targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
-                constants |= dict.fromkeys(targets, node.value.value)
-        rows.append((name, str(constants.get("TITLE", "")), str(constants.get("SOURCE", ""))))
-    points = sorted(_entry_points(package).items())
-    return rows + [(name, point.value, "entry point") for name, point in points]
+                texts[name] |= dict.fromkeys(targets, str(node.value.value))
+    return texts
 
 
 @contextmanager

@@ -46,6 +46,8 @@ def command(listed: ListOptions, kind: str) -> None:
         layers(model)
     elif kind in KINDS:
         printing.table(plugins.describe(KINDS[kind]), ("name", "title", "source"), numbers=False)
+        if kind == "datasets":
+            layouts()
     elif kind == "tables":
         from camx.evaluators.results import tables
 
@@ -58,6 +60,19 @@ def command(listed: ListOptions, kind: str) -> None:
         printing.table(drawn, ("name", "command", "title"), numbers=False)
     else:
         protocols()
+
+
+def layouts() -> None:
+    """What each reader of a data set expects, and for what."""
+    texts = plugins.constants(KINDS["datasets"])
+    rows = [
+        (name, said.get("TASK", "any"), said.get("LAYOUT") or "no folder")
+        for name, said in texts.items()
+    ]
+    click.echo(err=not tabular.textual())
+    printing.table(
+        rows, ("name", "data for", "reads (--data FOLDER, or NAME:FOLDER)"), numbers=False
+    )
 
 
 def layers(model: str) -> None:

@@ -17,7 +17,9 @@ class DataOptions(Checked):
     """What is measured."""
 
     data: str = text(
-        default=MINIATURE, names="datasets", help="Folder of a data set, or a name of `camx list`."
+        default=MINIATURE,
+        names="datasets",
+        help="Folder of a data set, READER:FOLDER, or a name of `camx list datasets`.",
     )
     limit: int | None = whole(1, default=None, help="Only the first N images.")
     sample: int | None = whole(1, default=None, help="Only N images drawn at random (--seed).")

@@ -104,14 +104,14 @@ def data(name: str) -> tuple[list[Finding], Any]:
         layouts = [t for t, words in refused.items() if "no data set for" not in words]
         named = [t for t in layouts if t != "classification"] or layouts[:1] or [*refused][:1]
         told = dict.fromkeys(refused[t] for t in named)  # any folder may be one of classes
-        seen = [Finding(BAD, words, "docs/protocol.md says what each holds") for words in told]
+        seen = [Finding(BAD, words, "docs/datasets.md says what each holds") for words in told]
     return seen, first
 
 
 def _data(dataset: Any, task: str) -> Iterator[Finding]:
     counts = Counter(str(getattr(sample, "split", "")) for sample in dataset.samples)
     if task == "localization":
-        counts = Counter(val=len(dataset.samples))
+        counts = Counter(sample.split or "val" for sample in dataset.samples)
     told = ", ".join(f"{count} {split}".strip() for split, count in sorted(counts.items()))
     yield Finding(GOOD, f"{dataset.name}, for {task}: {told}; {len(dataset.classes)} classes")
     if dataset.name in ("ilsvrc", "dagm"):

@@ -142,18 +142,24 @@ def archives(root, packed):
     shutil.copy(picture, root / "bare/val")
 
 
-def manifest(folder, text):
-    """A page's CSV of defects, as ``pictures.csv``, and the pictures it names."""
-    (folder / "pictures.csv").write_text(text)
-    part = folder / "data/DAGM2007/Class1/Train"
-    mask = min((part / "Label").iterdir())
-    for line in text.splitlines()[1:]:
-        image, _, marked, _ = line.split(",")
-        named = {image: part / mask.name.replace("_label", ""), marked: mask}
-        for name, source in named.items():
-            if name:
-                (folder / name).parent.mkdir(exist_ok=True)
-                shutil.copy(source, folder / name)
+def listed(folder, text):
+    """A page's CSV file, of defects as ``pictures.csv`` or of boxes as ``boxes.csv``, and the
+    pictures it names.
+    """
+    header, *lines = text.splitlines()
+    if header.startswith("image,label,"):
+        (folder / "boxes.csv").write_text(text)
+        named = {line.split(",")[0]: folder / "photo.jpg" for line in lines}
+    else:
+        (folder / "pictures.csv").write_text(text)
+        part = folder / "data/DAGM2007/Class1/Train"
+        mask = min((part / "Label").iterdir())
+        picture = part / mask.name.replace("_label", "")
+        rows = [line.split(",") for line in lines]
+        named = {row[0]: picture for row in rows} | {row[2]: mask for row in rows if row[2]}
+    for name, source in named.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(source, folder / name)
 
 
 def shell(line, folder):
@@ -201,7 +207,7 @@ def test_a_page_s_blocks_run(page, camx, camx_anyhow, data, monkeypatch):
     for language, text in blocks(page):
         file = FILE.match(text)
         if language == "csv":
-            manifest(data.parent, text)
+            listed(data.parent, text)
         elif language == "yaml" or (file and language == "python"):
             yaml.safe_load(text) if language == "yaml" else compile(text, page, "exec")
             (data.parent / file[1]).write_text(text)

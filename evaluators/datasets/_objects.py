@@ -78,7 +78,7 @@ def settled(split: str, splits: Iterable[str], usual: Sequence[str], where: str)
 
     Raises `ValueError` beginning with `where`, with those that there are.
     """
-    there = list(splits)
+    there = list(dict.fromkeys(splits))
     wanted = split or next((name for name in usual if name in there), "")
     if wanted in there:
         return wanted

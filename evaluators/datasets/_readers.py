@@ -10,7 +10,7 @@ from typing import Any
 from camx.camcore import plugins
 
 PACKAGE = "camx.evaluators.datasets"
-FILES = (".csv", ".yaml", ".yml")  # that are data sets
+FILES = (".csv", ".json", ".yaml", ".yml")  # that are data sets
 OF_FUNCTION = re.compile(r"([\w.]+:[A-Za-z_][\w.]*):(.+)")  # module:function:FOLDER
 OF_NAME = re.compile(r"([\w.-]+):(.*[^\w.].*)")  # a reader's name, and what can be no function's
 
@@ -126,7 +126,7 @@ def _of_task(reader: Any, name: str, task: str) -> None:
 def _readers() -> dict[str, Any]:
     """Every reader's module by its name that can be asked whether it reads a folder."""
     modules = {name: plugins.load(PACKAGE, "read", name).module for name in plugins.names(PACKAGE)}
-    return {name: module for name, module in modules.items() if hasattr(module, "accepts")}
+    return {n: m for n, m in modules.items() if hasattr(m, "accepts") and hasattr(m, "read")}
 
 
 def _by_layout(root: Path, task: str, split: str) -> Any:
@@ -147,10 +147,11 @@ def _by_layout(root: Path, task: str, split: str) -> Any:
 def _unlike(root: Path, task: str) -> str:
     """That no reader of the task reads what lies there, and what they read; or who does read it."""
     file, every = root.suffix.lower() == ".csv", _readers()
-    of_kind = {n: r for n, r in every.items() if r.LAYOUT and ("FILE.csv" in r.LAYOUT) == file}
-    layouts = [str(reader.LAYOUT) for reader in of_kind.values() if _task(reader) == task]
+    told = [(str(getattr(r, "LAYOUT", "")), _task(r)) for r in every.values()]
+    told = [(layout, of) for layout, of in told if layout and ("FILE.csv" in layout) == file]
+    layouts = [layout for layout, of in told if of == task]
     if file:  # both forms: what lacks a column of one is often meant as the other
-        layouts = [f"{reader.LAYOUT} ({_task(reader)})" for reader in of_kind.values()]
+        layouts = [f"{layout} ({of})" for layout, of in told]
     expected = "; or ".join(layouts) or "FILE.py with a function read()"
     return f"{root} is no data set for {task} that camx knows: expected {expected}"
 

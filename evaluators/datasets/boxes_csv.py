@@ -158,4 +158,5 @@ def read(root: Path, split: str = "") -> Dataset[Sample]:
     for path, of_image in images.items():
         objects = [Marked(index(line.label), line.box) for line in of_image]
         samples += samples_of(names[path], path, objects, classes, of_image[0].split)
-    return Dataset(root.name, root, classes, tuple(samples), fingerprint(samples))
+    told = fingerprint(samples)
+    return Dataset(root.name, root, classes, tuple(samples), told, images=root.parent)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from camx.evaluators import files
 from camx.evaluators.datasets import _ilsvrc_boxes as boxes
+from camx.evaluators.datasets import _wsol
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Sample
 
@@ -77,6 +78,8 @@ def accepts(root: Path) -> bool:
 
     Without boxes wnid folders are anybody's images by class; an empty folder is told of by `read`.
     """
+    if _wsol.metadata(root):  # whose folders have a ``val`` too, and a reader of their own
+        return False
     places = _places(root, PICTURE_FOLDERS)
     if not places:
         return (root / "val_box.mat").is_file() and bool(_pictures(root))

@@ -46,6 +46,15 @@ def _is_of_classes(place: Path) -> bool:
     return any(holding.values()) and all(empty)
 
 
+def _is_bare(root: Path) -> bool:
+    """Whether a folder's folders are classes' and not all called as splits, whose images are flat.
+
+    One may be: a train is also a class of VOC's.
+    """
+    names = {folder.name.lower() for folder in files.folders(root)}
+    return not names <= set(SPLITS) and _is_of_classes(root)
+
+
 def _splits(root: Path) -> dict[str, Path]:
     """The folders of splits by their names; none if there is any other folder in `root`.
 
@@ -59,7 +68,7 @@ def _splits(root: Path) -> dict[str, Path]:
 
 
 def accepts(root: Path) -> bool:
-    return root.is_dir() and bool(_splits(root) or _is_of_classes(root))
+    return root.is_dir() and bool(_splits(root) or _is_bare(root))
 
 
 def read(root: Path, split: str = "") -> Dataset[Sample]:

@@ -208,5 +208,5 @@ def read(root: Path, split: str = "") -> Dataset[Sample]:
     for path in (path for path, labels in files.items() if labels.exists()):
         objects, masks = read_labels(files[path], _size(path), len(layout.classes))
         samples += samples_of(ids[path], path, objects, layout.classes, wanted, masks)
-    name = layout.folder.resolve().name
-    return Dataset(name, root, layout.classes, tuple(samples), fingerprint(samples))
+    name, told = layout.folder.resolve().name, fingerprint(samples)
+    return Dataset(name, root, layout.classes, tuple(samples), told, images=layout.folder)

@@ -135,7 +135,7 @@ def of_photographs(task: Task, images: Sequence[str], spot: Spot, device: str) -
 
 def on_the_spot(task: Task, spot: Spot, device: str) -> Source:
     """The data set and network named, or the miniature and its own. `ValueError` for a mismatch."""
-    dataset = datasets.load(spot.data or MINIATURE, task.data)
+    dataset = datasets.load(spot.data or MINIATURE, task.data, truth=task.truth)
     protocol = protocols.load(spot.protocol or "paper", task.command, task.protocol)
     network = _network(spot, dataset.model, protocol.preprocessing, device)
     if len(dataset.classes) != network.classes:
@@ -177,8 +177,8 @@ def of_run(run: Run, task: Task, device: str = "cpu") -> Source:
 
 def unasked(option: str, name: str) -> None:
     """`ValueError` for code of a user's: what a ``run.json`` names is not imported for that."""
-    code = name.endswith(".py") or (":" in name and not plugins.reference(name)[0])
-    if code:
+    ours = option == "data" and datasets.shipped(name)  # READER:FOLDER
+    if not ours and (name.endswith(".py") or (":" in name and not plugins.reference(name)[0])):
         what = f"its {option} is code, {name}, which is not run because a file names it"
         raise ValueError(f"{what}; say it yourself: camx figures --{option} {name}")
 
@@ -191,7 +191,7 @@ def options_of(run: Run) -> dict[str, Any]:
 def place(run: Run) -> str:
     """Where the run's data set is, or its reader's name."""
     said = str(options_of(run).get("data") or "")
-    return said if said in plugins.names(datasets.PACKAGE) else run.dataset["root"]
+    return said if datasets.shipped(said) else run.dataset["root"]
 
 
 def same(dataset: Dataset[Any], run: Run) -> Dataset[Any]:

@@ -74,8 +74,8 @@ def test_weights_that_recognise_nothing_are_bad(camx, tmp_path):
     ("spoil", "word"),
     [
         (lambda root: next(root.rglob("*.JPEG")).write_bytes(b"no picture"), "fetch it again"),
-        (lambda root: next(root.rglob("*.xml")).write_text("<annot"), "docs/protocol.md says"),
-        (lambda root: shutil.rmtree(root), "docs/protocol.md says what each holds"),
+        (lambda root: next(root.rglob("*.xml")).write_text("<annot"), "docs/datasets.md says"),
+        (lambda root: shutil.rmtree(root), "docs/datasets.md says what each holds"),
     ],
 )
 def test_a_data_set_that_lacks_something_is_bad(camx, tmp_path, spoil, word):

@@ -1,3 +1,4 @@
+import csv
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from camx.cli import main
+from camx.evaluators.datasets import dagm
 
 CAMX = Path(sys.executable).parent / "camx"
 
@@ -61,6 +63,7 @@ def test_version(camx):
         ("methods", "layercam-normal"),
         ("models", "resnet50"),
         ("datasets", "mini"),
+        ("datasets", "VOC20NN/JPEGImages/*.jpg"),
         ("tables", "localize"),
         ("figures", "gradients differ"),
         ("protocols", "threshold"),
@@ -68,6 +71,19 @@ def test_version(camx):
 )
 def test_list(camx, kind, known):
     assert known in camx("list", kind).stdout
+
+
+def test_a_list_of_datasets_says_what_each_reads_and_fits_the_window(camx, monkeypatch):
+    for columns in (80, 100):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = camx("list", "datasets").stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+    first, second = camx("list", "datasets", "--format", "csv").stdout.strip().split("\n\n")
+    titles, layouts = (list(csv.DictReader(part.splitlines())) for part in (first, second))
+    assert [row["name"] for row in titles] == [row["name"] for row in layouts]
+    by_name = {row["name"]: [*row.values()][1:] for row in layouts}
+    assert by_name["mini"] == ["any", "no folder"]
+    assert by_name["dagm"] == ["defects", dagm.LAYOUT]
 
 
 def test_a_server_without_libgl_is_told_the_cure(tmp_path):

@@ -155,7 +155,7 @@ def test_it_is_told_from_a_manifest_by_its_columns(folder):
     (folder / "defects.csv").write_text("image,defective,mask,split\na.png,0,,test\n")
     assert not boxes_csv.accepts(folder / "defects.csv")
     both = r"expected a FILE\.csv with .*x0,y0,x1,y1.* \(localization\); or a manifest FILE\.csv "
-    both += r"with .*image,defective,mask,split \(defects\)"
+    both += r".*image,defective.* \(defects\)"
     for text in ("image,defective,mask,split\n", "image,label,x0,y0,x1\n", ""):
         (folder / "other.csv").write_text(text)
         with pytest.raises(ValueError, match=rf"other\.csv is no data set for .*: {both}"):

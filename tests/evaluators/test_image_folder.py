@@ -128,6 +128,15 @@ def test_what_is_no_such_folder(tmp_path, name):
     assert not image_folder.accepts(tmp_path / "d" / name)
 
 
+def test_splits_without_classes_are_none(tmp_path):
+    """But a train is a class among others."""
+    for name in ("train/1.jpg", "test/2.jpg"):
+        picture(tmp_path / name)
+    assert not image_folder.accepts(tmp_path)
+    picture(tmp_path / "bird/3.jpg")
+    assert load(tmp_path).classes == ("bird", "test", "train")
+
+
 def test_a_class_without_images_is_named(pets):
     (pets / "empty").mkdir()
     (pets / "empty/.DS_Store").write_text("")

@@ -1,11 +1,11 @@
-"""How a data set is chosen: by its layout, by a reader's name and a folder, by a file of one's own."""
+"""How a data set is chosen: by its layout, by a reader's name and a folder, by a file."""
 
 import sys
 
 import pytest
 from PIL import Image
 
-from camx.evaluators import datasets
+from camx.evaluators import datasets, tasks
 from camx.evaluators.datasets import _readers, mini
 from camx.evaluators.miniature import ilsvrc as objects
 
@@ -105,7 +105,7 @@ def test_a_file_that_takes_no_folder(folder, parameters):
     place = "split" if parameters else "'two'"
     (folder / "mine.py").write_text(OWN.format(parameters, place))
     assert ids("mine.py") == ["2", "3"]
-    with pytest.raises(ValueError, match=r"mine\.py reads no folder: its read\(\) takes none?"):
+    with pytest.raises(ValueError, match=r"mine\.py reads no folder: its read\(\) takes no f"):
         datasets.load("mine.py:one")
     if parameters:
         assert ids("mine.py", split="one") == ["1"]
@@ -188,3 +188,34 @@ def test_the_miniature_has_splits_of_its_scenes_alone():
 def test_a_reader_without_splits(root):
     with pytest.raises(ValueError, match="split is 'val', but ilsvrc reads no splits for local"):
         datasets.load(str(root), split="val")
+
+
+@pytest.mark.filterwarnings("ignore::camx.camcore.plugins.ForeignCode")
+@pytest.mark.parametrize("name", ["occlude", "values"])
+def test_tasks_hand_the_split_on(folder, name):
+    (folder / "mine.py").write_text(OWN.format("root, split='two'", "root, split"))
+    task = tasks.load(name)
+    for options, expected in ({}, ["2", "3"]), ({"split": "one"}, ["1"]):
+        samples = task.read("mine.py:.", task.options(**options), 0).samples
+        assert [sample.image_id for sample in samples] == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "code"),
+    [
+        ("data", "voc-boxes:/data/VOCdevkit", False),
+        ("data", "mini", False),
+        ("data", "mine.py:/data", True),
+        ("data", "module:function:/data", True),
+        ("model", "voc-boxes:/data/VOCdevkit", True),
+        ("model", "timm:resnet50", False),
+    ],
+)
+def test_what_a_run_names_is_not_taken_for_code(option, name, code):
+    from camx.evaluators.drawings import sources
+
+    if code:
+        with pytest.raises(ValueError, match="which is not run because a file names it"):
+            sources.unasked(option, name)
+    else:
+        sources.unasked(option, name)

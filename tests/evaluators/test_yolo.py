@@ -278,3 +278,21 @@ def test_masks_say_how_they_are_read(tmp_path):
         (tmp_path / "1.txt",), "polygons of class 3, by pixels' centres"
     )  # fmt: skip
     assert mask.boxes((2, 2)) == ()  # no pixel's centre lies in it
+
+
+def test_the_last_folder_of_images_is_that_of_labels(data):
+    data.image("deep/images/9")
+    data.place("images/deep/labels/9.txt").write_text("0 0.5 0.5 1 1\n")
+    data.yaml(YAML.replace("val: images/val", "val: images/deep/images"))
+    assert [s.image_id for s in load(data).samples] == ["9"]
+
+
+def test_a_pixel_is_the_object_s_where_its_centre_is(tmp_path):
+    """Of a side of 10 that begins at 2.45 the third pixel, whose centre is at 2.5, is in."""
+    corners = [(0.245, 0.245), (0.755, 0.245), (0.755, 0.755), (0.245, 0.755)]
+    for shift, first, last in ((0.0, 2, 7), (0.01, 3, 7), (-0.01, 2, 6)):
+        outline = tuple(share + shift for corner in corners for share in corner)
+        (part,) = _yolo_labels.Polygons(tmp_path / "1.txt", 0, (outline,)).parts((10, 10))
+        expected = np.zeros((10, 10), bool)
+        expected[first : last + 1, first : last + 1] = True
+        assert (part == expected).all()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camx.evaluators import records
-from camx.evaluators.fields import Checked, choice, flag, number, whole
+from camx.evaluators.fields import Checked, choice, flag, number, text, whole
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.types import Cell, MapProtocol
 
@@ -86,6 +86,9 @@ class Protocol(MapProtocol):
 class Options(Checked):
     """What `camx occlude` is told besides."""
 
+    split: str = text(
+        default="", help="Split of a data set that has some, by its name; else the reader's choice."
+    )
     metric: str = choice(
         "occlusion", "deletion", "insertion", default="occlusion",
         help="Occlusion at one threshold, or RISE's curve over all of them.",

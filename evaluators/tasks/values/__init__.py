@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from camx.evaluators.fields import Checked, text
 from camx.evaluators.tasks import Metric
 from camx.evaluators.types import Cell, MapProtocol
 
@@ -36,6 +37,15 @@ METRICS = (
 @dataclass(frozen=True, kw_only=True)
 class Protocol(MapProtocol):
     """How maps are made; of what is done with them afterwards nothing counts here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Checked):
+    """What `camx measure values` is told besides."""
+
+    split: str = text(
+        default="", help="Split of a data set that has some, by its name; else the reader's choice."
+    )
 
 
 @dataclass(frozen=True)
