@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -56,12 +55,16 @@ class ObjectMask(ABC):
 
     def boxes(self, size: Size) -> tuple[Box, ...]:
         """The bounding box of each part that marks anything."""
+        import cv2  # where it is needed: types, and so every command, imports this file
+
         corners = (cv2.boundingRect(part.astype(np.uint8)) for part in self.parts(size))
         return tuple((x, y, x + w, y + h) for x, y, w, h in corners if w and h)
 
 
 def nearest(pixels: np.ndarray, size: Size) -> np.ndarray:
     """``(H,W)`` of any type at a size, each pixel the nearest one (OpenCV's ``INTER_NEAREST``)."""
+    import cv2
+
     if pixels.shape[::-1] == size:
         return pixels
     resized: np.ndarray = cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST)

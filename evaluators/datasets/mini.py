@@ -1,13 +1,11 @@
 """The embedded miniature, rendered once into the user's cache and read as any other data set."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import platformdirs
-
 from camx.evaluators import fingerprints
+from camx.evaluators.caches import cache as cache
 from camx.evaluators.datasets import by_class, dagm, ilsvrc, voc
 from camx.evaluators.miniature import SEED, VERSION, whole
 from camx.evaluators.miniature import dagm as textures
@@ -21,11 +19,6 @@ TITLE = (
 )
 SOURCE = "evaluators/miniature"
 LAYOUT = ""  # it needs no folder
-
-
-def cache() -> Path:
-    """The user's cache folder for camx; the environment variable CAMX_HOME names another."""
-    return Path(os.environ.get("CAMX_HOME") or platformdirs.user_cache_dir("camx"))
 
 
 def accepts(root: Path) -> bool:

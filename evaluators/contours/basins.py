@@ -5,21 +5,13 @@ pixels' values need be told apart, and basins merge where two that touch are bot
 since each of these passes looks at every pixel.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from camx.evaluators.contours.compiling import compiled
 
 FAR = 1 << 14  # beyond any pixel
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """The function compiled at its first call, and kept for the next process where it can be."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # there is nowhere to keep it
-        return njit(nogil=True)(function)
 
 
 @compiled

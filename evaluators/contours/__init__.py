@@ -15,158 +15,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from camx.evaluators import basins
-from camx.evaluators.basins import FAR, compiled
+from camx.evaluators.contours import basins
+from camx.evaluators.contours.basins import FAR
+from camx.evaluators.contours.compiling import compiled
+from camx.evaluators.contours.floods import LEVELS, flood, overlap
 
 DELTAS = (0.3, 0.5, 0.7)  # IoU from which a box is right
 LEAST = DELTAS[0]
 THRESHOLDS = 255  # whole numbers, 0 to 254, that a pixel may be above
-LEVELS = 256
-TINY = 0.2  # of the size from which a component may be right: such are only counted
 RULES = ("largest", "all")  # which contours' boxes count: MaxBoxAcc's, MaxBoxAccV2's
 _memory = threading.local()  # what a map's passes write into, once a thread
-
-
-@compiled
-def overlap(x0: int, y0: int, x1: int, y1: int, truths: np.ndarray) -> float:
-    """The largest IoU of a box with any of ``truths (n,4)``, every side counted + 1."""
-    best = 0.0
-    for k in range(len(truths)):
-        a0, b0, a1, b1 = truths[k, 0], truths[k, 1], truths[k, 2], truths[k, 3]
-        w, h = min(x1, a1) - max(x0, a0) + 1, min(y1, b1) - max(y0, b0) + 1
-        if w > 0 and h > 0:
-            both = w * h
-            areas = (x1 - x0 + 1) * (y1 - y0 + 1) + (a1 - a0 + 1) * (b1 - b0 + 1)
-            best = max(best, both / (areas - both))
-    return best
-
-
-@compiled
-def _by_level(level: np.ndarray, n: int) -> Any:
-    """``(order, start)``: places of each level in turn, those of v from ``start[v]``."""
-    start = np.zeros(LEVELS + 1, np.int32)
-    for i in range(n):
-        start[level[i] + 1] += 1
-    for v in range(LEVELS):
-        start[v + 1] += start[v]
-    order, at = np.empty(n, np.int32), start.copy()
-    for i in range(n):
-        order[at[level[i]]] = i
-        at[level[i]] += 1
-    return order, start
-
-
-@compiled
-def _rows(m: int, peak: np.ndarray, first: np.ndarray, box: np.ndarray, area: np.ndarray) -> Any:
-    """The rows that hold anything: ``(basin, value)`` of each."""
-    n = 0
-    basin, value = np.empty(first[m + 1], np.int32), np.empty(first[m + 1], np.uint8)
-    for b in range(1, m + 1):
-        for v in range(1, peak[b] + 1):
-            if box[first[b] + v, 1] >= 0 or area[first[b] + v]:
-                basin[n], value[n] = b, v
-                n += 1
-    return basin[:n], value[:n]
-
-
-@compiled
-def _root(root: np.ndarray, b: int) -> int:
-    while root[b] != b:
-        root[b] = root[root[b]]
-        b = root[b]
-    return b
-
-
-@compiled
-def _join(extent: np.ndarray, r: int, box: np.ndarray, i: int) -> None:
-    """Widen the extent of component `r` by that of a row."""
-    extent[r, 0], extent[r, 1] = min(extent[r, 0], box[i, 0]), max(extent[r, 1], box[i, 1])
-    extent[r, 2], extent[r, 3] = min(extent[r, 2], box[i, 2]), max(extent[r, 3], box[i, 3])
-
-
-@compiled
-def _state(
-    states: np.ndarray, k: int, since: int, until: int, area: int, extent: np.ndarray, iou: float
-) -> int:
-    """Note what a component was from level `since` down to `until`, and count it."""
-    if iou < 0 or since < until:
-        return k
-    states[k, 0], states[k, 1], states[k, 2], states[k, 4] = since, until, area, iou
-    states[k, 3] = 2 * (extent[1] - extent[0]) * (extent[3] - extent[2])
-    return k + 1
-
-
-@compiled
-def _flood(
-    m: int, peak: np.ndarray, first: np.ndarray, box: np.ndarray, area: np.ndarray,
-    level: np.ndarray, pairs: np.ndarray, n: int, hollow: bool, grid: np.ndarray,
-    truths: np.ndarray, small: float,
-) -> Any:  # fmt: skip
-    """Every component of every threshold: ``states (k,5)``; by level `alive`, `room` and `tiny`.
-
-    A state: the levels that it lasts from and to, twice its area, the most that twice its area may
-    be, its IoU. A component whose box is smaller than `small` cannot be right, and is said to have
-    no IoU; one that is much smaller has no state, and `tiny` is the most that twice the area of
-    such a one may be. `alive` counts components, and `room` is twice the area of their boxes.
-    """
-    rim, outside = (1, 1) if hollow else (0, 0)  # a hole's contour runs through the pixels around
-    right, bottom = grid.shape[1] - 1, grid.shape[0] - 1
-    order, start = _by_level(level, n)
-    basin, value = _rows(m, peak, first, box, area)
-    grown, begin = _by_level(value, len(value))
-    root, since = np.arange(m + 1).astype(np.int32), np.zeros(m + 1, np.int32)
-    extent, twice = np.full((m + 1, 4), -1, np.int32), np.zeros(m + 1, np.int32)
-    extent[:, 0] = FAR
-    extent[:, 2] = FAR
-    iou, changed = np.full(m + 1, -1.0), np.empty(len(value) + n, np.int32)
-    held, room = np.zeros(m + 1, np.int32), np.zeros(LEVELS, np.int32)
-    states = np.empty((len(value) + 2 * n + m, 5))
-    alive, tiny = np.zeros(LEVELS, np.int32), np.zeros(LEVELS, np.int32)
-    k, count, most, total = 0, 0, 0, 0
-    for v in range(LEVELS - 1, 0, -1):
-        touched = 0
-        for i in range(begin[v], begin[v + 1]):
-            b = basin[grown[i]]
-            r, row = _root(root, b), first[b] + v
-            count += peak[b] == v and b != outside
-            k = _state(states, k, since[r], v + 1, twice[r], extent[r], iou[r])
-            _join(extent, r, box, row)
-            twice[r], since[r], changed[touched] = twice[r] + area[row], v, r
-            touched += 1
-        for i in range(start[v], start[v + 1]):
-            r, s = _root(root, pairs[order[i], 0]), _root(root, pairs[order[i], 1])
-            if r == s:
-                continue
-            if s == outside:
-                r, s = s, r
-            for q in (r, s):
-                k = _state(states, k, since[q], v + 1, twice[q], extent[q], iou[q])
-            root[s] = r
-            total -= held[s]
-            _join(extent, r, extent, s)
-            twice[r], since[r], changed[touched] = twice[r] + twice[s], v, r
-            count, touched = count - 1, touched + 1
-        for i in range(touched):
-            r = changed[i]
-            if root[r] != r or r == outside:
-                continue
-            w, h = extent[r, 1] - extent[r, 0], extent[r, 3] - extent[r, 2]
-            total -= held[r]
-            held[r] = 2 * (w + 2 * rim) * (h + 2 * rim)
-            total += held[r]
-            size = (w + 2 * rim + 2) * (h + 2 * rim + 2)
-            if size < TINY * small:
-                most = max(most, 2 * w * h)
-            elif size < small:
-                iou[r] = 0.0
-            else:
-                x1, y1 = min(extent[r, 1] + rim + 1, right), min(extent[r, 3] + rim + 1, bottom)
-                iou[r] = overlap(extent[r, 0] - rim, extent[r, 2] - rim, x1, y1, truths)
-        alive[v], room[v], tiny[v] = count, total, most
-    for r in range(1, m + 1):
-        if root[r] == r:
-            k = _state(states, k, since[r], 1, twice[r], extent[r], iou[r])
-    return states[:k], alive, room, tiny
 
 
 @compiled
@@ -183,7 +41,7 @@ def _holes(
     rows = first[m + 1]
     box, area = basins.extents(grid, label, first, rows, True), np.zeros(rows, np.int32)
     n = basins.touching(grid, label, True, level, pairs)
-    states, _, room, _ = _flood(
+    states, _, room, _ = flood(
         m, peak, first, box, area, level, pairs, n, True, grid, truths, small
     )
     for v in range(1, LEVELS):
@@ -211,7 +69,7 @@ def _sweep(
     box = basins.extents(grid, label, first, rows, False)
     area = basins.areas(grid, label, first, rows)
     n = basins.touching(grid, label, False, level, pairs)
-    states, alive, _, tiny = _flood(
+    states, alive, _, tiny = flood(
         m, peak, first, box, area, level, pairs, n, False, grid, truths, small
     )
     most, which = np.full(THRESHOLDS, -1.0), np.zeros(THRESHOLDS, np.int32)
