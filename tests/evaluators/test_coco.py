@@ -83,6 +83,12 @@ def test_a_sample_for_each_class_on_an_image(tmp_path):
     assert datasets.load(str(root)).samples == dataset.samples
 
 
+def test_an_image_may_be_a_pixel(tmp_path):
+    entry = image(7, width=1, height=1)
+    (picture,) = coco.read_pictures({"images": [entry]}, tmp_path).values()
+    assert picture == coco.Picture(entry["file_name"], (1, 1))
+
+
 def test_slashes_in_names_of_classes(tmp_path):
     root = write(tmp_path, [annotation(1, 7, 3), annotation(2, 7, 1)])
     assert [s.image_id[-9:] for s in coco.read(root).samples] == ["07/person", "7/car_van"]
@@ -197,6 +203,7 @@ def test_annotations_of_no_size_are_left_out(tmp_path):
         ((2.0, 3.0, 0.2, 4.0), (2, 3, 3, 7)),
         ((2.6, 3.6, 0.3, 0.6), (2, 3, 3, 5)),
         ((2.4, 3.0, 0.2, 4.0), (2, 3, 3, 7)),
+        ((2.0, 3.0, 1e-20, 4.0), (2, 3, 3, 7)),
         ((2.5, 3.5, 1.0, 1.0), (2, 3, 4, 5)),
         ((2.4, 3.4, 1.0, 1.0), (2, 3, 3, 4)),
         ((0, 0, 12, 10), (0, 0, 12, 10)),
@@ -346,6 +353,12 @@ def test_what_is_wrong_in_images_and_categories(tmp_path, images, categories, wo
 
 def test_files_that_are_none_of_coco_s(tmp_path):
     path = tmp_path / "x.json"
+    assert not coco.accepts(tmp_path / "x.json")
+    for name in ("x.txt", "y.json/z"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert not coco.accepts(tmp_path / "x.txt")
+    assert not coco.accepts(tmp_path / "y.json")
     for text, word in (
         ("[", r"x\.json: not JSON"), ("[]", r"x\.json: no list of categories; expected images, an"),
         ('{"categories": [], "images": []}', r"x\.json: no list of annotations; expected"),

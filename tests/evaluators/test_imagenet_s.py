@@ -87,7 +87,7 @@ def test_numbers_above_255(tmp_path):
 @pytest.mark.parametrize(
     ("pixels", "word"),
     [
-        ([[[51, 0, 0]]], r"number 51 \(red .* blue\); accepted: 0 to 50 and 1000"),
+        ([[[51, 0, 0], [1, 0, 0]]], r"number 51 \(red .* blue\); accepted: 0 to 50 and 1000"),
         ([[[231, 3, 0]]], r"number 999 \(.*; accepted: 0 to 50 and 1000"),
         ([[[1, 0, 1]]], r"number 65537 \("),
         (
