@@ -41,6 +41,7 @@ NAMES: Mapping[str, Callable[[], Named]] = {
     "models": _described("camx.camcore.models"),
     "segmenters": _described("camx.camcore.segmenters"),
     "datasets": _described("camx.evaluators.datasets"),
+    "measures": _described("camx.evaluators.measures"),
     "protocols": _protocols,
     "tables": _tables,
     "claims": _claims,

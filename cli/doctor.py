@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from camx.cli import options, printing
-from camx.cli.shared import MINIATURE
+from camx.cli.shared import MINIATURE, pick_device
 from camx.evaluators.fields import Checked, path, text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def network(asked: DoctorOptions, dataset: "Dataset[Any] | None") -> "list[Findi
     from camx.cli import training
     from camx.evaluators import datasets, doctor
 
-    device = options.pick_device(asked.device)
+    device = pick_device(asked.device)
     dataset = dataset or datasets.load(MINIATURE)
     try:
         held = None if asked.model else training.trained(asked.weights)

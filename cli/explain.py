@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from camx.cli import options, printing
-from camx.cli.shared import MINIATURE, NetworkOptions, ProtocolOptions
+from camx.cli.shared import MINIATURE, NetworkOptions, ProtocolOptions, pick_device
 from camx.evaluators.fields import Checked, text
 from camx.evaluators.types import MapProtocol
 
@@ -154,7 +154,7 @@ def prepared(
     replaced = options.settled(given, replaced)
     kind = localize.Protocol
     protocol = options.checked(protocols.load, "single", "localize", kind, replaced)
-    device = options.pick_device(asked.device)
+    device = pick_device(asked.device)
     run = None if name else training.trained(asked.weights)
     model = name or (run and run.model) or DEFAULT
     network = networks.load(model, asked.weights, protocol.preprocessing, device, asked.download)

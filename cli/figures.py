@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from camx.cli import options
-from camx.cli.shared import NetworkOptions
+from camx.cli.shared import NetworkOptions, pick_device
 from camx.evaluators.fields import Checked, path, text, whole
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def command(
     names = wanted.figures or figures.names()
     loaded = [options.checked(figures.load, name) for name in names]
     spot = Spot(wanted.data, asked.model, asked.weights, wanted.protocol, asked.download)
-    sources = Sources(wanted.runs, options.pick_device(asked.device), spot)
+    sources = Sources(wanted.runs, pick_device(asked.device), spot)
     shown = Choice(images, wanted.count, wanted.seed)
     done = [figure for figure in loaded if drawn(figure, sources, shown, wanted.formats, out)]
     if not done:

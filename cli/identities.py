@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from camx.cli import options, printing
-from camx.cli.shared import MINIATURE, NetworkOptions
+from camx.cli.shared import MINIATURE, NetworkOptions, pick_device
 from camx.evaluators.fields import Checked, choice, text, whole
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def command(asked: NetworkOptions, compared: IdentityOptions, out: Path) -> None
     methods = compared.methods or tuple(plugins.names(maps.METHODS))
     if len(cams := options.checked(maps.methods, methods)) < 2:
         raise click.UsageError(f"two methods are compared or more, not {', '.join(cams)} alone")
-    device = options.pick_device(asked.device)
+    device = pick_device(asked.device)
     network = networks.load(model, asked.weights, "paper", device, asked.download)
     drawn = draw(network, compared, methods)
     same, rows = {}, []

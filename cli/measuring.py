@@ -115,7 +115,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table], l
     if task.trainer and data.data != shared.MINIATURE and not request.network.weights:
         trainer = f"`camx {task.trainer} --data {data.data}` makes a network for it"
         raise click.UsageError(f"--weights is needed: {trainer}")
-    device = options.pick_device(request.network.device) if task.network else "cpu"
+    device = shared.pick_device(request.network.device) if task.network else "cpu"
     if request.machine.deterministic:
         determinism.enforce()
     with options.usage(BadOption):

@@ -269,22 +269,6 @@ def out(command: str) -> Callable[[Command], Command]:
     )
 
 
-def pick_device(name: str) -> str:
-    """`auto` is CUDA when there is one. `UsageError` for a device that torch does not have."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        accepted = "auto, cpu, cuda" if torch.cuda.is_available() else "auto, cpu"
-        reason = str(error).splitlines()[0]
-        what = f"device {name!r} cannot be used here ({reason}); accepted: {accepted}"
-        raise click.UsageError(what) from None
-    return name
-
-
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 

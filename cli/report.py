@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from camx.cli import options, printing
-from camx.cli.shared import RunsOptions
+from camx.cli.shared import RunsOptions, pick_device
 from camx.evaluators.fields import Checked, text, whole
 
 
@@ -35,7 +35,7 @@ def command(runs: RunsOptions, shown: ReportOptions, out: Path) -> None:
     from camx.cli.tables import recorded_tasks
     from camx.evaluators import report
 
-    device = options.pick_device(shown.device)
+    device = pick_device(shown.device)
     gathered = report.Report(runs.runs, runs.data, runs.seed, device)
     tasks = recorded_tasks(runs.runs)
     with printing.progress(shown.images, 0) as bar:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from camx.cli import measuring, options, printing, training
-from camx.cli.shared import MINIATURE
+from camx.cli.shared import MINIATURE, pick_device
 from camx.cli.training import TrainingOptions
 from camx.evaluators.fields import Checked, flag, path, text, whole
 from camx.evaluators.tasks.segment import recipe as segment_recipe
@@ -73,7 +73,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     miniature = asked.data == MINIATURE
     defaults = MINIATURE_RECIPE if miniature else {}
     recipe = options.checked(segment_recipe.Recipe, **{**defaults, **given})
-    device = options.pick_device(asked.device)
+    device = pick_device(asked.device)
     dataset = datasets.load(asked.data, "segmentation", asked.split)
     pairs = predicting.pairs(asked.labels, dataset)[: asked.limit]
     classes = len(dataset.classes)
@@ -158,7 +158,7 @@ def predict(asked: PredictOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators.tasks.segment import predict as predicting
 
     trained = records.beside(asked.weights)
-    device = options.pick_device(asked.device)
+    device = pick_device(asked.device)
     dataset = datasets.load(asked.data, "segmentation", asked.split)
     network, defaults = _segmenter(asked, dataset, device)
     shown = segment_recipe.Shown(**{**defaults, **given})

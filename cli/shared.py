@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import click
+
 from camx.evaluators.fields import Checked, choice, flag, path, text, whole
 from camx.evaluators.types import MAP_STYLES
 
@@ -158,3 +160,19 @@ class RunsOptions(Checked):
 def shipped() -> Path:
     """The folder of the runs that camx ships."""
     return Path(str(resources.files("camx.configs") / EXAMPLE))
+
+
+def pick_device(name: str) -> str:
+    """`auto` is CUDA when there is one. `UsageError` for a device that torch does not have."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        accepted = "auto, cpu, cuda" if torch.cuda.is_available() else "auto, cpu"
+        reason = str(error).splitlines()[0]
+        what = f"device {name!r} cannot be used here ({reason}); accepted: {accepted}"
+        raise click.UsageError(what) from None
+    return name

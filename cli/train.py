@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from camx.cli import options, printing, training
-from camx.cli.shared import MINIATURE
+from camx.cli.shared import MINIATURE, pick_device
 from camx.cli.training import TrainingOptions
 from camx.evaluators.fields import choice, text, whole
 from camx.evaluators.tasks.defects import recipe as defect_recipe
@@ -65,7 +65,7 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     recipe = options.checked(defect_recipe.Recipe, **given)
     read = datasets.load(asked.data, "defects")
     data = options.checked(splits.apply, read, asked.split, asked.seed)
-    device = options.pick_device(asked.device)
+    device = pick_device(asked.device)
     model = asked.model or data.model
     start = networks.start(
         model, asked.init, 2, asked.seed, asked.download, preprocessing=asked.preprocessing
@@ -108,7 +108,7 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     from camx.evaluators.tasks.pseudo import trainer
 
     recipe = options.checked(scene_recipe.Recipe, **given)
-    device = options.pick_device(asked.device)
+    device = pick_device(asked.device)
     learn = datasets.load(asked.data, "segmentation", asked.split)
     val = datasets.load(asked.data, "segmentation", "val")
     model, classes = asked.model or learn.model, len(learn.classes)
@@ -177,7 +177,7 @@ def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
     model = asked.model or (ARCHES[asked.arch] if miniature else asked.arch)
     shipped = model if model in wsol_recipe.names() else asked.arch
     recipe = options.checked(wsol_recipe.load, asked.recipe or shipped, given)
-    device = ranks.world().device(options.pick_device(asked.device))
+    device = ranks.world().device(pick_device(asked.device))
     data = datasets.load(asked.data, "classification")
     classes = len(data.classes)
     start = networks.start(

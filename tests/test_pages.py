@@ -57,6 +57,7 @@ BESIDES = {
     "camx segment train": "--model mini-largefov --iterations 2",
     "camx segment predict": "--limit 4",
     "camx report": "--images 1",
+    "camx score": "--limit 1",
 }
 
 

@@ -33,7 +33,9 @@ print(len(sys.modules), *(name for name in sys.modules if name.startswith("camx.
 
 
 # Their commands are made from their tasks, whose modules read and write records.
-OF_TASKS = ("defects", "localize", "measure", "occlude", "pseudo", "segment", "train")
+OF_TASKS = (
+    "defects", "localize", "measure", "occlude", "pseudo", "score", "segment", "train",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
