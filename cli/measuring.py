@@ -142,7 +142,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table], l
     return Measurement(
         request.out, dataset, samples, tuple(cells), protocol, request.further, data.seed, plan,
         request.network.weights, request.machine.save_maps or "", Skips(data.on_error == "skip"),
-        tuple(map(Cell, task.nulls)), judges, others,
+        tuple(map(Cell, task.nulls)), judges, others, other.fingerprint if other else "",
     ), tables, sorted(dropped)  # fmt: skip
 
 

@@ -44,7 +44,8 @@ class Measurement(Generic[P, Q]):
     and `weights` what the user called the network's; `save_maps` asks for each map as a file, of
     that form, and `skips` says whether the run goes on without an image that cannot be measured.
     `nulls` are the cells that they are compared with, which no network makes (`nulls.MAPS`).
-    `measures` are judged on the same maps; `others` are images on which thresholds are chosen.
+    `measures` are judged on the same maps; `others` are images on which thresholds are chosen,
+    of the data set whose fingerprint is `chosen_on`.
     """
 
     out: Path
@@ -61,6 +62,7 @@ class Measurement(Generic[P, Q]):
     nulls: tuple[Cell, ...] = ()
     measures: tuple[Measure, ...] = ()
     others: tuple[Any, ...] = ()
+    chosen_on: str = ""
 
     def lacking(self, kind: str) -> dict[str, set[Cell]]:
         """The cells that each of its images has no record of, of that kind."""

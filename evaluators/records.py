@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CELL = ["method", "layer", "variant"]
 KEY = ["image_id", *CELL]
+THRESHOLD = "threshold"  # in an identity: what images thresholds are chosen on
 WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a mapping"}  # of JSON
 # What says that a run made something, which its identity then governs: records, a training, files.
 MADE = ("records*/*.parquet", "checkpoint.pt", "maps/*.*", "masks*/*.*", "labels/*/*.*")
@@ -229,10 +230,13 @@ def intended(folder: Path, identity: Identity, invocation: Invocation) -> Run:
         what = f"{made} but no run.json to say what they are"
         raise ValueError(f"{folder} holds {what}; choose another folder: --out {free(folder)}")
     asked, earlier = plain(identity.plain()), list[dict[str, Any]]()
+    held: dict[str, Any] = {}
     mark = digest([json.dumps(asked, sort_keys=True).encode()])[: parts.DIGITS]
     if made:  # a run that failed before it made anything claims nothing
         run = load(folder)
         told = {"layers": asked.get("layers"), "parts": 1, **run.identity}  # of earlier runs
+        told.setdefault(THRESHOLD, asked.get(THRESHOLD))
+        held = {THRESHOLD: told[THRESHOLD]} if told[THRESHOLD] else {}
         told |= {"protocol": completed(run.identity.get("protocol"))}
         for key, value in asked.items():
             _compare(folder, key, told.get(key), value)
@@ -241,7 +245,7 @@ def intended(folder: Path, identity: Identity, invocation: Invocation) -> Run:
                 what = f"records of another version of {name!r}"
                 raise ValueError(f"{folder} holds {what}; choose another: --out {free(folder)}")
         earlier, mark = run.invocations, run.mark or mark
-    return Run(folder, {**asked, "mark": mark}, [*earlier, plain(invocation)])
+    return Run(folder, {**held, **asked, "mark": mark}, [*earlier, plain(invocation)])
 
 
 def _compare(folder: Path, key: str, old: Any, new: Any) -> None:

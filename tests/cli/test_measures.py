@@ -110,6 +110,13 @@ def test_a_threshold_chosen_on_another_split(camx, tmp_path):
     assert "12 of 12 images done before" in camx(*asked, "--threshold-split", "val").stdout
     again = camx(*asked, "--threshold-split", "test", code=2)
     assert "images are judged, too" in again.stderr
+    camx(*asked)  # what is held stays
+    identity = json.loads((run / "run.json").read_text())["threshold"]
+    assert identity["split"] == "val"
+    lines = data.read_text().replace(",val", ",train")
+    data.write_text(lines.replace(",train", ",val", 3))
+    other = camx(*asked, "--threshold-split", "train", code=1)
+    assert "a run whose threshold" in other.stderr
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,14 @@ def others(data: str, options: Options, dataset: "Dataset[Sample]") -> "Dataset[
     return other
 
 
+def identity(job: "Measurement[Any, Options]") -> dict[str, Any]:
+    """The images that thresholds are chosen on; a run may get some later, but never others."""
+    if not job.chosen_on:
+        return {}
+    said = {"split": job.options.threshold_split, "fingerprint": job.chosen_on}
+    return {records.THRESHOLD: said}
+
+
 def doubts(job: "Measurement[Protocol, Any]") -> list[str]:
     """Say so when the network's first choice is no better than a guess."""
     from camx.evaluators import stats

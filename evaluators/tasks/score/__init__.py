@@ -48,7 +48,7 @@ METRICS = (
     DEGENERATE,
     *measures.metrics(),
 )
-judges, others = localize.judges, localize.others
+judges, others, identity = localize.judges, localize.others, localize.identity
 
 
 @dataclass(frozen=True, kw_only=True)
