@@ -37,6 +37,8 @@ def show(task: Task, job: "Measurement[Any, Any]", run: Run, tables: "Sequence[T
         return
     told = {entry.metric for table in tables for entry in table.entries if entry.printed}
     told |= {metric for table in tables for metric in table.shown}
-    further = [metric for metric in metrics if metric not in told]
-    if further and len(job.cells) <= FEW:
+    judged = [metric.name for measure in job.measures for metric in measure.metrics]
+    asked = judged if len(job.cells) > FEW else metrics
+    further = [metric for metric in metrics if metric in asked and metric not in told]
+    if further:
         printing.cells(task, [*job.cells, *job.nulls], numbers, further, run)

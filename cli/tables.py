@@ -104,8 +104,8 @@ def by_layer(runs: RunsOptions, out: Path) -> list[Path]:
     for name, group in by_task(tasks.values(), runs.runs, runs.data).items():
         for measured in group:
             cells, task = layers.further(measured, tasks[name]), tasks[name]
-            if cells:
-                frame = layers.table(measured, task, cells)
+            frame = layers.table(measured, task, cells)
+            if len(frame):
                 paths.append(layers.write(frame, measured, runs.runs, out))
                 printing.by_layer(frame, task, measured.run)
     return paths

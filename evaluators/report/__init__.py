@@ -90,9 +90,9 @@ def tabulated(
             sections.append(replace(made, csv=csv))
     for task in measuring:
         for measured in candidates[task.name]:
-            if cells := layers.further(measured, task):
-                name = layers.name(measured.folder, report.runs)
-                frame, outcomes = layers.table(measured, task, cells), readings[task.name]
+            frame = layers.table(measured, task, layers.further(measured, task))
+            if len(frame):
+                name, outcomes = layers.name(measured.folder, report.runs), readings[task.name]
                 further = numbers.of_run(measured, task, name, frame, outcomes, report.seed)
                 csv = report.keep(f"runs/{name}.csv", frame.round(2))
                 sections.append(replace(further, csv=csv))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from camx.evaluators import nulls
+from camx.evaluators import measures, nulls
 from camx.evaluators.files import write_text
 from camx.evaluators.results import tables
 from camx.evaluators.results.runs import Measured
@@ -25,13 +25,19 @@ def further(measured: Measured, task: Task) -> list[Cell]:
 def table(measured: Measured, task: Task, cells: Sequence[Cell]) -> pd.DataFrame:
     """A line per metric, method and variant; columns of each layer, its interval's ends, and n.
 
-    A null stands below the methods, the same at every layer.
+    Of the `cells`, and of a measure's metrics, which no table of the paper's has, of all that the
+    run holds. A null stands below the methods, the same at every layer.
     """
-    layers = list(dict.fromkeys(cell.layer for cell in cells))
-    rows = dict.fromkeys((cell.method, cell.variant) for cell in cells)
+    every = [cell for cell in measured.cells if cell.method not in nulls.NAMES]
+    judged = {metric.name for metric in measures.metrics()} & set(_metrics(measured, every))
+    shown = every if judged else cells
+    layers = list(dict.fromkeys(cell.layer for cell in shown))
     lines = []
     for metric in task.metrics:
-        for method, variant in [*rows, *((name, "") for name in task.nulls)]:
+        held = every if metric in judged else cells
+        rows = dict.fromkeys((cell.method, cell.variant) for cell in held)
+        blind = [(name, "") for name in task.nulls] if held else []
+        for method, variant in [*rows, *blind]:
             line: dict[str, object] = {"metric": metric, "method": method, "variant": variant}
             for layer in layers:
                 key = (*nulls.cell(method, layer, variant).key, metric)
@@ -43,6 +49,12 @@ def table(measured: Measured, task: Task, cells: Sequence[Cell]) -> pd.DataFrame
     places = [layer or "measured" for layer in layers]
     ends = [f"{place} {end}" for place in places for end in ("low", "high")]
     return pd.DataFrame(lines, columns=["metric", "method", "variant", *places, *ends, "n"])
+
+
+def _metrics(measured: Measured, cells: Sequence[Cell]) -> list[str]:
+    """The metrics that a run has numbers of, of any of the cells."""
+    keys = {cell.key for cell in cells}
+    return [metric for (*key, metric) in measured.numbers.index if tuple(key) in keys]
 
 
 def cell(row: Mapping[Any, Any], place: str) -> Cell:
