@@ -84,7 +84,7 @@ def test_layers_of_the_network_on_the_line(line, values):
     ("line", "values"),
     [
         ("localize --data ", plugins.names("camx.evaluators.datasets")),
-        ("tables --data min", ["mini"]),
+        ("tables --data min", ["mini", "mini-masks"]),
         ("localize --data /dat", []),
         ("localize --weights vgg", []),
         ("localize --method mine", []),  # a method of the user's is a file
