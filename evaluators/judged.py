@@ -119,8 +119,8 @@ class Map:
             given = given.astype(float)
             if given.shape == (SIDE, SIDE) and given.min() >= 0 and given.max() <= 1:
                 return given
-        if not np.isfinite(given).all():
-            return np.zeros((SIDE, SIDE))
+        if not np.isfinite(given).all() or given.min() == given.max():
+            return np.zeros((SIDE, SIDE))  # resized, a constant would differ by rounding
         resized = given if given.shape == (SIDE, SIDE) else _cubic(given)
         low, high = resized.min(), resized.max()
         if low == high:

@@ -12,7 +12,7 @@ if WORKER:  # a thread each, before torch counts the cores: more than cores wait
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from camx.cli import main  # noqa: E402
-from camx.evaluators import records  # noqa: E402
+from camx.evaluators import writer  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,7 @@ def two_threads():
 @pytest.fixture(autouse=True)
 def _untimed(monkeypatch):
     """Parts are of 256 images, however slow the machine is."""
-    monkeypatch.setattr(records, "PART_SECONDS", float("inf"))
+    monkeypatch.setattr(writer, "PART_SECONDS", float("inf"))
 
 
 @pytest.fixture
