@@ -50,7 +50,8 @@ METRICS = (
 class Record(Row):
     """The thresholds of 0..254 that the box is right at, as starts and exclusive ends in turn.
 
-    They are 255ths of the map's maximum, which is 255 unless a square was given with a lower one.
+    They are 255ths of the map's maximum, which is 255 unless a square was given with a lower one;
+    then a threshold may be one level beside the authors', who cut off its product with 0 to 0.999.
     By the rule of the contour, the `largest` or `any`, and by the IoU asked for.
     """
 

@@ -142,7 +142,7 @@ def test_a_square_that_says_nothing_is_zero(values, shape):
 
 def test_levels_are_cut_off():
     values = np.random.default_rng(0).random((SIDE, SIDE))
-    values[0, :256 - 32] = np.arange(32, 256) / 255
+    values[0, : 256 - 32] = np.arange(32, 256) / 255
     levels = Map(values, (50, 40)).levels
     for y in range(0, SIDE, 5):
         for x in range(SIDE):
@@ -162,6 +162,18 @@ def test_histograms_count_pixels(interpolation):
             for x in range(37):
                 counts[shown.on_image[y, x]] += where is None or bool(where[y, x])
         assert shown.histogram(where).tolist() == counts
+
+
+def test_a_histogram_is_of_its_own_part():
+    """Parts that are gone leave their places in memory to others."""
+    grid = np.random.default_rng(0).integers(256, size=(30, 40)).astype(np.uint8)
+    shown = Map(grid, (40, 30))
+    for i in range(30):
+        part = np.zeros((30, 40), bool)
+        part[i] = True
+        counts = shown.histogram(part)
+        assert (counts == np.bincount(grid[i], minlength=256)).all()
+        del part
 
 
 def test_linear_is_of_the_square():

@@ -1,7 +1,8 @@
 """Thresholds of a run's measures: what each is worth, which is best, and which others would choose.
 
 ``curves.csv`` holds what every threshold is worth, a column for each curve of each cell, and
-``thresholds.csv`` the best one (an oracle: it is found on the images that are judged) beside the one found on another split, and the gap.
+``thresholds.csv`` the best one (an oracle: it is found on the images that are judged) beside the
+one found on another split, and the gap.
 """
 
 from pathlib import Path

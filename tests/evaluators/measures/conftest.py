@@ -38,7 +38,9 @@ def frame():
     """
 
     def make(module, rows, method="gradcam"):
-        records = [module.Record(image, label, method, "S5", "", *row) for image, label, row in rows]
+        records = [
+            module.Record(image, label, method, "S5", "", *row) for image, label, row in rows
+        ]
         columns = [field.name for field in dataclasses.fields(module.Record)]
         lists = [[getattr(record, name) for name in columns] for record in records]
         held = pd.DataFrame(lists, columns=columns)

@@ -55,7 +55,7 @@ def overlaps(scores, boxes, size, multiple):
 
 
 def accuracy(images, delta, multiple):
-    """Of each tau, the share in percent of images that are right: all of ``(scores, boxes, size)``"""
+    """Of each tau, the percent of images, ``(scores, boxes, size)`` each, that are right."""
     lists = [overlaps(*image, multiple) for image in images]
     return [100 * sum(best[i] >= delta for best in lists) / len(lists) for i in range(len(TAUS))]
 

@@ -44,9 +44,7 @@ def average_precision(on, off):
 
 
 def peak_iou(on, off):
-    return max(
-        100 * sum(on[place:]) / (sum(on) + sum(off[place:])) for place in range(1002)
-    )
+    return max(100 * sum(on[place:]) / (sum(on) + sum(off[place:])) for place in range(1002))
 
 
 def some_mask(rng, height, width):
