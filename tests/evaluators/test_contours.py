@@ -222,6 +222,19 @@ def test_an_area_is_of_what_a_contour_encloses():
     assert right_at(grid, (0, 0, 223, 1))["largest"] == [False] * 3
 
 
+def test_a_small_full_square_is_larger_than_a_wide_thin_shape():
+    """Too small to be right itself, it is the largest contour, and so the box is wrong."""
+    grid = drawn((20, 20, 30, 30, 9), (100, 100, 108, 108, 9))
+    for i in range(50):
+        grid[100 + i, 100 + i] = 9
+    truth = (100, 100, 150, 150)
+    assert right_at(grid, truth) == {"largest": [False] * 3, "all": [True] * 3}
+    grid[20:23] = 0  # seven rows: 6 by 9 are still more than 7 by 7
+    assert right_at(grid, truth)["largest"] == [False] * 3
+    grid[23] = 0
+    assert right_at(grid, truth)["largest"] == [True] * 3
+
+
 def test_where_nothing_is_above_the_box_is_the_first_pixel():
     grid = drawn((100, 100, 150, 150, 80))
     right = contours.right(grid, np.array([(0, 0, 0, 0)]))

@@ -103,7 +103,7 @@ def test_what_a_measure_lacks_is_named(mine, change, words):
 
 def test_an_error_in_somebody_s_names_the_image(mine, truth):
     measure = measures.load(mine(("float(shown", "1 / 0 + float(shown")))
-    with pytest.raises(ValueError, match="mine.*: a: ZeroDivisionError: division by zero"):
+    with pytest.raises(ValueError, match=r"mine.*: a: ZeroDivisionError: division by zero"):
         measure.row(truth((3, 4, 20, 25)), CELL, Map(np.eye(7), (40, 30)))
 
 
