@@ -88,18 +88,20 @@ class Map:
     given: np.ndarray = field(repr=False)
     size: tuple[int, int]
     interpolation: str = "cubic"
-    _counted: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    _counted: dict[int, tuple[np.ndarray | None, np.ndarray]] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # by the identity of a part, which is kept, so that no other part takes it over
 
     def histogram(self, part: np.ndarray | None = None) -> np.ndarray:
         """``(256,) int64``: the pixels of each value, of a map that is uint8 on the image.
 
-        Of a `part`, ``(H,W) bool``, which has to live as long as the map.
+        Of a `part`, ``(H,W) bool``, counted once.
         """
         if (key := id(part)) not in self._counted:
             mask = None if part is None else part.view(np.uint8)
             counts = cv2.calcHist([self.on_image], [0], mask, [256], [0, 256])
-            self._counted[key] = counts.ravel().astype(np.int64)
-        return self._counted[key]
+            self._counted[key] = part, counts.ravel().astype(np.int64)
+        return self._counted[key][1]
 
     @cached_property
     def on_image(self) -> np.ndarray:
@@ -119,8 +121,8 @@ class Map:
             given = given.astype(float)
             if given.shape == (SIDE, SIDE) and given.min() >= 0 and given.max() <= 1:
                 return given
-        if not np.isfinite(given).all():
-            return np.zeros((SIDE, SIDE))
+        if not np.isfinite(given).all() or given.min() == given.max():
+            return np.zeros((SIDE, SIDE))  # resized, a constant would differ by rounding
         resized = given.astype(float) if given.shape == (SIDE, SIDE) else _cubic(given)
         low, high = resized.min(), resized.max()
         if low == high:

@@ -8,6 +8,7 @@ unless these are called as the metrics, ``outcomes(frame, other)``, a column a m
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,13 +143,19 @@ def asked(wanted: Sequence[str], masked: bool) -> tuple[Measure, ...]:
     there are none, for two of one name, and for two that give one metric.
     """
     listed = [name for word in wanted for name in (names() if word == ALL else [word])]
-    unique = {measure.name: measure for measure in map(load, dict.fromkeys(listed))}
+    unique = {m.plugin.reference: m for m in map(load, dict.fromkeys(listed))}
     fit = [m for m in unique.values() if masked or m.truth != "masks" or ALL not in wanted]
     for measure in fit:
         if measure.truth == "masks" and not masked:
             boxes = ", ".join(name for name in names() if load(name).truth == "boxes")
             what = "needs masks, and the data set has boxes alone"
             raise ValueError(f"measure {measure.name} {what}; those that do without: {boxes}")
+    for one, other in itertools.combinations(fit, 2):
+        what = f"measures {one.plugin.reference} and {other.plugin.reference}"
+        if one.name == other.name:
+            raise ValueError(f"{what} have one name, {one.name}, and so one folder of records")
+        for metric in {m.name for m in one.metrics} & {m.name for m in other.metrics}:
+            raise ValueError(f"{what} both give {metric!r}; a metric has one measure")
     return tuple(fit)
 
 

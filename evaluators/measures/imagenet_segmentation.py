@@ -1,7 +1,7 @@
 """The ImageNet-Segmentation protocol: the map above its own mean, against a mask."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,29 +62,29 @@ def judge(shown: Map, truth: Truth) -> tuple[int, int, int, int, float, float]:
     on = marked[counted]
     hit, predicted, true = int((above & on).sum()), int(above.sum()), int(on.sum())
     false, missed = predicted - hit, true - hit
-    both, object_only = precisions(values[counted], on)
+    ends = values.min(), values.max()
+    both, object_only = precisions(values[counted], on, ends)
     rest = len(on) - hit - false - missed
     return hit, false, rest, missed, 100 * both, 100 * object_only
 
 
-def precisions(values: np.ndarray, on: np.ndarray) -> tuple[float, float]:
+def precisions(values: np.ndarray, on: np.ndarray, ends: tuple[Any, Any]) -> tuple[float, float]:
     """Average precision, 0 to 1, of both classes' scores together, and of the object's alone.
 
     The background's score is one less the object's, and the authors' mAP ranks both at once.
+    `ends` are the whole map's minimum and maximum, ignored pixels', too: scores are 0 and 1 there.
     """
     levels = values
     if values.dtype != np.uint8:
         levels = np.unique(values, return_inverse=True)[1].reshape(values.shape)
-        return _both(values, on), _average(*_sorted(levels, on))
+        return _both(values, on, *ends), _average(*_sorted(levels, on))
     object_, background = (np.bincount(levels[part], minlength=256) for part in (on, ~on))
-    low, high = int(levels.min()), int(levels.max())
-    span = slice(low, high + 1)
+    span = slice(int(ends[0]), int(ends[1]) + 1)
     first, second = object_[span], background[span]
     return _average(first + second[::-1], second + first[::-1]), _average(first, second)
 
 
-def _both(values: np.ndarray, on: np.ndarray) -> float:
-    low, high = values.min(), values.max()
+def _both(values: np.ndarray, on: np.ndarray, low: float, high: float) -> float:
     if low == high:
         return 0.5  # each pixel is right for one class and wrong for the other
     stretched = (values - low) / (high - low)

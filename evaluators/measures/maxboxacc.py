@@ -50,6 +50,8 @@ METRICS = (
 class Record(Row):
     """The thresholds of 0..254 that the box is right at, as starts and exclusive ends in turn.
 
+    They are 255ths of the map's maximum, which is 255 unless a square was given with a lower one;
+    then a threshold may be one level beside the authors', who cut off its product with 0 to 0.999.
     By the rule of the contour, the `largest` or `any`, and by the IoU asked for.
     """
 
@@ -65,7 +67,8 @@ def judge(shown: Map, truth: Truth) -> list[tuple[int, ...]]:
     from camx.evaluators import contours  # compiled, when it is asked for
 
     right = contours.right(shown.levels, truth.square_boxes)
-    return [contours.intervals(row) for rule in contours.RULES for row in right[rule]]
+    whole = np.arange(LEVELS) * int(shown.levels.max()) // LEVELS
+    return [contours.intervals(row[whole]) for rule in contours.RULES for row in right[rule]]
 
 
 def table(frame: "pd.DataFrame", rule: str, delta: int) -> np.ndarray:

@@ -16,7 +16,7 @@ METRICS = (Metric("rank", "share of the K highest pixels on the object, K its si
 
 @dataclass(frozen=True)
 class Record(Row):
-    """`rank` in percent, NaN where no pixel is the object's."""
+    """`rank` in percent, NaN where no pixel is the object's; a map of no numbers is constant."""
 
     rank: float
 
@@ -25,7 +25,8 @@ def judge(shown: Map, truth: Truth) -> tuple[float]:
     marked, counted = truth.marked, truth.counted
     if shown.on_image.dtype == np.uint8:
         return (100 * accuracy(shown.histogram(counted), shown.histogram(marked)),)
-    values = shown.on_image if counted is None else shown.on_image[counted]
+    values = shown.on_image if np.isfinite(shown.on_image).all() else np.zeros(marked.shape)
+    values = values if counted is None else values[counted]
     levels = np.unique(values, return_inverse=True)[1].ravel()
     of_object = marked.ravel() if counted is None else marked[counted]
     count = int(levels.max()) + 1

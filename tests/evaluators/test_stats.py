@@ -231,3 +231,124 @@ def test_counts_are_resampled_by_image():
     draws = [counts[rng.integers(60, size=60)].sum(0) for _ in range(2000)]
     expected = np.quantile([set_iou(draw) for draw in draws], [0.025, 0.975])
     assert [low, high] == pytest.approx(expected.tolist(), abs=0.02)
+
+
+@pytest.mark.parametrize("n", [1, 7, 5000])
+def test_weighed_sums_are_those_of_whole_numbers(n):
+    """Floats are multiplied fast, a few thousand rows at a time; nothing is rounded."""
+    rng = np.random.default_rng(n)
+    weights = rng.integers(5, size=(6, n))
+    for counts in (
+        rng.integers(2**31, size=(n, 3)), rng.integers(2, size=(n, 2, 3)).astype(bool),
+        rng.integers(256, size=(n, 4)).astype(np.uint8), rng.integers(9, size=n),
+    ):  # fmt: skip
+        expected = np.tensordot(weights, counts.astype(np.int64), axes=1)
+        assert (stats._weighed(weights, counts) == expected).all()
+        assert stats._weighed(weights, counts).shape == (6, *counts.shape[1:])
+
+
+def share(counts):
+    """Hits among images, in percent; what no image tells is no number."""
+    return 100 * float(counts[0] / counts[1]) if counts[1] else float("nan")
+
+
+def by_class(rows):
+    """The mean over classes, and that without each image in turn, in plain loops.
+
+    Without a class's only image the class keeps its number.
+    """
+
+    def mean(kept):
+        numbers = []
+        for label in sorted({row[0] for row in rows}):
+            of_class = [row for row in kept if row[0] == label]
+            of_class = of_class or [row for row in rows if row[0] == label]
+            number = share([sum(row[i] for row in of_class) for i in (1, 2)])
+            if number == number:
+                numbers.append(number)
+        return sum(numbers) / len(numbers)
+
+    rows = rows.tolist()
+    return mean(rows), [mean(rows[:i] + rows[i + 1 :]) for i in range(len(rows))]
+
+
+def labelled(rng, n, classes=5):
+    """Rows of a label, hits and images; the rare classes hit less."""
+    labels = (classes * rng.random(n) ** 2).astype(int)
+    total = rng.integers(1, 4, size=n)
+    return np.stack([labels, rng.binomial(total, 0.9 - 0.12 * labels), total], 1)
+
+
+@pytest.mark.parametrize("n", [4, 20, 80])
+def test_a_mean_over_classes_in_plain_loops(n):
+    rng = np.random.default_rng(n)
+    for _ in range(5):
+        rows = labelled(rng, n)
+        value, without = by_class(rows)
+        described, low, high, count = stats.describe_by_class(rows, share)
+        assert (described, count) == (pytest.approx(value), n)
+        assert stats._by_class(rows, share)[1].tolist() == pytest.approx(without)
+        reach = stats._jackknife(np.array(without))[2]
+        expected = np.clip([value - reach, value + reach], 0, 100)
+        assert [low, high] == pytest.approx(expected.tolist(), nan_ok=True)
+
+
+def test_a_class_of_one_image_keeps_its_number():
+    """The lone image of class 7 counts as a class, but tells nothing of how images differ."""
+    rows = np.array([[0, 1, 1], [0, 0, 1], [0, 1, 1], [7, 1, 1]])
+    value, low, high, n = stats.describe_by_class(rows, share)
+    assert (value, n) == (pytest.approx((100 * 2 / 3 + 100) / 2), 4)
+    assert stats._by_class(rows, share)[1].tolist() == pytest.approx([75, 100, 75, value])
+    assert 0 <= low < value < high <= 100
+
+
+@pytest.mark.parametrize("rows", [[[3, 1, 2]], [[0, 1, 1], [1, 0, 1]], [[0, 1, 1], [0, 1, 1]]])
+def test_where_no_image_moves_the_number_there_is_no_interval(rows):
+    rows = np.array(rows)
+    value, low, high, n = stats.describe_by_class(rows, share)
+    assert (value, n) == (by_class(rows)[0], len(rows))
+    assert np.isnan([low, high]).all()
+    test = stats.paired_by_class(rows, rows, share)
+    assert (test.difference, test.p_value, test.n) == (0, 1, len(rows))
+
+
+def test_a_class_without_a_number_does_not_count():
+    rows = np.array([[0, 1, 2], [0, 2, 2], [1, 0, 0], [1, 0, 0], [2, 0, 0]])
+    value, low, high, n = stats.describe_by_class(rows, share)
+    assert (value, n) == (75, 5)
+    assert low < 75 < high
+    assert np.isnan(stats.describe_by_class(rows[2:], share)[0])
+
+
+def test_a_mean_over_classes_covers_as_often_as_it_says():
+    """Of a hundred images of five classes, of which the rarest has a dozen or so."""
+    rng = np.random.default_rng(0)
+    truth, covered = np.mean([100 * (0.9 - 0.12 * label) for label in range(5)]), []
+    for _ in range(400):
+        _, low, high, _ = stats.describe_by_class(labelled(rng, 100), share)
+        covered.append(low <= truth <= high)
+    assert 0.92 <= np.mean(covered) <= 0.985
+
+
+def test_a_difference_of_means_over_classes():
+    """In plain loops; of two halves of one error one test in twenty is significant."""
+    rng, tests = np.random.default_rng(1), []
+    for _ in range(200):
+        a = labelled(rng, 60)
+        b = np.column_stack([a[:, 0], rng.binomial(a[:, 2], 0.9 - 0.12 * a[:, 0]), a[:, 2]])
+        test = stats.paired_by_class(a, b, share)
+        tests.append(test)
+        assert test.difference == pytest.approx(by_class(a)[0] - by_class(b)[0])
+    apart = np.array(by_class(a)[1]) - by_class(b)[1]
+    error, degrees, reach = stats._jackknife(apart)
+    assert [test.ci_low, test.ci_high] == pytest.approx(
+        [test.difference - reach, test.difference + reach]
+    )
+    p = 2 * scipy_stats.t.sf(abs(test.difference) / error, degrees)
+    assert (test.p_value, test.n) == (pytest.approx(p), 60)
+    turned = stats.paired_by_class(b, a, share)
+    assert (turned.difference, turned.p_value) == (
+        pytest.approx(-test.difference), pytest.approx(test.p_value)
+    )  # fmt: skip
+    assert 0.02 <= np.mean([test.p_value < 0.05 for test in tests]) <= 0.09
+    assert all((t.p_value < 0.05) == (t.ci_low * t.ci_high > 0) for t in tests)

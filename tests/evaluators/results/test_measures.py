@@ -105,7 +105,7 @@ def test_hits_of_any_dtype_are_hits():
 
 def test_a_mean_over_classes_is_told_by_the_jackknife():
     """Whichever task's metric it is."""
-    metric = Metric("mIoU", metric=Metric("mIoU", counts=confusion.mean))
+    metric = Metric("mIoU", counts=confusion.mean)
     counts = np.random.default_rng(0).integers(1, 9, (20, 1, 4))
     a, b = (list(np.concatenate([counts, counts + more], 1).astype(float)) for more in (3, 5))
     task = SimpleNamespace(metrics={"mIoU": metric})
@@ -116,3 +116,41 @@ def test_a_mean_over_classes_is_told_by_the_jackknife():
     test = measures.contrast([left], [right], metric=Metric("mIoU", counts=confusion.mean))
     assert test == stats.paired_classes(np.stack(a), np.stack(b), confusion.mean)
     assert test.ci_low > 0
+
+
+def hits_of(rows):
+    """Hits among images in percent, of ``(2,)``."""
+    return 100 * float(rows[0] / rows[1])
+
+
+def test_a_mean_over_classes_of_a_number_of_each():
+    """Such as the pointing game's: an image's counts begin with its label."""
+    rng, metric = np.random.default_rng(0), Metric("pointing", by_class=hits_of)
+    labels = rng.integers(3, size=30)
+    a, b = (np.stack([labels, rng.random(30) < share, np.ones(30)], 1) for share in (0.8, 0.4))
+    cell, task = {CELL: [frame(pointing=list(a))]}, SimpleNamespace(metrics={"pointing": metric})
+    numbers = measures.numbers(cell, task)
+    expected = np.mean([100 * a[labels == label, 1].mean() for label in range(3)])
+    value, low, high, n = numbers.loc[(*CELL.key, "pointing")]
+    assert (value, n) == (pytest.approx(expected), 30)
+    assert (value, low, high, n) == stats.describe_by_class(a, hits_of)
+    series = measures.of_cell(cell, CELL, "pointing")
+    assert measures.value(series, metric) == value
+    # Those of another cell hold other images as well; what both hold is compared.
+    other = pd.Series(list(b[5:]) + [b[0]] * 4, index=[str(i) for i in range(5, 34)])
+    test = measures.contrast([series], [other], metric=metric)
+    shared = np.concatenate([b[5:], b[:0]])
+    assert test == stats.paired_by_class(a[5:], shared, hits_of)
+    assert test.n == 25
+    with pytest.raises(ValueError, match="one cell with one other"):
+        measures.contrast([series, series], [other, other], metric=metric)
+
+
+def test_images_that_a_measure_leaves_out_do_not_count():
+    """As where all of a class's objects are difficult: there is no row of counts."""
+    metric = Metric("pointing", by_class=hits_of)
+    rows = [np.array([0, 1, 1]), None, np.array([1, 0, 1]), np.nan, np.array([0, 0, 1])]
+    task = SimpleNamespace(metrics={"pointing": metric})
+    numbers = measures.numbers({CELL: [frame(pointing=rows)]}, task)
+    row = numbers.loc[(*CELL.key, "pointing")]
+    assert (row["value"], row["n"]) == (25, 3)
