@@ -123,7 +123,8 @@ class Map:
                 return given
         if not np.isfinite(given).all() or given.min() == given.max():
             return np.zeros((SIDE, SIDE))  # resized, a constant would differ by rounding
-        resized = given.astype(float) if given.shape == (SIDE, SIDE) else _cubic(given)
+        values = given / 255 if given.dtype == np.uint8 else given
+        resized = values if values.shape == (SIDE, SIDE) else _cubic(values)
         low, high = resized.min(), resized.max()
         if low == high:
             return np.zeros((SIDE, SIDE))
@@ -142,10 +143,6 @@ class Map:
         return heatmaps.on_image(self.given, (SIDE, SIDE), "linear")
 
 
-def _cubic(given: np.ndarray) -> np.ndarray:
-    resized: np.ndarray = cv2.resize(
-        given / 255 if given.dtype == np.uint8 else given,
-        (SIDE, SIDE),
-        interpolation=cv2.INTER_CUBIC,
-    )
+def _cubic(values: np.ndarray) -> np.ndarray:
+    resized: np.ndarray = cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     return resized

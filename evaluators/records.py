@@ -28,7 +28,14 @@ KEY = ["image_id", *CELL]
 THRESHOLD = "threshold"  # in an identity: what images thresholds are chosen on
 WORDS = {str: "a text", int: "a whole number", list: "a list", dict: "a mapping"}  # of JSON
 # What says that a run made something, which its identity then governs: records, a training, files.
-MADE = ("records*/*.parquet", "checkpoint.pt", "maps/*.*", "masks*/*.*", "labels/*/*.*")
+MADE = (
+    "records*/*.parquet",
+    "checkpoint.pt",
+    "maps/*.*",
+    "maps/**/*.npy",
+    "masks*/*.*",
+    "labels/*/*.*",
+)
 
 
 def read(run: Path, columns: list[str] | None = None, kind: str = "records") -> "pd.DataFrame":

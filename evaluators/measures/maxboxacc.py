@@ -24,18 +24,17 @@ CHOOSES = True
 STEP = 0.001  # from one threshold to the next
 TAUS = np.arange(0, 1, STEP)
 DELTAS = (30, 50, 70)  # percent
-LEVELS = 255
-WHOLE = (TAUS * 255).astype(int)  # what a pixel has to be above, times 255 and cut off
+COUNT = len(TAUS)
 
 
 def best(counts: np.ndarray) -> float:
-    """The highest share of images, in percent, of ``(256,)``: those right at 0..254, and all."""
-    return 100 * float(counts[:LEVELS].max() / counts[LEVELS])
+    """The highest share of images in percent, of ``(1001,)``: those right at each tau, and all."""
+    return 100 * float(counts[:COUNT].max() / counts[COUNT])
 
 
 def best_of_all(counts: np.ndarray) -> float:
-    """The mean over each IoU's highest share, ``(766,)``: the counts of three, and all."""
-    return 100 * float(counts[:-1].reshape(len(DELTAS), LEVELS).max(1).mean() / counts[-1])
+    """The mean over each IoU's highest share, ``(3001,)``: the counts of three, and all."""
+    return 100 * float(counts[:-1].reshape(len(DELTAS), COUNT).max(1).mean() / counts[-1])
 
 
 METRICS = (
@@ -48,10 +47,8 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Record(Row):
-    """The thresholds of 0..254 that the box is right at, as starts and exclusive ends in turn.
+    """The thresholds, in thousandths, that the box is right at: starts and exclusive ends in turn.
 
-    They are 255ths of the map's maximum, which is 255 unless a square was given with a lower one;
-    then a threshold may be one level beside the authors', who cut off its product with 0 to 0.999.
     By the rule of the contour, the `largest` or `any`, and by the IoU asked for.
     """
 
@@ -67,20 +64,20 @@ def judge(shown: Map, truth: Truth) -> list[tuple[int, ...]]:
     from camx.evaluators import contours  # compiled, when it is asked for
 
     right = contours.right(shown.levels, truth.square_boxes)
-    whole = np.arange(LEVELS) * int(shown.levels.max()) // LEVELS
+    whole = (TAUS * int(shown.levels.max())).astype(int)  # what a pixel has to be above
     return [contours.intervals(row[whole]) for rule in contours.RULES for row in right[rule]]
 
 
 def table(frame: "pd.DataFrame", rule: str, delta: int) -> np.ndarray:
-    """``(n,255) uint8``: whether each record's box is right at each threshold 0..254."""
-    rows = np.zeros((len(frame), LEVELS + 1), np.int8)
+    """``(n,1000) uint8``: whether each record's box is right at each of TAUS."""
+    rows = np.zeros((len(frame), COUNT + 1), np.int8)
     ends = frame[f"{rule}_{delta}"].to_numpy()
     lengths = [len(each) for each in ends]
     places = np.repeat(np.arange(len(frame)), lengths)
     flat = np.concatenate([np.asarray(each, int) for each in ends]) if len(frame) else places
     signs = np.concatenate([np.tile((1, -1), n // 2) for n in lengths]) if len(frame) else places
     np.add.at(rows, (places, flat), signs)
-    return rows[:, :LEVELS].cumsum(1).astype(np.uint8)
+    return rows[:, :COUNT].cumsum(1).astype(np.uint8)
 
 
 def outcomes(frame: "pd.DataFrame", other: "pd.DataFrame") -> "pd.DataFrame":
@@ -112,19 +109,19 @@ def _hits(values: np.ndarray) -> np.ndarray:
 
 
 def peak(rows: np.ndarray) -> int:
-    """The threshold 0..254 at which most of ``rows (n,255)`` are right, the first of equals."""
+    """The place in TAUS at which most of ``rows (n,1000)`` are right, the first of equals."""
     return int(rows.sum(0, dtype=np.int64).argmax())
 
 
 def curves(frame: "pd.DataFrame") -> dict[tuple[str, ...], np.ndarray]:
     """The share of right boxes in percent at each of TAUS, by cell, rule and IoU."""
     return {
-        (*key, f"{rule} contour, IoU >= {delta / 100:g}"): shares(rows, rule, delta)[WHOLE]
+        (*key, f"{rule} contour, IoU >= {delta / 100:g}"): shares(rows, rule, delta)
         for key, rows in measures.by_cell(frame)
         for rule, delta in (("largest", 50), *(("any", delta) for delta in DELTAS))
     }
 
 
 def shares(frame: "pd.DataFrame", rule: str, delta: int) -> np.ndarray:
-    """``(255,)``: the share of right boxes in percent at each threshold 0..254."""
+    """``(1000,)``: the share of right boxes in percent at each of TAUS."""
     return 100 * table(frame, rule, delta).mean(0)

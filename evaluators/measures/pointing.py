@@ -61,7 +61,7 @@ def hit(heatmap: np.ndarray, distance: np.ndarray) -> float:
     none, and misses.
     """
     highest = heatmap == heatmap.max()
-    near = distance[highest] < TOLERANCE - 1e-3  # the next distance below 15 is the root of 224
+    near = distance[highest] < TOLERANCE - 1e-3  # the next distance below 15 is the root of 221
     return float(near.mean()) if len(near) else 0.0
 
 

@@ -59,7 +59,7 @@ def test_thresholds_and_what_they_are_worth(camx, tmp_path):
     run = tmp_path / "results/localize"
     best = pd.read_csv(run / "thresholds.csv", keep_default_na=False)
     curves = pd.read_csv(run / "curves.csv", index_col="threshold")
-    assert len(curves) == 1000
+    assert curves.index.tolist() == [k / 1000 for k in range(1000)]
     numbers = reduced.numbers(reduced.outcomes(run, tasks.load("localize")), tasks.load("localize"))
     for row in best[best["curve"].str.startswith("largest")].itertuples():
         name = " ".join(filter(None, (row.method, row.layer, row.variant, "maxboxacc", row.curve)))

@@ -96,10 +96,10 @@ def test_all_are_those_of_pixel_by_pixel(pairs, frame):
         ("recall", [100 * sum(on[k:]) / sum(on) for k in range(1000)]),
         ("IoU", [100 * sum(on[k:]) / (sum(on) + sum(off[k:])) for k in range(1000)]),
     ):  # fmt: skip
-        curve = curves[curves["curve"] == name]
-        assert curve["threshold"].tolist() == [round(k / 1000, 3) for k in range(1000)]
-        assert curve["value"].tolist() == pytest.approx(values, nan_ok=True)
-        assert (curve["peak"] == (name == "IoU")).all()
+        (curve,) = (curve for key, curve in curves.items() if key[-1] == name)
+        assert curve.tolist() == pytest.approx(values, nan_ok=True)
+    assert pxap.TAUS.tolist() == pytest.approx([k / 1000 for k in range(1000)])
+    assert pxap.PEAK == "IoU"
 
 
 def test_a_record_holds_the_bins_that_hold_pixels(truth):
