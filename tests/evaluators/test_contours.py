@@ -202,6 +202,9 @@ def test_holes_are_of_four_neighbours_and_islands_of_eight():
         grid[y, x] = 5
     agree(grid, [(2, 0, 7, 5)])
     assert right_at(grid, (2, 0, 7, 5)) == {"largest": [True] * 3, "all": [True] * 3}
+    wide = np.zeros((9, 40), np.uint8)
+    wide[:, :9], wide[2, 6:] = grid, 5  # with a line, the hole's contour alone is right
+    assert right_at(wide, (2, 0, 7, 5)) == {"largest": [False] * 3, "all": [True] * 3}
 
 
 def test_of_equal_areas_the_first_listed_counts():
