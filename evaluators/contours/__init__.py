@@ -35,10 +35,11 @@ def _holes(
 ) -> Any:  # fmt: skip
     """Put the best IoU of any hole's contour into ``best (255,)``; twice what holes may hide."""
     hidden = np.zeros(THRESHOLDS, np.int32)
-    m = basins.number(label, above, peak, basins.hollows(grid, label, above, peak), number, first)
+    n = basins.hollows(grid, label, above, peak)
+    m = basins.number(grid, label, above, peak, n, number, first, True)
     if m == 1:
         return hidden
-    rows = first[m + 1]
+    rows = first[0]
     box, area = basins.extents(grid, label, first, rows, True), np.zeros(rows, np.int32)
     n = basins.touching(grid, label, True, level, pairs)
     states, _, room, _ = flood(
@@ -64,8 +65,9 @@ def _sweep(
     """
     best, largest = np.zeros(THRESHOLDS), np.zeros(THRESHOLDS)
     hidden = _holes(grid, truths, small, label, above, peak, number, first, level, pairs, best)
-    m = basins.number(label, above, peak, basins.raised(grid, label, above, peak), number, first)
-    rows = first[m + 1]
+    n = basins.raised(grid, label, above, peak)
+    m = basins.number(grid, label, above, peak, n, number, first, False)
+    rows = first[0]
     box = basins.extents(grid, label, first, rows, False)
     area = basins.areas(grid, label, first, rows)
     n = basins.touching(grid, label, False, level, pairs)
@@ -128,15 +130,10 @@ def _largest(grid: np.ndarray, threshold: int) -> tuple[int, int, int, int]:
     return x, y, min(x + w, grid.shape[1] - 1), min(y + h, grid.shape[0] - 1)
 
 
-def intervals(row: np.ndarray) -> tuple[int, ...]:
-    """Where ``row (n,) bool`` is true, as ``(start, end, start, end, ...)``, ends exclusive."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], row, [False])).astype(np.int8)))
-    return tuple(edges.tolist())
-
-
-def expanded(ends: np.ndarray, n: int = THRESHOLDS) -> np.ndarray:
-    """``(n,) bool``, the opposite of `intervals`."""
-    row = np.zeros(n + 1, np.int8)
-    row[ends[::2]] += 1
-    np.subtract.at(row, ends[1::2], 1)
-    return row[:n].cumsum() > 0
+def intervals(rows: np.ndarray) -> list[tuple[int, ...]]:
+    """Where each of ``rows (k,n) bool`` is true, as ``(start, end, ...)``, ends exclusive."""
+    padded = np.zeros((len(rows), rows.shape[1] + 2), bool)
+    padded[:, 1:-1] = rows
+    of, edges = np.nonzero(padded[:, 1:] != padded[:, :-1])
+    ends = np.searchsorted(of, np.arange(1, len(rows)))
+    return [tuple(part.tolist()) for part in np.split(edges, ends)]

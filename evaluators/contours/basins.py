@@ -88,20 +88,20 @@ def hollows(grid: np.ndarray, label: np.ndarray, above: np.ndarray, peak: np.nda
 
 @compiled
 def number(
-    label: np.ndarray, above: np.ndarray, peak: np.ndarray, n: int, number: np.ndarray,
-    first: np.ndarray,
+    grid: np.ndarray, label: np.ndarray, above: np.ndarray, peak: np.ndarray, n: int,
+    number: np.ndarray, first: np.ndarray, flip: bool,
 ) -> int:  # fmt: skip
     """Number the maxima from 1, label pixels so, and give each a row for every value to its peak.
 
-    ``first[b] + v`` is the row of value v; ``first`` of one more is how many rows there are.
+    ``first[b] + v`` is the row of value v; ``first[0]`` is how many rows there are. Of the inverted
+    map if `flip`: then from the least value that any of the basin's pixels has, for hollows are
+    many and shallow. (Areas are entered at the values of neighbours, too, which may be lower.)
     """
-    m, rows = 0, 0
+    m = 0
     for b in range(1, n + 1):
         if above[b] == b:
             m += 1
-            number[b], peak[m], first[m] = m, peak[b], rows
-            rows += peak[m] + 1
-    first[m + 1] = rows
+            number[b], peak[m] = m, peak[b]
     for b in range(1, n + 1):
         top = b
         while above[top] != top:
@@ -109,9 +109,20 @@ def number(
             top = above[top]
         number[b] = number[top]
     number[0] = 0
-    flat = label.ravel()
-    for i in range(len(flat)):
-        flat[i] = number[flat[i]]
+    least = np.zeros(m + 1, np.int32)
+    if flip:
+        least[:] = peak[: m + 1]
+    for y in range(grid.shape[0]):
+        for x in range(grid.shape[1]):
+            b = number[label[y, x]]
+            label[y, x] = b
+            if flip and 255 - grid[y, x] < least[b]:
+                least[b] = 255 - grid[y, x]
+    rows = 0
+    for b in range(1, m + 1):
+        first[b] = rows - least[b]
+        rows += peak[b] - least[b] + 1
+    first[0] = rows
     return m
 
 

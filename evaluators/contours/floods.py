@@ -47,13 +47,14 @@ def _by_level(level: np.ndarray, n: int) -> Any:
 @compiled
 def _rows(m: int, peak: np.ndarray, first: np.ndarray, box: np.ndarray, area: np.ndarray) -> Any:
     """The rows that hold anything: ``(basin, value)`` of each."""
-    n = 0
-    basin, value = np.empty(first[m + 1], np.int32), np.empty(first[m + 1], np.uint8)
+    n, begin = 0, 0
+    basin, value = np.empty(first[0], np.int32), np.empty(first[0], np.uint8)
     for b in range(1, m + 1):
-        for v in range(1, peak[b] + 1):
-            if box[first[b] + v, 1] >= 0 or area[first[b] + v]:
-                basin[n], value[n] = b, v
+        for row in range(begin, first[b] + peak[b] + 1):
+            if box[row, 1] >= 0 or area[row]:
+                basin[n], value[n] = b, row - first[b]
                 n += 1
+        begin = first[b] + peak[b] + 1
     return basin[:n], value[:n]
 
 

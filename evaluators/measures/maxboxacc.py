@@ -65,7 +65,8 @@ def judge(shown: Map, truth: Truth) -> list[tuple[int, ...]]:
 
     right = contours.right(shown.levels, truth.square_boxes)
     whole = (TAUS * int(shown.levels.max())).astype(int)  # what a pixel has to be above
-    return [contours.intervals(row[whole]) for rule in contours.RULES for row in right[rule]]
+    rows = np.concatenate([right[rule] for rule in contours.RULES])
+    return contours.intervals(rows[:, whole])
 
 
 def table(frame: "pd.DataFrame", rule: str, delta: int) -> np.ndarray:
