@@ -446,7 +446,7 @@ def test_a_data_set_of_one_s_own_is_checked(camx, small, tmp_path):
             whole % "(Sample('i', Path('i.png'), 3, ((0, 0, 1, 1),)),)",
             "i.png: label 3 is not one of the 1",
         ),
-        (whole % "(Sample('i', Path('i.png'), 0, ()),)", "i.png: boxes are ()"),
+        (whole % "(Sample('i', Path('i.png'), 0, ()),)", "i.png: nothing says where the object is"),
     ]:
         (tmp_path / "mine.py").write_text(head + body + "\n")
         done = camx("localize", "--data", "mine.py", code=1)

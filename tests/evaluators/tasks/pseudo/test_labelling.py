@@ -128,7 +128,7 @@ def test_labels_that_are_gone_are_written_again_and_recorded_once(network, tmp_p
     with records.Writer(tmp_path / "records") as writer:
         nothing = {s.image_id: set() for s in chosen}
         labelling.measure(job, chosen[:1], nothing, writer, lambda: None)
-        assert writer.rows == []
+        assert not any(writer.rows.values())
     assert path.read_bytes() == before
 
 
