@@ -41,7 +41,7 @@ def _holes(
         return hidden
     rows = first[0]
     box, area = basins.extents(grid, label, first, rows, True), np.zeros(rows, np.int32)
-    n = basins.touching(grid, label, True, level, pairs)
+    n = basins.sides(grid, label, level, pairs)
     states, _, room, _ = flood(
         m, peak, first, box, area, level, pairs, n, True, grid, truths, small
     )
@@ -69,8 +69,7 @@ def _sweep(
     m = basins.number(grid, label, above, peak, n, number, first, False)
     rows = first[0]
     box = basins.extents(grid, label, first, rows, False)
-    area = basins.areas(grid, label, first, rows)
-    n = basins.touching(grid, label, False, level, pairs)
+    area, n = basins.windows(grid, label, first, rows, level, pairs)
     states, alive, _, tiny = flood(
         m, peak, first, box, area, level, pairs, n, False, grid, truths, small
     )
@@ -99,7 +98,8 @@ def _buffers(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
         size = shape[0] * shape[1]
         per_basin = [np.empty(size + 3, np.int32) for _ in range(4)]
         edges = np.empty(4 * size, np.uint8), np.empty((4 * size, 2), np.int32)
-        held = {shape: (np.empty(shape, np.int32), *per_basin, *edges)}
+        kind = np.uint16 if size < 1 << 16 else np.int32  # of basins: half as much to look at
+        held = {shape: (np.empty(shape, kind), *per_basin, *edges)}
         _memory.held = held
     return held[shape]
 

@@ -153,69 +153,65 @@ def extents(grid: np.ndarray, label: np.ndarray, first: np.ndarray, rows: int, f
 
 
 @compiled
-def areas(grid: np.ndarray, label: np.ndarray, first: np.ndarray, rows: int) -> Any:
-    """Twice the area within a contour that each row adds, ``(rows,)``.
+def windows(
+    grid: np.ndarray, label: np.ndarray, first: np.ndarray, rows: int, level: np.ndarray,
+    pairs: np.ndarray,
+) -> Any:  # fmt: skip
+    """Of each 2 x 2 pixels: twice the area that rows add ``(rows,)``, and how many basins touch.
 
-    A contour runs through pixels' centres: of each 2 x 2 pixels it encloses a half where three are
-    above the threshold, and the whole where four are. What a hole hides of it is not counted.
+    A contour runs through pixels' centres: of four pixels it encloses a half where three are above
+    the threshold, and the whole where all are. What a hole hides of it is not counted. Basins that
+    touch are noted in `pairs`, by 8 neighbours, with the `level` that they do at, the lower
+    pixel's; at a corner they do where neither other pixel of the four connects them.
     """
-    area = np.zeros(rows, np.int32)
-    for y in range(grid.shape[0] - 1):
-        for x in range(grid.shape[1] - 1):
-            a, b, c, d = grid[y, x], grid[y, x + 1], grid[y + 1, x], grid[y + 1, x + 1]
+    area, n = np.zeros(rows, np.int32), 0
+    height, width = grid.shape
+    for y in range(height - 1):
+        a, c, la, lc = grid[y, 0], grid[y + 1, 0], label[y, 0], label[y + 1, 0]
+        for x in range(1, width):
+            b, d, lb, ld = grid[y, x], grid[y + 1, x], label[y, x], label[y + 1, x]
             low, lower = min(a, b), min(c, d)
             second = min(max(low, lower), min(max(a, b), max(c, d)))
             if second:
-                at = first[label[y, x] if a > b else label[y, x + 1]]
+                at = first[la if a > b else lb]
                 area[at + second] += 1
                 least = min(low, lower)
                 if least:
                     area[at + least] += 1
-    return area
+            if la != lb or la != lc or la != ld:
+                n = _noted(n, level, pairs, la, lb, low)
+                n = _noted(n, level, pairs, la, lc, min(a, c))
+                if min(a, d) > max(b, c):
+                    n = _noted(n, level, pairs, la, ld, min(a, d))
+                elif min(b, c) > max(a, d):
+                    n = _noted(n, level, pairs, lb, lc, min(b, c))
+            a, c, la, lc = b, d, lb, ld
+        n = _noted(n, level, pairs, la, lc, min(a, c))
+    for x in range(1, width):
+        v, u = grid[height - 1, x - 1], grid[height - 1, x]
+        n = _noted(n, level, pairs, label[height - 1, x - 1], label[height - 1, x], min(v, u))
+    return area, n
 
 
 @compiled
-def touching(
-    grid: np.ndarray, label: np.ndarray, flip: bool, level: np.ndarray, pairs: np.ndarray
-) -> int:
-    """Basins that touch, ``pairs (n,2)``, and the value that they do at, the lower pixel's.
-
-    By 4 neighbours if `flip`, else by 8; pixels that touch at a corner count where neither other
-    pixel of the four connects them.
-    """
+def sides(grid: np.ndarray, label: np.ndarray, level: np.ndarray, pairs: np.ndarray) -> int:
+    """How many basins of the inverted map touch, by 4 neighbours; noted as in `windows`."""
     height, width = grid.shape
     n = 0
     for y in range(height):
         for x in range(width):
             b, v = label[y, x], grid[y, x]
-            if b == 0:
-                continue
-            if x + 1 < width:
-                n = _noted(n, level, pairs, b, label[y, x + 1], v, grid[y, x + 1], flip)
-            if y + 1 == height:
-                continue
-            n = _noted(n, level, pairs, b, label[y + 1, x], v, grid[y + 1, x], flip)
-            if flip:
-                continue
-            if x + 1 < width:
-                value = min(v, grid[y + 1, x + 1])
-                if grid[y, x + 1] < value and grid[y + 1, x] < value:
-                    n = _noted(n, level, pairs, b, label[y + 1, x + 1], value, value, False)
-            if x:
-                value = min(v, grid[y + 1, x - 1])
-                if grid[y, x - 1] < value and grid[y + 1, x] < value:
-                    n = _noted(n, level, pairs, b, label[y + 1, x - 1], value, value, False)
+            if x + 1 < width and label[y, x + 1] != b:
+                n = _noted(n, level, pairs, b, label[y, x + 1], 255 - max(v, grid[y, x + 1]))
+            if y + 1 < height and label[y + 1, x] != b:
+                n = _noted(n, level, pairs, b, label[y + 1, x], 255 - max(v, grid[y + 1, x]))
     return n
 
 
 @compiled
-def _noted(
-    n: int, level: np.ndarray, pairs: np.ndarray, b: int, other: int, v: int, value: int, flip: bool
-) -> int:
+def _noted(n: int, level: np.ndarray, pairs: np.ndarray, b: int, other: int, value: int) -> int:
     """Note that two basins touch, if they are two; how many pairs there are then."""
-    if other == 0 or other == b:
+    if b == other or b == 0 or other == 0:
         return n
-    level[n] = 255 - max(v, value) if flip else min(v, value)
-    pairs[n, 0] = b
-    pairs[n, 1] = other
+    level[n], pairs[n, 0], pairs[n, 1] = value, b, other
     return n + 1
