@@ -18,14 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camx.evaluators.datasets import by_class
-from camx.evaluators.datasets._objects import (
-    Marked,
-    inside,
-    names_of,
-    read_names,
-    samples_of,
-    settled,
-)
+from camx.evaluators.datasets._objects import Marked, names_of, read_names, samples_of, settled
+from camx.evaluators.datasets._paths import inside
 from camx.evaluators.files import read_csv, read_lines, regular
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Sample

@@ -30,6 +30,7 @@ LAYOUT = (
     "annotations/instances_<split>.json with images in <split>, images/<split> or images, "
     "or FILE.json with images beside it, in <split> or in images (COCO)"
 )
+MARKS = ("annotations", "train20??", "val20??")
 LISTS = ("images", "annotations", "categories")
 FAR = 1e9  # pixels from the origin that are nobody's, nor what is not a number
 
@@ -128,10 +129,11 @@ def read_pictures(content: Any, path: Path) -> dict[int, Picture]:
             raise ValueError(f"{where}: file_name is {name!r}; expected a path below the images")
         if not all(type(side) is int and side > 0 for side in sides):
             raise ValueError(f"{where}: width and height are {sides}; expected whole pixels")
-        if names.setdefault(name, where) != where:
-            raise ValueError(f"{where}: {name} is that of {names[name]} already")
-        inside(Path("images"), name, where)
-        pictures[number] = Picture(name, sides)  # type: ignore[arg-type]
+        images = Path("images")
+        place = inside(images, name, where).relative_to(images).as_posix()
+        if names.setdefault(place, where) != where:
+            raise ValueError(f"{where}: {name} is that of {names[place]} already")
+        pictures[number] = Picture(place, sides)  # type: ignore[arg-type]
     return pictures
 
 

@@ -6,7 +6,7 @@ which the bird's are those above 127 (of 255; the threshold is from memory).
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from camx.evaluators.datasets._luminance import Luminance
 from camx.evaluators.datasets._paths import complete, inside
@@ -23,6 +23,7 @@ LAYOUT = (
     "CUB_200_2011/{images,image_class_labels,classes,train_test_split,bounding_boxes}.txt, "
     "images/<class>/*.jpg, and segmentations/<class>/*.png in it or beside it (CUB)"
 )
+MARKS = ("CUB*", "segmentations", "images.txt", "train_test_split.txt", "bounding_boxes.txt")
 LISTS = {
     "images": "id path",
     "image_class_labels": "id class",
@@ -135,7 +136,8 @@ def read(root: Path, split: str = "test") -> Dataset[Sample]:
         label = _label(tables["image_class_labels"][number], path, classes)
         box = _box(tables["bounding_boxes"][number])
         if _split(tables["train_test_split"][number]) == split:
-            drawn = masks / PurePosixPath(name).with_suffix(".png") if masks else None
+            place = path.relative_to(folder / "images").with_suffix(".png")
+            drawn = masks / place if masks else None
             mask = Luminance((drawn,), ABOVE) if drawn else None
             samples.append(Sample(path.stem, path, label, (box,), mask, split))
     source = f"split {split} of {folder / 'images.txt'}"

@@ -22,7 +22,8 @@ from typing import Any
 from PIL import Image
 
 from camx.camcore.image_files import ORIENTATION, PICTURES
-from camx.evaluators.datasets._objects import inside, names_of, read_names, samples_of, settled
+from camx.evaluators.datasets._objects import names_of, read_names, samples_of, settled
+from camx.evaluators.datasets._paths import inside
 from camx.evaluators.datasets._yolo_labels import read_labels
 from camx.evaluators.files import (
     below,
@@ -44,6 +45,7 @@ LAYOUT = (
     "data.yaml (train, val, test, names) or classes.txt, with images/<split>/*.jpg and "
     "labels/<split>/*.txt (YOLO)"
 )
+MARKS = ("data.yaml", "labels", "classes.txt")
 SETTINGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 SPLITS = ("train", "val", "test")
 USUAL = ("val", "test")

@@ -376,3 +376,12 @@ def test_the_fingerprint_follows_every_change(tmp_path):
         annotation(1, 7, 1, (1, 1, 4, 4)),
     ):  # fmt: skip
         assert coco.read(write(tmp_path, [change])).fingerprint != before
+
+
+def test_backslashes_separate_folders(tmp_path):
+    expected = coco.read(write(tmp_path, [annotation(1, 7, 1)], [image(7, "a/b.jpg")])).samples
+    path = tmp_path / "annotations/instances_val2014.json"
+    path.write_text(path.read_text().replace("a/b.jpg", r"a\\b.jpg"))
+    assert coco.read(tmp_path).samples == expected
+    two = [image(7, "a/b.jpg"), image(8, r"a\b.jpg")]
+    refused(write(tmp_path, [], two), r"image 8: a\\b\.jpg is that of .*image 7 already")

@@ -176,3 +176,11 @@ def test_what_is_missing(folder, tmp_path):
         cub.read(tmp_path / "empty")
     with pytest.raises(ValueError, match="split is 'val'; accepted: test, train"):
         cub.read(folder, "val")
+
+
+def test_backslashes_separate_folders(folder):
+    drawn(folder / "segmentations")
+    expected = cub.read(folder)
+    path = folder / "images.txt"
+    path.write_text(path.read_text().replace("/", "\\"))
+    assert cub.read(folder) == expected

@@ -239,7 +239,9 @@ def test_what_is_wrong_in_a_list(cub, kind, lines, word):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", "x/../../a.jpg", "C:a.jpg", "x\\a.jpg"])
+@pytest.mark.parametrize(
+    "name", ["../a.jpg", "/a.jpg", "x/../../a.jpg", "C:a.jpg", "..\\a.jpg", r"\\x\a"]
+)
 def test_paths_that_leave_the_folder(kit, name):
     kit.split("mine", "test", ["a.jpg"], (0,), ["a.jpg,m.png,"])
     for mask, ignore in ((name, ""), ("m.png", name)):
@@ -288,3 +290,10 @@ def test_images_and_masks_that_lack(openimages, cub):
         wsol.read(cub.metadata("CUB"))
     (cub.metadata("CUB") / "train/localization.txt").unlink()
     assert wsol.read(cub.metadata("CUB"), "train").samples[0].boxes == ()
+
+
+def test_backslashes_separate_folders(cub):
+    expected = wsol.read(cub.root)
+    for path in cub.metadata("CUB").rglob("*.txt"):
+        path.write_text(path.read_text().replace("/", "\\"))
+    assert wsol.read(cub.root) == expected

@@ -167,7 +167,7 @@ def test_lists_and_several_folders(data):
     with pytest.raises(FileNotFoundError, match=r"9\.jpg: no such image, though line 2 of .*val"):
         load(data)
     data.place("val.txt").write_text("/images/val/2.jpg\n")
-    with pytest.raises(ValueError, match=r"val\.txt, line 1: '/images/val/2\.jpg' is no"):
+    with pytest.raises(ValueError, match=r"val\.txt, line 1: path '/images/val/2\.jpg' l"):
         load(data)
 
 
@@ -244,8 +244,8 @@ def test_what_is_wrong_in_a_line(data, line, word):
         ("val: images/val\nnames: []\n", r"names are \[\]; expected a list"),
         ("val: 3\nnames: [a]\n", "val is 3; expected a folder, or a list of such"),
         ("val: [3]\nnames: [a]\n", r"val is \[3\]; expected a folder"),
-        ("val: /images/val\nnames: [a]\n", "'/images/val' is no path below"),
-        ("val: images/../../x\nnames: [a]\n", r"'images/\.\./\.\./x' is no path below"),
+        ("val: /images/val\nnames: [a]\n", "path '/images/val' leaves the folder"),
+        ("val: images/../../x\nnames: [a]\n", r"path 'images/\.\./\.\./x' leaves the folder"),
         ("val: images/dev\nnames: [a]\n", "no such folder of images .*images/dev"),
         (YAML.replace("path: coco8", "path: /content/other"), "path is '/content/other', which is"),
         (YAML.replace("path: coco8", "path: .."), r"path is '\.\.', which is no folder below"),
