@@ -1,5 +1,6 @@
 """Which reader reads a data set: the one that is named, or the one whose layout a folder has."""
 
+import fnmatch
 import inspect
 import os
 import re
@@ -145,15 +146,31 @@ def _by_layout(root: Path, task: str, split: str) -> Any:
 
 
 def _unlike(root: Path, task: str) -> str:
-    """That no reader of the task reads what lies there, and what they read; or who does read it."""
-    file, every = root.suffix.lower() == ".csv", _readers()
-    told = [(str(getattr(r, "LAYOUT", "")), _task(r)) for r in every.values()]
-    told = [(layout, of) for layout, of in told if layout and ("FILE.csv" in layout) == file]
-    layouts = [layout for layout, of in told if of == task]
-    if file:  # both forms: what lacks a column of one is often meant as the other
-        layouts = [f"{layout} ({of})" for layout, of in told]
-    expected = "; or ".join(layouts) or "FILE.py with a function read()"
+    """That no reader of the task reads what lies there, and what is expected.
+
+    That is the layout of which a part is there; or else what readers the task has.
+    """
+    if root.suffix.lower() == ".csv":  # of any task: what lacks a column is often meant as another
+        forms = [r for r in _readers().values() if "FILE.csv" in str(getattr(r, "LAYOUT", ""))]
+        expected = "; or ".join(f"{reader.LAYOUT} ({_task(reader)})" for reader in forms)
+    else:
+        readers = {n: r for n, r in _readers().items() if _task(r) == task}
+        readers = {n: r for n, r in readers.items() if getattr(r, "LAYOUT", "")}
+        meant = _half_there(root, readers) or (list(readers.values()) if len(readers) < 2 else [])
+        names = f"one of {', '.join(readers)} (`camx list datasets` shows what each expects)"
+        expected = "; or ".join(str(reader.LAYOUT) for reader in meant) or names
     return f"{root} is no data set for {task} that camx knows: expected {expected}"
+
+
+def _half_there(root: Path, readers: dict[str, Any]) -> list[Any]:
+    """The readers of whose layouts most `MARKS` are in a folder; none if there is none."""
+    names = os.listdir(root) if root.is_dir() else []
+    counts = {
+        reader: sum(bool(fnmatch.filter(names, mark)) for mark in getattr(reader, "MARKS", ()))
+        for reader in readers.values()
+    }
+    most = max(counts.values(), default=0)
+    return [reader for reader, count in counts.items() if count == most > 0]
 
 
 def _options(read: Callable[..., Any], name: str, task: str, split: str) -> dict[str, str]:

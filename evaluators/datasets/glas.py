@@ -20,6 +20,7 @@ TITLE = "GlaS: tissue of the colon, benign and malignant, with its glands marked
 SOURCE = "Sirinukunwattana et al. 2017, Medical Image Analysis; Warwick QU data set"
 TASK = "localization"
 LAYOUT = "{train,testA,testB}_*.bmp with masks *_anno.bmp and Grade.csv (GlaS)"
+MARKS = ("*_anno.bmp", "testA_*.bmp")
 CLASSES = ("benign", "malignant")
 COLUMNS = ("name", "grade (GlaS)")
 PREFIXES = {"train": "train", "testA": "test", "testB": "test"}  # of names, and their splits

@@ -32,6 +32,7 @@ LAYOUT = (
     "ImageNetS919/{validation,train-semi}/<wnid>/*.JPEG with masks in "
     "{validation,train-semi}-segmentation/<wnid>/*.png (ImageNet-S; also S300 and S50)"
 )
+MARKS = ("ImageNetS*", "*-segmentation", "train-semi")
 MASKS = "-segmentation"  # at the end of the name of a split's folder of masks
 SPLITS = ("validation", "train", "test")  # how their names begin
 IGNORED = 1000

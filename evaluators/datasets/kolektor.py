@@ -27,6 +27,7 @@ LAYOUT = (
     "kosNN/Part*.jpg with masks Part*_label.bmp beside them, of the kosNN half trains and half "
     "tests (KolektorSDD)"
 )
+MARKS = ("kos*",)
 LABEL = "_label"  # at the end of a mask's name
 
 
