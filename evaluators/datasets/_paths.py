@@ -1,5 +1,6 @@
 """Paths that lists and annotations name: below their folder, and all there."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -21,9 +22,9 @@ def inside(folder: Path, name: str, where: str) -> Path:
 def complete(paths: Sequence[Path], kind: str, source: str) -> None:
     """Raise `FileNotFoundError` naming the first of `paths` that is no file, with the counts.
 
-    `source` is what names them all.
+    `source` is what names them all. A name that the system refuses, as one too long, is no file's.
     """
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
         count = f"{len(paths) - len(missing)} of the {len(paths)} that {source} names are there"
         raise FileNotFoundError(f"{missing[0]}: no such {kind}; {count}")

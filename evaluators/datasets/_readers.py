@@ -141,8 +141,24 @@ def _by_layout(root: Path, task: str, split: str) -> Any:
             how = " or ".join(f"--data {name}:{root}" for name, _ in takers)
             raise ValueError(f"{root}: {names} both read it; say --data READER:FOLDER: {how}")
         for name, reader in takers:
-            return reader.read(root, **_options(reader.read, name, task, split))
+            options = _options(reader.read, name, task, split)
+            if last:
+                return _generally(root, reader, readers, options)
+            return reader.read(root, **options)
     raise ValueError(_unlike(root, task))
+
+
+def _generally(root: Path, reader: Any, readers: dict[str, Any], options: dict[str, str]) -> Any:
+    """What a general reader returns; where it refuses, it says which other layout may be meant."""
+    try:
+        return reader.read(root, **options)
+    except (ValueError, OSError) as error:
+        others = {name: other for name, other in readers.items() if other is not reader}
+        meant = [str(other.LAYOUT) for other in _half_there(root, others)]
+        if not meant:
+            raise
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(f"{error}; or is it meant as {'; or '.join(meant)}?") from error
 
 
 def _unlike(root: Path, task: str) -> str:

@@ -67,7 +67,7 @@ def _lines(root: Path) -> list[Line]:
             raise ValueError(f"{where}: no label; expected a class's name or index")
         if split and not rest[4]:
             raise ValueError(f"{where}: no split; expected a name such as test, or no such column")
-        path = regular(inside(root.parent, image, where), "image")
+        path = regular(inside(root.parent, image, where), f"image, though {where} names it")
         try:
             box = as_box(words) if any(words) else None
         except ValueError as error:

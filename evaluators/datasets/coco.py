@@ -10,6 +10,7 @@ that show nothing are left out.
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -199,7 +200,7 @@ def _images(path: Path, names: Sequence[str]) -> Path:
     if beside.name == "annotations":
         above = beside.parent
         places = [above / split, above / "images" / split, above / "images", *places]
-    counts = [sum((place / name).is_file() for name in names) for place in places]
+    counts = [sum(os.path.isfile(place / name) for name in names) for place in places]
     place = places[counts.index(max(counts))]
     complete([place / name for name in names], "image", str(path))
     return place

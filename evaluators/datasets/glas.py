@@ -58,7 +58,9 @@ def _matching(images: Mapping[str, Path], masks: Mapping[str, Path], listed: set
     ):  # fmt: skip
         if lacking := sorted(set(there) - others):
             count = f"{len(lacking)} of {len(there)} have none"
-            raise ValueError(f"{there[lacking[0]]}: no {what} of it ({count}); expected {LAYOUT}")
+            path, stem = there[lacking[0]], lacking[0]
+            called = f" {stem}{MASK}" if what == "mask" else ""
+            raise ValueError(f"{path}: no {what}{called} of it ({count}); expected {LAYOUT}")
 
 
 def read(root: Path, split: str = "") -> Dataset[Sample]:

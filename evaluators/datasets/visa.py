@@ -7,6 +7,7 @@ name kinds of defects; whatever is above 0 is one. Of the folder of one object i
 read, by the list beside that folder.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def accepts(root: Path) -> bool:
 def _file(root: Path, name: str, kind: str, where: str) -> Path:
     """The file of a name below `root`. Raises, beginning with `where`, for another and for none."""
     path = inside(root, name, f"{where}: {kind}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"{where}: no such {kind} {path}")
     return path
 

@@ -98,7 +98,7 @@ def test_without_a_part_the_readers_are_named(tmp_path):
     names = "boxes-csv, coco, cub, glas, ilsvrc, image-folder, imagenet-s, neu-det, voc-boxes, wsol"
     names = re.escape(f"{names}, yolo (`camx list datasets` shows what each expects)")
     for place in (tmp_path, tmp_path / "file"):
-        with pytest.raises(ValueError, match=f"{place} is no data set .*: expected one of {names}$"):
+        with pytest.raises(ValueError, match=f"{place} is no .*: expected one of {names}$"):
             datasets.load(str(place))
 
 

@@ -211,7 +211,8 @@ def test_a_picture_that_its_exif_turns(data, orientation):
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ("2 0.5 0.5 1 1", "class is '2'; expected a whole number below 2"),
+        ("2 0.5 0.5 1 1", "class is '2'; expected a whole number below 2, those of .*/data.yaml"),
+        (f"{'1' * 5000} 0.5 0.5 1 1", "line 1: class is '1"),
         ("-1 0.5 0.5 1 1", "class is '-1'"),
         ("person 0.5 0.5 1 1", "class is 'person'"),
         ("0 0.5 0.5 1", "4 values; expected class cx cy w h, or class x1"),
