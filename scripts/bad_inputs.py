@@ -16,8 +16,10 @@ import os
 import re
 import shutil
 import signal
+import struct
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -37,6 +39,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # nobody else has, where this fi
 import tiny_data
 
 SECONDS = 120  # a command that takes longer waits for a pipe
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that says it has 3,600,000,000 pixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+
 
 CONTENTS = {
     "empty": b"",
@@ -70,6 +79,7 @@ CONTENTS = {
     "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n",
     "archive": b"PK\x03\x04" + bytes(64),
     "parquet": b"PAR1" + bytes(64) + b"PAR1",
+    "bomb": bomb(),
     "folder": None,
     "pipe": None,
     "missing": None,

@@ -33,6 +33,7 @@ LAYOUT = (
 )
 MARKS = ("annotations", "train20??", "val20??")
 LISTS = ("images", "annotations", "categories")
+PIXELS = 1 << 28  # of an image at most: Pillow reads none of more
 FAR = 1e9  # pixels from the origin that are nobody's, nor what is not a number
 
 
@@ -130,6 +131,10 @@ def read_pictures(content: Any, path: Path) -> dict[int, Picture]:
             raise ValueError(f"{where}: file_name is {name!r}; expected a path below the images")
         if not all(type(side) is int and side > 0 for side in sides):
             raise ValueError(f"{where}: width and height are {sides}; expected whole pixels")
+        if math.prod(sides) > PIXELS:  # type: ignore[arg-type]
+            raise ValueError(
+                f"{where}: width and height are {sides}; expected at most {PIXELS} pixels"
+            )
         images = Path("images")
         place = inside(images, name, where).relative_to(images).as_posix()
         if names.setdefault(place, where) != where:

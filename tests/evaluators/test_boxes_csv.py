@@ -106,7 +106,8 @@ def test_images_without_boxes_are_for_what_asks_for_none(folder):
 @pytest.mark.parametrize(
     ("lines", "word"),
     [
-        ("none.png,x,0,0,1,1\n", r"none\.png: no such image"),
+        ("none.png,x,0,0,1,1\n", r"none\.png: no such image, though .*, line 2 names it"),
+        (f"{'x' * 300},x,0,0,1,1\n", "xxx': no such image, though .*, line 2 names it: .*too long"),
         ("../a.png,x,0,0,1,1\n", r"line 2: path '\.\./a\.png' leaves the folder"),
         ("sub/../a.png,x,0,0,1,1\n", r"line 2: path 'sub/\.\./a\.png' leaves the folder"),
         ("/a.png,x,0,0,1,1\n", r"line 2: path '/a\.png' leaves the folder"),

@@ -337,6 +337,8 @@ def test_what_is_wrong_in_an_annotation(tmp_path, change, word):
         ([image(7, width=0)], CATEGORIES, r"image 7: width and height are \(0, 10\); expected who"),
         ([image(7, height=None)], CATEGORIES, r"image 7: width and height are \(12, None\)"),
         ([image(7, file_name=3)], CATEGORIES, "image 7: file_name is 3; expected a path below"),
+        ([image(7, width=10**400)], CATEGORIES, "image 7: width and height .* at most 268435456"),
+        ([image(7, width=1 << 14, height=(1 << 14) + 1)], CATEGORIES, "image 7: .* at most 268"),
         ([image(7, file_name="../x.jpg")], CATEGORIES, r"image 7: path '\.\./x\.jpg' leaves the f"),
         ([image(7)], [*CATEGORIES, CATEGORIES[1]], "category 1: the id stands twice"),
         ([image(7)], [*CATEGORIES, {"id": 4, "name": "person"}], "category 4: its name is 'person"),

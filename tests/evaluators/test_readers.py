@@ -266,3 +266,16 @@ def test_what_a_run_names_is_not_taken_for_code(option, name, code):
             sources.unasked(option, name)
     else:
         sources.unasked(option, name)
+
+
+def test_a_general_reader_s_error_tells_what_else_may_be_meant(tmp_path):
+    (tmp_path / "val2017").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "val2017/1.png")
+    (tmp_path / "annotations").mkdir()
+    word = "annotations: no image of the class; .*; or is it meant as annotations/instances_<split"
+    with pytest.raises(FileNotFoundError, match=word):
+        datasets.load(str(tmp_path))
+    (tmp_path / "annotations").rename(tmp_path / "pictures")
+    (tmp_path / "val2017").rename(tmp_path / "birds")
+    with pytest.raises(FileNotFoundError, match=r"pictures: no image of the class; [^;]*$"):
+        datasets.load(str(tmp_path))

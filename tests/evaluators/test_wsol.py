@@ -208,6 +208,7 @@ A, B = f"{BIRD}/Black_Footed_Albatross_0046_18.jpg", f"{GULL}/Laysan_Albatross_0
         ("image_ids", [A, B, "../x.jpg"], r"labels\.txt: no line for \.\./x\.jpg \(.*line 3\); 2"),
         ("class_labels", [f"{A},0"], r"labels\.txt: no line for .*545\.jpg \(.*line 2\); 1 of 2"),
         ("class_labels", [f"{A},0", f"{B},x"], r"labels\.txt, line 2: label 'x'; expected a whole"),
+        ("class_labels", [f"{A},{'9' * 5000}", f"{B},1"], r"labels\.txt, line 1: label '9+'; exp"),
         ("class_labels", [f"{A},-1", f"{B},1"], r"labels\.txt, line 1: label '-1'; expected"),
         ("class_labels", [f"{A},0", B], r"labels\.txt, line 2: '.*'; expected path,label"),
         ("class_labels", [f"{A},0", f"{A},0"], r"labels\.txt, line 2: .*has a label already, 0"),

@@ -212,7 +212,7 @@ def test_a_picture_that_its_exif_turns(data, orientation):
     ("line", "word"),
     [
         ("2 0.5 0.5 1 1", "class is '2'; expected a whole number below 2, those of .*/data.yaml"),
-        (f"{'1' * 5000} 0.5 0.5 1 1", "line 1: class is '1"),
+        (f"{'1' * 5000} 0.5 0.5 1 1", "class is '1"),
         ("-1 0.5 0.5 1 1", "class is '-1'"),
         ("person 0.5 0.5 1 1", "class is 'person'"),
         ("0 0.5 0.5 1", "4 values; expected class cx cy w h, or class x1"),
@@ -297,3 +297,11 @@ def test_a_pixel_is_the_object_s_where_its_centre_is(tmp_path):
         expected = np.zeros((10, 10), bool)
         expected[first : last + 1, first : last + 1] = True
         assert (part == expected).all()
+
+
+def test_a_list_without_an_image(data):
+    data.yaml(YAML.replace("val: images/val", "val: val.txt"))
+    for text in ("", "\n \n"):
+        data.place("val.txt").write_text(text)
+        with pytest.raises(ValueError, match=r"val\.txt: lists no image; expected one a line"):
+            load(data)
