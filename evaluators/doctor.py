@@ -23,6 +23,7 @@ from camx.camcore.image_files import read_image
 from camx.camcore.networks import Network
 from camx.evaluators import datasets, parts, records, stats
 from camx.evaluators.records import Run
+from camx.evaluators.types import Sample
 
 GOOD, WARNING, BAD = "good", "warning", "bad"
 RECORD = 20  # bytes a record of a cell takes at most, of an image
@@ -87,25 +88,34 @@ def disk(folder: Path, images: int = 50_000) -> Iterator[Finding]:
 
 
 def data(name: str) -> tuple[list[Finding], Any]:
-    """What a folder is a data set of, whether it is whole, and a sample of its pictures."""
+    """What a folder is a data set of, whether it is whole, and a sample of its pictures.
+
+    Images without boxes are for localization's `occlude` alone.
+    """
     seen: list[Finding] = []
     first: Any = None
     refused = {}
     for task in ("localization", "defects", "segmentation", "classification"):
         try:
-            dataset = datasets.load(name, task)
+            dataset = datasets.load(name, task, truth=False)
         except (ValueError, OSError) as error:
             refused[task] = " ".join(str(error).split())
             continue
-        if task != "classification" or first is None:
+        if task != "classification" or first is None or _untold(first):
             seen += _data(dataset, task)
         first = first or dataset
     if not seen:
         layouts = [t for t, words in refused.items() if "no data set for" not in words]
-        named = [t for t in layouts if t != "classification"] or layouts[:1] or [*refused][:1]
-        told = dict.fromkeys(refused[t] for t in named)  # any folder may be one of classes
+        # Any folder may be one of classes: that it is no good one says little.
+        named = [t for t in layouts if t != "classification"] or [*refused][:1]
+        told = dict.fromkeys(refused[t] for t in named)
         seen = [Finding(BAD, words, "docs/datasets.md says what each holds") for words in told]
-    return seen, first
+    return list(dict.fromkeys(seen)), first
+
+
+def _untold(dataset: Any) -> int:
+    """How many of the images nothing says of where the object is, neither boxes nor a mask."""
+    return sum(isinstance(s, Sample) and not s.boxes and s.mask is None for s in dataset.samples)
 
 
 def _data(dataset: Any, task: str) -> Iterator[Finding]:
@@ -113,7 +123,12 @@ def _data(dataset: Any, task: str) -> Iterator[Finding]:
     if task == "localization":
         counts = Counter(sample.split or "val" for sample in dataset.samples)
     told = ", ".join(f"{count} {split}".strip() for split, count in sorted(counts.items()))
-    yield Finding(GOOD, f"{dataset.name}, for {task}: {told}; {len(dataset.classes)} classes")
+    told = f"{told}; {len(dataset.classes)} classes"
+    if task == "localization" and (lacking := _untold(dataset)):
+        what = f"no boxes of {lacking} images: for occlude, not for localize"
+        yield Finding(WARNING, f"{dataset.name}: {told}; {what}", f"boxes: {datasets.BOXES_BY}")
+    else:
+        yield Finding(GOOD, f"{dataset.name}, for {task}: {told}")
     if dataset.name in ("ilsvrc", "dagm"):
         for split, count in counts.items():
             whole = WHOLE.get((task, split), count)

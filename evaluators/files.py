@@ -127,7 +127,7 @@ def regular(path: Path, kind: str = "file") -> Path:
     except (FileNotFoundError, NotADirectoryError):
         link = ", but a link to nothing" if path.is_symlink() else ""
         raise FileNotFoundError(f"{path}: no such {kind}{link}") from None
-    except ValueError as error:  # a zero byte in the name
+    except (ValueError, OSError) as error:  # a zero byte in the name, too long a name, no access
         raise ValueError(f"{str(path)!r}: no such {kind}: {error}") from None
     if not stat.S_ISREG(mode):
         what = next((words for is_kind, words in KINDS if is_kind(mode)), "something else")

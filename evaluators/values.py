@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 Box = tuple[int, int, int, int]
+DIGITS = 18  # of a number in a file, at most: those of thousands, Python refuses to read
 
 
 def as_box(values: Iterable[Any]) -> Box:
@@ -41,6 +42,11 @@ def whole(name: str, value: Any) -> int:
         return operator.index(value)
     except TypeError:
         raise ValueError(f"{name} is {value!r}; expected a whole number") from None
+
+
+def whole_of(word: str) -> int:
+    """The whole number from 0 on that a word of a file is; -1 for what is none."""
+    return int(word) if word.isdecimal() and len(word) <= DIGITS else -1
 
 
 def path_of(name: str, value: Any) -> Path:

@@ -16,9 +16,12 @@ import os
 import re
 import shutil
 import signal
+import struct
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,11 +30,22 @@ import scipy.io
 import torch  # noqa: F401  # now, so that no first command is interrupted at it
 from PIL import Image
 
+from camx.camcore.image_files import PICTURES
 from camx.cli import main
 from camx.evaluators import datasets, voc_masks
 from camx.evaluators.miniature import ilsvrc, voc
 
+sys.path.insert(0, str(Path(__file__).parent))  # nobody else has, where this file is imported
+import tiny_data
+
 SECONDS = 120  # a command that takes longer waits for a pipe
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that says it has 3,600,000,000 pixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+
 
 CONTENTS = {
     "empty": b"",
@@ -58,12 +72,14 @@ CONTENTS = {
     "syntax": b"def (:\n",
     "long": b"x" * 100_000,
     "large": b"9" * 5000 + b"\n",
+    "digits": b"1 " + b"9" * 5000 + b"\n",
     "deep": b"[" * 3000,
     "anchor": b"a: &a [*a, *a]\n",
     "tag": b"!!python/object/apply:os.system ['touch executed']\n",
     "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n",
     "archive": b"PK\x03\x04" + bytes(64),
     "parquet": b"PAR1" + bytes(64) + b"PAR1",
+    "bomb": bomb(),
     "folder": None,
     "pipe": None,
     "missing": None,
@@ -71,8 +87,13 @@ CONTENTS = {
 
 LEARN = "train voc --data {folder} --init none --epochs 1 --model mini-vgg-voc"
 QUICK = "--limit 1 --layer S5 --method layercam --set view=resize --set grabcut=[]"
+SCORE = "score {folder}/maps --quiet --no-summary --measure rank --data {folder}/set"
+DEFECTS = (
+    "defects --data {folder} --model mini-defects --weights {weights} --layer layer4 "
+    "--method layercam --iterations 0 --quiet --no-summary"
+)
 
-# The command, the file that is damaged below the folder `data`, and what is copied there first.
+# The command, the file that is damaged below the folder `kit`, and what is copied there first.
 PLACES = [
     ("localize --config {file} QUICK", "options.yaml", ""),
     ("localize --protocol {file} QUICK", "protocol.yaml", ""),
@@ -138,6 +159,47 @@ PLACES = [
         "train defects --split {folder} --init none --epochs 1 --model mini-defects",
         "train.txt", "lists",
     ),
+    ("localize --measure {file} QUICK", "measure.py", ""),
+    (f"{SCORE}/boxes.csv", "set/boxes.csv", "boxes_csv"),
+    (f"{SCORE}/boxes.csv", "set/classes.txt", "boxes_csv"),
+    (f"{SCORE}/boxes.csv", "maps/first.npy", "boxes_csv"),
+    (f"{SCORE}/boxes.csv --split val", "maps/second.png", "boxes_csv"),
+    (
+        f"{SCORE}/boxes.csv --split test --threshold-split val --measure maxboxacc",
+        "set/second.png", "boxes_csv",
+    ),
+    (SCORE, "set/Annotations/first.xml", "voc_boxes"),
+    (SCORE, "set/ImageSets/Main/val.txt", "voc_boxes"),
+    (SCORE, "set/classes.txt", "voc_boxes"),
+    (SCORE, "set/labels/val/first.txt", "yolo"),
+    (SCORE, "set/data.yaml", "yolo"),
+    (SCORE, "set/val.txt", "yolo"),
+    (SCORE, "set/labels/classes.txt", "yolo_folders"),
+    (SCORE, "set/annotations/instances_val2017.json", "coco"),
+    (SCORE, "set/images.txt", "cub"),
+    (SCORE, "set/image_class_labels.txt", "cub"),
+    (SCORE, "set/classes.txt", "cub"),
+    (SCORE, "set/train_test_split.txt", "cub"),
+    (SCORE, "set/bounding_boxes.txt", "cub"),
+    (SCORE, "set/segmentations/001.Bird_0/Bird_0.png", "cub"),
+    (SCORE, "set/metadata/mine/test/image_ids.txt", "wsol"),
+    (SCORE, "set/metadata/mine/test/class_labels.txt", "wsol"),
+    (SCORE, "set/metadata/mine/test/localization.txt", "wsol"),
+    (SCORE, "set/metadata/mine/test/image_sizes.txt", "wsol"),
+    (SCORE, "set/metadata/OpenImages/test/localization.txt", "openimages"),
+    (SCORE, "set/dataset/OpenImages/test/01226z/7a_m01226z_65.png", "openimages"),
+    (SCORE, "set/dataset/OpenImages/test/01226z/7a_ignore.png", "openimages"),
+    (SCORE, "set/ImageNetS_categories_im10.txt", "imagenet_s"),
+    (SCORE, "set/validation-segmentation/n00000000/n00000000_1.png", "imagenet_s"),
+    (SCORE, "set/ANNOTATIONS/crazing_1.xml", "neu_det"),
+    (SCORE, "set/Grade.csv", "glas"),
+    (SCORE, "set/testA_1_anno.bmp", "glas"),
+    (DEFECTS, "ground_truth/hole/000_mask.png", "mvtec"),
+    (DEFECTS, "split_csv/2cls_highshot.csv", "visa"),
+    (DEFECTS, "candle/Data/Masks/Anomaly/001.png", "visa"),
+    (DEFECTS, "kos00/Part0_label.bmp", "kolektor"),
+    (DEFECTS, "test/20000_GT.png", "kolektor2"),
+    (DEFECTS, "test/masks/flaw.png", "good_bad"),
 ]  # fmt: skip
 
 NONSENSE = re.compile(
@@ -155,7 +217,16 @@ FINE = [
     ("segment train*", "labels/*", "missing"),  # another label is there; nothing is said of them
     ("segment train*", "labels/labels.json", "json"),  # another program's, of other keys
     ("claims*", "run/run.json", "missing"),  # no claim is measured
+    ("score*boxes.csv", "set/classes.txt", "missing"),  # labels' sorted names are the classes
+    ("score*", "set/labels/val/*", "empty blank mark missing"),  # an image of the background
+    # Any line names a class, and two are enough.
+    ("score*", "set/labels/classes.txt", "list date csv semicolons commas python pointer"),
 ]
+# What an error may say of a missing file instead of its name, of which a layout leaves a part open.
+PATTERNS = {
+    "instances_val2017": "instances_<split>",
+    "ImageNetS_categories_im10": "ImageNetS_categories_im<N>",
+}
 
 
 class Done(NamedTuple):
@@ -230,7 +301,15 @@ def bases(root: Path) -> dict[str, str]:
     recorded = camx(["localize", *QUICK.split(), "--out", "run/run"], root)
     assert recorded.code == 0, recorded.err
     val = datasets.load(str(root / "voc"), "segmentation", "val").samples
+    for write in tiny_data.DEFECTS:
+        write(root / write.__name__)
+    for write in tiny_data.LOCALIZATION:
+        place = root / write.__name__
+        write(place / "set")
+        images = sorted({path.stem for path in place.rglob("*") if path.suffix.lower() in PICTURES})
+        tiny_data.maps(place / "maps", images)
     return {
+        "weights": str(resources.files("camx.configs") / "weights/mini-defects.safetensors"),
         "xml": f"ILSVRC/Annotations/CLS-LOC/val/{samples[0].image_id}.xml",
         "image": f"ILSVRC/Data/CLS-LOC/val/{samples[0].path.name}",
         "scene": scenes[0].image_id,
@@ -260,7 +339,9 @@ def fault(done: Done, words: str, where: str, content: str) -> str:
         return "" if done.code == 0 else f"refused though it is fine: {said}"
     if done.code not in (1, 2) or len(said) != 1 or not said[0].startswith("error: "):
         return f"exit code {done.code}, {done.err[-300:]!r}"
-    if NONSENSE.search(said[0]) or Path(where).stem not in said[0]:
+    stem = Path(where).stem
+    names = (stem, PATTERNS.get(stem, stem) if content == "missing" else stem)
+    if NONSENSE.search(said[0]) or not any(name in said[0] for name in names):
         return said[0][:300]
     return ""
 
@@ -274,7 +355,7 @@ def tried(
     signal.signal(signal.SIGALRM, waited)
     for content in contents:
         with tempfile.TemporaryDirectory(dir=root) as work:
-            folder = Path(work) / "data"
+            folder = Path(work) / "kit"
             shutil.copytree(root / (base or "none"), folder)
             damage(folder / where, content)
             line = words.replace("QUICK", QUICK).format(file=folder / where, folder=folder, **names)

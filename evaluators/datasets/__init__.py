@@ -4,7 +4,8 @@
 after all others; ``READER:FOLDER`` names it, and a reader that needs no folder is called by its
 name. ``TASK`` is ``localization``, ``defects``, ``classification`` or ``segmentation``, whose
 readers return Scenes. A data set in splits has a reader with the parameter `split`, ``""`` for its
-own choice.
+own choice. ``MARKS`` are patterns of files and folders by which an error tells the layout that is
+meant where it is half there.
 """
 
 import dataclasses

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from camx.evaluators.files import listing, read_csv, read_lines, read_mat, read_xml
-from camx.evaluators.values import Box, as_box
+from camx.evaluators.values import Box, as_box, whole_of
 
 IMAGES = 50_000  # of ILSVRC's validation set
 NUMBER = re.compile(r"_val_(\d{8})(?!\d)", re.IGNORECASE)
@@ -128,7 +128,7 @@ def read_val_list(path: Path) -> dict[str, tuple[int, int]]:
     entries: dict[str, tuple[int, int]] = {}
     for place, (number, line) in enumerate(read_lines(path)):
         name, label = [*line.rsplit(None, 1), ""][:2]
-        if not label.isdecimal():
+        if whole_of(label) < 0:
             expected = "expected 'ILSVRC2012_val_00000001.JPEG 65'"
             raise ValueError(f"{path}: line {number} is {line!r}; {expected}")
         stem = Path(name.replace("\\", "/")).stem

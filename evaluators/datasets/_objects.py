@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from camx.evaluators.files import read_lines
 from camx.evaluators.object_masks import ObjectMask
@@ -51,14 +51,6 @@ def samples_of(
         mask, present = (masks or {}).get(label), len(by_label)
         samples.append(Sample(name, path, label, boxes, mask, split, "", difficult, present))
     return samples
-
-
-def inside(folder: Path, name: str, where: str) -> Path:
-    """The file that an annotation names, below its folder. `ValueError` for one that leads out."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if not name or path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name):
-        raise ValueError(f"{where}: {name!r} is no path below {folder}; expected one")
-    return folder / path
 
 
 def read_names(path: Path) -> tuple[str, ...]:

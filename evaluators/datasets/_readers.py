@@ -1,5 +1,6 @@
 """Which reader reads a data set: the one that is named, or the one whose layout a folder has."""
 
+import fnmatch
 import inspect
 import os
 import re
@@ -140,20 +141,52 @@ def _by_layout(root: Path, task: str, split: str) -> Any:
             how = " or ".join(f"--data {name}:{root}" for name, _ in takers)
             raise ValueError(f"{root}: {names} both read it; say --data READER:FOLDER: {how}")
         for name, reader in takers:
-            return reader.read(root, **_options(reader.read, name, task, split))
+            options = _options(reader.read, name, task, split)
+            if last:
+                return _generally(root, reader, readers, options)
+            return reader.read(root, **options)
     raise ValueError(_unlike(root, task))
 
 
+def _generally(root: Path, reader: Any, readers: dict[str, Any], options: dict[str, str]) -> Any:
+    """What a general reader returns; where it refuses, it says which other layout may be meant."""
+    try:
+        return reader.read(root, **options)
+    except (ValueError, OSError) as error:
+        others = {name: other for name, other in readers.items() if other is not reader}
+        meant = [str(other.LAYOUT) for other in _half_there(root, others)]
+        if not meant:
+            raise
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(f"{error}; or is it meant as {'; or '.join(meant)}?") from error
+
+
 def _unlike(root: Path, task: str) -> str:
-    """That no reader of the task reads what lies there, and what they read; or who does read it."""
-    file, every = root.suffix.lower() == ".csv", _readers()
-    told = [(str(getattr(r, "LAYOUT", "")), _task(r)) for r in every.values()]
-    told = [(layout, of) for layout, of in told if layout and ("FILE.csv" in layout) == file]
-    layouts = [layout for layout, of in told if of == task]
-    if file:  # both forms: what lacks a column of one is often meant as the other
-        layouts = [f"{layout} ({of})" for layout, of in told]
-    expected = "; or ".join(layouts) or "FILE.py with a function read()"
+    """That no reader of the task reads what lies there, and what is expected.
+
+    That is the layout of which a part is there; or else what readers the task has.
+    """
+    if root.suffix.lower() == ".csv":  # of any task: what lacks a column is often meant as another
+        forms = [r for r in _readers().values() if "FILE.csv" in str(getattr(r, "LAYOUT", ""))]
+        expected = "; or ".join(f"{reader.LAYOUT} ({_task(reader)})" for reader in forms)
+    else:
+        readers = {n: r for n, r in _readers().items() if _task(r) == task}
+        readers = {n: r for n, r in readers.items() if getattr(r, "LAYOUT", "")}
+        meant = _half_there(root, readers) or (list(readers.values()) if len(readers) < 2 else [])
+        names = f"one of {', '.join(readers)} (`camx list datasets` shows what each expects)"
+        expected = "; or ".join(str(reader.LAYOUT) for reader in meant) or names
     return f"{root} is no data set for {task} that camx knows: expected {expected}"
+
+
+def _half_there(root: Path, readers: dict[str, Any]) -> list[Any]:
+    """The readers of whose layouts most `MARKS` are in a folder; none if there is none."""
+    names = os.listdir(root) if root.is_dir() else []
+    counts = {
+        reader: sum(bool(fnmatch.filter(names, mark)) for mark in getattr(reader, "MARKS", ()))
+        for reader in readers.values()
+    }
+    most = max(counts.values(), default=0)
+    return [reader for reader, count in counts.items() if count == most > 0]
 
 
 def _options(read: Callable[..., Any], name: str, task: str, split: str) -> dict[str, str]:

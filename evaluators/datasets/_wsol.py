@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from camx.evaluators.files import folders, read_lines
-from camx.evaluators.values import Box, as_box
+from camx.evaluators.values import Box, as_box, whole_of
 
 IDS = "image_ids.txt"
 BOXES, MASKS = "path,x0,y0,x1,y1", "path,mask.png,ignore.png"  # a line of localization.txt
@@ -62,7 +62,7 @@ def _rows(path: Path, ids: Lines, form: str) -> Iterator[tuple[str, str, list[st
 
 
 def _whole(words: list[str]) -> list[int]:
-    return [int(word) if word.isdecimal() else -1 for word in words]
+    return [whole_of(word) for word in words]
 
 
 def read_labels(path: Path, ids: Lines) -> dict[str, int]:

@@ -10,7 +10,7 @@ import numpy as np
 from camx.evaluators.datasets._objects import Marked
 from camx.evaluators.files import read_lines
 from camx.evaluators.object_masks import ObjectMask, Size
-from camx.evaluators.values import Box
+from camx.evaluators.values import Box, whole_of
 
 FORM = "class cx cy w h, or class x1 y1 x2 y2 x3 y3 ..., in shares from 0 to 1"
 
@@ -45,17 +45,18 @@ def _filled(points: np.ndarray, size: Size) -> np.ndarray:
 
 
 def read_labels(
-    path: Path, size: Size, classes: int
+    path: Path, size: Size, classes: int, origin: Path
 ) -> tuple[list[Marked], Mapping[int, ObjectMask]]:
     """The objects of a file of labels, and the masks of classes that have polygons alone.
 
+    There are so many `classes` by `origin`.
     Raises `ValueError` naming the line for a class or a number out of range.
     """
     objects: list[Marked] = []
     outlines: dict[int, list[tuple[float, ...]]] = {}
     for number, line in read_lines(path, "file of labels"):
         where = f"{path}, line {number}"
-        label, shares = _numbers(line.split(), classes, where)
+        label, shares = _numbers(line.split(), classes, origin, where)
         polygon = len(shares) > 4
         objects.append(Marked(label, _around(shares, size) if polygon else _box(shares, size)))
         outlines.setdefault(label, []).append(shares if polygon else ())
@@ -67,11 +68,14 @@ def read_labels(
     return objects, masks
 
 
-def _numbers(words: Sequence[str], classes: int, where: str) -> tuple[int, tuple[float, ...]]:
+def _numbers(
+    words: Sequence[str], classes: int, origin: Path, where: str
+) -> tuple[int, tuple[float, ...]]:
     """``(class, shares)`` of a line. `ValueError` for what is none."""
     first, *rest = words
-    if not first.isdecimal() or int(first) >= classes:
-        raise ValueError(f"{where}: class is {first!r}; expected a whole number below {classes}")
+    if not 0 <= whole_of(first) < classes:
+        expected = f"expected a whole number below {classes}, those of the classes of {origin}"
+        raise ValueError(f"{where}: class is {first!r}; {expected}")
     if len(rest) != 4 and (len(rest) < 6 or len(rest) % 2):
         raise ValueError(f"{where}: {len(words)} values; expected {FORM}")
     shares = tuple(map(_share, rest))

@@ -18,14 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camx.evaluators.datasets import by_class
-from camx.evaluators.datasets._objects import (
-    Marked,
-    inside,
-    names_of,
-    read_names,
-    samples_of,
-    settled,
-)
+from camx.evaluators.datasets._objects import Marked, names_of, read_names, samples_of, settled
+from camx.evaluators.datasets._paths import inside
 from camx.evaluators.files import read_csv, read_lines, regular
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Sample
@@ -73,7 +67,7 @@ def _lines(root: Path) -> list[Line]:
             raise ValueError(f"{where}: no label; expected a class's name or index")
         if split and not rest[4]:
             raise ValueError(f"{where}: no split; expected a name such as test, or no such column")
-        path = regular(inside(root.parent, image, where), "image")
+        path = regular(inside(root.parent, image, where), f"image, though {where} names it")
         try:
             box = as_box(words) if any(words) else None
         except ValueError as error:

@@ -10,6 +10,7 @@ that show nothing are left out.
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,7 +31,9 @@ LAYOUT = (
     "annotations/instances_<split>.json with images in <split>, images/<split> or images, "
     "or FILE.json with images beside it, in <split> or in images (COCO)"
 )
+MARKS = ("annotations", "train20??", "val20??")
 LISTS = ("images", "annotations", "categories")
+PIXELS = 1 << 28  # of an image at most: Pillow reads none of more
 FAR = 1e9  # pixels from the origin that are nobody's, nor what is not a number
 
 
@@ -128,10 +131,15 @@ def read_pictures(content: Any, path: Path) -> dict[int, Picture]:
             raise ValueError(f"{where}: file_name is {name!r}; expected a path below the images")
         if not all(type(side) is int and side > 0 for side in sides):
             raise ValueError(f"{where}: width and height are {sides}; expected whole pixels")
-        if names.setdefault(name, where) != where:
-            raise ValueError(f"{where}: {name} is that of {names[name]} already")
-        inside(Path("images"), name, where)
-        pictures[number] = Picture(name, sides)  # type: ignore[arg-type]
+        if math.prod(sides) > PIXELS:  # type: ignore[arg-type]
+            raise ValueError(
+                f"{where}: width and height are {sides}; expected at most {PIXELS} pixels"
+            )
+        images = Path("images")
+        place = inside(images, name, where).relative_to(images).as_posix()
+        if names.setdefault(place, where) != where:
+            raise ValueError(f"{where}: {name} is that of {names[place]} already")
+        pictures[number] = Picture(place, sides)  # type: ignore[arg-type]
     return pictures
 
 
@@ -197,7 +205,7 @@ def _images(path: Path, names: Sequence[str]) -> Path:
     if beside.name == "annotations":
         above = beside.parent
         places = [above / split, above / "images" / split, above / "images", *places]
-    counts = [sum((place / name).is_file() for name in names) for place in places]
+    counts = [sum(os.path.isfile(place / name) for name in names) for place in places]
     place = places[counts.index(max(counts))]
     complete([place / name for name in names], "image", str(path))
     return place

@@ -6,7 +6,7 @@ which the bird's are those above 127 (of 255; the threshold is from memory).
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from camx.evaluators.datasets._luminance import Luminance
 from camx.evaluators.datasets._paths import complete, inside
@@ -14,7 +14,7 @@ from camx.evaluators.datasets.dagm import with_distinct_names
 from camx.evaluators.files import below, folders, read_lines
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Sample
-from camx.evaluators.values import Box, as_box
+from camx.evaluators.values import Box, as_box, whole_of
 
 TITLE = "CUB-200-2011: 200 species of birds, a box an image, and masks where they are there"
 SOURCE = "Wah et al. 2011, CNS-TR-2011-001; www.vision.caltech.edu/datasets/cub_200_2011"
@@ -23,6 +23,7 @@ LAYOUT = (
     "CUB_200_2011/{images,image_class_labels,classes,train_test_split,bounding_boxes}.txt, "
     "images/<class>/*.jpg, and segmentations/<class>/*.png in it or beside it (CUB)"
 )
+MARKS = ("CUB*", "segmentations", "images.txt", "train_test_split.txt", "bounding_boxes.txt")
 LISTS = {
     "images": "id path",
     "image_class_labels": "id class",
@@ -51,7 +52,7 @@ def read_table(folder: Path, name: str) -> Table:
     path, table = folder / f"{name}.txt", dict[int, tuple[str, list[str]]]()
     for number, line in read_lines(path):
         where, (first, *values) = f"{path}, line {number}", line.split()
-        if not first.isdecimal() or len(values) != COLUMNS.get(name, 1):
+        if whole_of(first) < 0 or len(values) != COLUMNS.get(name, 1):
             raise ValueError(f"{where}: {line!r}; expected {LISTS[name]}")
         if int(first) in table:
             raise ValueError(f"{where}: number {first} stands in {table[int(first)][0]} already")
@@ -82,12 +83,13 @@ def _classes(table: Table) -> tuple[str, ...]:
 def _label(labels: tuple[str, list[str]], path: Path, classes: Sequence[str]) -> int:
     """An image's label, which its folder bears out."""
     where, (word,) = labels
-    if not word.isdecimal() or not 1 <= int(word) <= len(classes):
+    if not 1 <= whole_of(word) <= len(classes):
         accepted = f"1 to {len(classes)}, as in classes.txt"
         raise ValueError(f"{where}: class {word!r}; accepted: {accepted}")
     name = classes[int(word) - 1]
     if path.parent.name != name:
-        raise ValueError(f"{where}: class {word} is {name}, but the image is {path}")
+        what = f"class {word} is {name} in classes.txt, but the image is {path}"
+        raise ValueError(f"{where}: {what}")
     return int(word) - 1
 
 
@@ -135,7 +137,8 @@ def read(root: Path, split: str = "test") -> Dataset[Sample]:
         label = _label(tables["image_class_labels"][number], path, classes)
         box = _box(tables["bounding_boxes"][number])
         if _split(tables["train_test_split"][number]) == split:
-            drawn = masks / PurePosixPath(name).with_suffix(".png") if masks else None
+            place = path.relative_to(folder / "images").with_suffix(".png")
+            drawn = masks / place if masks else None
             mask = Luminance((drawn,), ABOVE) if drawn else None
             samples.append(Sample(path.stem, path, label, (box,), mask, split))
     source = f"split {split} of {folder / 'images.txt'}"

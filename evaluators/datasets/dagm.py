@@ -24,6 +24,7 @@ LAYOUT = (
     "Class*/{Train,Test}/*.PNG with masks in Label/*_label.PNG, "
     "or Class*/*.png and Class*_def/*.png with labels.txt (DAGM)"
 )
+MARKS = ("Class[0-9]*",)
 CLASSES = ("good", "defective")
 SPLITS = ("train", "test")  # a class's folders in the official layout
 MASK, MIRROR = "_label", "_def"  # at the end of a mask's name, of the folder of the defective

@@ -20,6 +20,7 @@ TITLE = "GlaS: tissue of the colon, benign and malignant, with its glands marked
 SOURCE = "Sirinukunwattana et al. 2017, Medical Image Analysis; Warwick QU data set"
 TASK = "localization"
 LAYOUT = "{train,testA,testB}_*.bmp with masks *_anno.bmp and Grade.csv (GlaS)"
+MARKS = ("*_anno.bmp", "testA_*.bmp")
 CLASSES = ("benign", "malignant")
 COLUMNS = ("name", "grade (GlaS)")
 PREFIXES = {"train": "train", "testA": "test", "testB": "test"}  # of names, and their splits
@@ -57,7 +58,9 @@ def _matching(images: Mapping[str, Path], masks: Mapping[str, Path], listed: set
     ):  # fmt: skip
         if lacking := sorted(set(there) - others):
             count = f"{len(lacking)} of {len(there)} have none"
-            raise ValueError(f"{there[lacking[0]]}: no {what} of it ({count}); expected {LAYOUT}")
+            path, stem = there[lacking[0]], lacking[0]
+            called = f" {stem}{MASK}" if what == "mask" else ""
+            raise ValueError(f"{path}: no {what}{called} of it ({count}); expected {LAYOUT}")
 
 
 def read(root: Path, split: str = "") -> Dataset[Sample]:

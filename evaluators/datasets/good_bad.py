@@ -25,6 +25,7 @@ LAYOUT = (
     "good/ and bad/ of pictures, perhaps with masks/ of <stem>.png, "
     "perhaps in each of train/ and test/"
 )
+MARKS = ("masks",)
 GOOD = ("good", "ok", "normal")
 BAD = ("bad", "nok", "ng", "anomaly", "anomalous", "defective")
 MASKS = ("masks", "ground_truth")

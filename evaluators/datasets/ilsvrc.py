@@ -24,6 +24,7 @@ LAYOUT = (
     "(ILSVRC/Annotations/CLS-LOC/val, Annotations or beside the images), "
     "val_box.mat + val_list.txt, or LOC_val_solution.csv (ILSVRC)"
 )
+MARKS = ("ILSVRC*", "LOC_*", "val_box.mat", "val_list.txt")
 PICTURES = {".jpeg", ".jpg", ".png"}
 PICTURE_FOLDERS = ("ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val", "val")
 XML_FOLDERS = (

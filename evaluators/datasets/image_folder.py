@@ -24,6 +24,7 @@ LAYOUT = (
     "<class>/*.jpg, or <split>/<class>/*.jpg for the splits train, val and test "
     "(images without boxes)"
 )
+MARKS = ("train", "val", "test")
 LAST = True  # many a data set has folders of images
 USUAL = ("test", "val", "valid", "validation")  # the first of them is read by default
 SPLITS = (*USUAL, "train")

@@ -32,6 +32,7 @@ LAYOUT = (
     "ImageNetS919/{validation,train-semi}/<wnid>/*.JPEG with masks in "
     "{validation,train-semi}-segmentation/<wnid>/*.png (ImageNet-S; also S300 and S50)"
 )
+MARKS = ("ImageNetS*", "*-segmentation", "train-semi")
 MASKS = "-segmentation"  # at the end of the name of a split's folder of masks
 SPLITS = ("validation", "train", "test")  # how their names begin
 IGNORED = 1000
@@ -175,7 +176,8 @@ def read(root: Path, split: str = "validation") -> Dataset[Sample]:
     for wnid in sorted({p.name for s in (split, f"{split}{MASKS}") for p in folders(folder / s)}):
         if wnid not in labels:
             what = f"the folder is of none of the {len(wnids)} categories"
-            raise ValueError(f"{folder / split / wnid}: {what} ({', '.join(wnids[:3])}, ...)")
+            told = f"ImageNetS_categories_im{len(wnids)}.txt: {', '.join(wnids[:3])}, ..."
+            raise ValueError(f"{folder / split / wnid}: {what} ({told})")
         number = wnids.index(wnid) + 1
         for path, mask in _pairs(folder / split / wnid, folder / f"{split}{MASKS}" / wnid):
             drawn = ClassMask(mask, number, len(wnids))

@@ -27,6 +27,7 @@ LAYOUT = (
     "kosNN/Part*.jpg with masks Part*_label.bmp beside them, of the kosNN half trains and half "
     "tests (KolektorSDD)"
 )
+MARKS = ("kos*",)
 LABEL = "_label"  # at the end of a mask's name
 
 
@@ -39,16 +40,18 @@ def accepts(root: Path) -> bool:
 
 
 def beside(paths: Sequence[Path], suffix: str) -> Iterator[tuple[Path, Path | None]]:
-    """``(image, mask)`` of pictures whose masks lie beside them and end in `suffix`.
+    """``(image, mask)`` of pictures whose masks lie beside them and end in `suffix`, in any case.
 
     The mask is None where it marks nothing: the image is good. `ValueError` for an image without a
     mask, and a mask without its image.
     """
-    masks = by_stem((path for path in paths if path.stem.lower().endswith(suffix)), suffix)
-    images = by_stem(path for path in paths if not path.stem.lower().endswith(suffix))
+    end = suffix.lower()
+    masks = by_stem((path for path in paths if path.stem.lower().endswith(end)), end)
+    images = by_stem(path for path in paths if not path.stem.lower().endswith(end))
     if lacking := sorted(set(images) - set(masks)):
         path, count = images[lacking[0]], f"{len(lacking)} of {len(images)} have none"
-        raise ValueError(f"{path}: no mask beside it whose name ends in {suffix} ({count})")
+        what = f"no mask beside it called {lacking[0]}{suffix}"
+        raise ValueError(f"{path}: {what} ({count})")
     if orphans := sorted(set(masks) - set(images)):
         path = masks[orphans[0]]
         raise ValueError(f"{path}: a mask without its image; expected {orphans[0]} beside it")

@@ -20,12 +20,13 @@ TITLE = "KolektorSDD2, surfaces of a product with defects"
 SOURCE = "Božič et al. 2021, Computers in Industry; vicos.si/resources/kolektorsdd2"
 TASK = "defects"
 LAYOUT = "{train,test}/*.png with masks *_GT.png beside them (KolektorSDD2)"
-MASK, COPY = "_gt", " (copy)"  # at the end of a mask's name, of the archive's superfluous files'
+MASK, COPY = "_GT", " (copy)"  # at the end of a mask's name, of the archive's superfluous files'
 
 
 def accepts(root: Path) -> bool:
     parts = (part for split in SPLITS for part in below(root, split))
-    return any(path.stem.lower().endswith(MASK) for part in parts for path in pictures(part))
+    paths = (path for part in parts for path in pictures(part))
+    return any(path.stem.lower().endswith(MASK.lower()) for path in paths)
 
 
 def _originals(paths: Sequence[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ split half of the good and half of the defective images train and half test (`sp
 then either all of the defective ones have masks or none has.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,13 +33,13 @@ def _sample(folder: Path, row: Sequence[str], where: str, accepted: Sequence[str
     """A line's image. Raises `ValueError` beginning with `where`, and saying what is accepted."""
     image, defective, mask, split = row
     path = folder / image
-    if not image or not path.is_file():
+    if not image or not os.path.isfile(path):
         raise FileNotFoundError(f"{where}: no such image {path}")
     if defective.lower() not in LABELS:
         raise ValueError(f"{where}: defective is {defective!r}; accepted: {', '.join(LABELS)}")
     if split.lower() not in accepted:
         raise ValueError(f"{where}: split is {split!r}; accepted: {', '.join(SPLITS)}")
-    if mask and not (folder / mask).is_file():
+    if mask and not os.path.isfile(folder / mask):
         raise FileNotFoundError(f"{where}: no such mask {folder / mask}")
     label = LABELS[defective.lower()]
     if mask and not label:

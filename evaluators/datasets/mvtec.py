@@ -24,6 +24,7 @@ LAYOUT = (
     "[category/]{train/good,test/good,test/<defect>}/*.png with masks in "
     "ground_truth/<defect>/*_mask.png, of each defect half trains and half tests (MVTec AD)"
 )
+MARKS = ("ground_truth",)
 GOOD, TRUTH = "good", "ground_truth"
 
 

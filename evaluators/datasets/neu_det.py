@@ -24,6 +24,7 @@ LAYOUT = (
     "IMAGES/*.jpg and ANNOTATIONS/*.xml, or {train,validation}/{images/<class>/*.jpg,"
     "annotations/*.xml} (NEU-DET)"
 )
+MARKS = ("NEU-DET", "IMAGES", "ANNOTATIONS")
 CLASSES = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
 USUAL = ("validation", "")
 

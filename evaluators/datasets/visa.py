@@ -7,10 +7,11 @@ name kinds of defects; whatever is above 0 is one. Of the folder of one object i
 read, by the list beside that folder.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from camx.evaluators.datasets._objects import inside
+from camx.evaluators.datasets._paths import inside
 from camx.evaluators.datasets.dagm import CLASSES, SPLITS, with_distinct_names
 from camx.evaluators.files import below, folders, read_csv
 from camx.evaluators.fingerprints import fingerprint
@@ -24,6 +25,7 @@ LAYOUT = (
     "split_csv/2cls_highshot.csv of object,split,label,image,mask beside "
     "<object>/Data/{Images,Masks} (VisA), or one <object> of them"
 )
+MARKS = ("Data", "split_csv")
 LIST = "split_csv/2cls_highshot.csv"
 COLUMNS = ("object", "split", "label", "image", "mask")
 LABELS = {"normal": 0, "anomaly": 1}
@@ -41,7 +43,7 @@ def accepts(root: Path) -> bool:
 def _file(root: Path, name: str, kind: str, where: str) -> Path:
     """The file of a name below `root`. Raises, beginning with `where`, for another and for none."""
     path = inside(root, name, f"{where}: {kind}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise FileNotFoundError(f"{where}: no such {kind} {path}")
     return path
 
@@ -57,7 +59,7 @@ def _sample(root: Path, row: Sequence[str], where: str) -> Sample:
     _one_of("split", split, SPLITS, where)
     _one_of("label", label, tuple(LABELS), where)
     path = _file(root, image, "image", where)
-    if not image.startswith(f"{item}/"):
+    if path.relative_to(root).parts[0] != item:
         raise ValueError(f"{where}: the image {image} is not of the object {item!r}")
     if bool(mask) != bool(LABELS[label]):
         what = f"a normal image has the mask {mask}" if mask else "an anomaly without a mask"

@@ -28,6 +28,7 @@ LAYOUT = (
     "VOC20NN/JPEGImages/*.jpg, Annotations/*.xml and ImageSets/Main/{train,val,trainval,test}.txt "
     "(VOC detection)"
 )
+MARKS = ("VOC*", "JPEGImages", "Annotations", "ImageSets")
 LISTS = "ImageSets/Main"
 KIND = "VOC annotation"
 USUAL = ("test", "val")

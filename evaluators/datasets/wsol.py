@@ -10,7 +10,7 @@ of ILSVRC those of its thousand synsets, and else the labels.
 """
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from camx.evaluators.datasets import _wsol, ilsvrc
 from camx.evaluators.datasets._luminance import Luminance
@@ -26,6 +26,7 @@ LAYOUT = (
     "metadata/<NAME>/{train,val,test}/{image_ids,class_labels,image_sizes,localization}.txt "
     "and the images in dataset/<NAME> (wsolevaluation)"
 )
+MARKS = ("metadata", "dataset")
 BY_FOLDER = ("CUB", "OpenImages")  # whose images lie in a folder a class
 
 
@@ -53,7 +54,7 @@ def _place(root: Path) -> tuple[Path, Path]:
     return there[0]
 
 
-def _classes(folder: Path) -> tuple[str, ...]:
+def _classes(folder: Path, images: Path) -> tuple[str, ...]:
     """Names by label, of all of a data set's splits, which may differ in the classes they have.
 
     `ValueError` if an image of CUB or OpenImages lies in the folder of another class.
@@ -67,7 +68,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
         path = folder / split / "class_labels.txt"
         ids = _wsol.read_ids(path.with_name(_wsol.IDS))
         for image, label in _wsol.read_labels(path, ids).items():
-            name = PurePosixPath(image).parent.name
+            name = inside(images, image, ids[image]).parent.name
             first = names.setdefault(label, name), labels.setdefault(name, label)
             if first != (name, label) and folder.name in BY_FOLDER:
                 told = f"label {label} is that of folder {first[0]}, and {name} has {first[1]}"
@@ -112,7 +113,7 @@ def read(root: Path, split: str = "test") -> Dataset[Sample]:
     if split not in _wsol.splits(folder):
         there = ", ".join(_wsol.splits(folder))
         raise ValueError(f"split is {split!r}; accepted: {there} (of {folder})")
-    classes = _classes(folder)
+    classes = _classes(folder, images)
     samples = _samples(folder / split, images, len(classes))
     complete([s.path for s in samples], "image", str(folder / split / _wsol.IDS))
     masks = [path for s in samples if isinstance(s.mask, Luminance) for path in s.mask.files]

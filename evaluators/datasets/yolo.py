@@ -22,7 +22,8 @@ from typing import Any
 from PIL import Image
 
 from camx.camcore.image_files import ORIENTATION, PICTURES
-from camx.evaluators.datasets._objects import inside, names_of, read_names, samples_of, settled
+from camx.evaluators.datasets._objects import names_of, read_names, samples_of, settled
+from camx.evaluators.datasets._paths import inside
 from camx.evaluators.datasets._yolo_labels import read_labels
 from camx.evaluators.files import (
     below,
@@ -44,6 +45,7 @@ LAYOUT = (
     "data.yaml (train, val, test, names) or classes.txt, with images/<split>/*.jpg and "
     "labels/<split>/*.txt (YOLO)"
 )
+MARKS = ("data.yaml", "labels", "classes.txt")
 SETTINGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 SPLITS = ("train", "val", "test")
 USUAL = ("val", "test")
@@ -52,13 +54,17 @@ IMAGES, LABELS, NAMES = "images", "labels", "classes.txt"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a data set's classes and splits are: `entries` are its folders or lists of images."""
+    """Where a data set's classes and splits are, whose entries are folders or lists of images.
+
+    `names` is the file that names the classes, and `origin` what says where the rest is.
+    """
 
     folder: Path
     classes: tuple[str, ...]
     splits: dict[str, list[str]]
     base: Path
     origin: Path
+    names: Path
 
 
 def _settings(root: Path) -> Path | None:
@@ -93,7 +99,8 @@ def _of_yaml(path: Path) -> Layout:
         if not isinstance(splits[split], list) or not all(isinstance(e, str) for e in value):
             raise ValueError(f"{path}: {split} is {value!r}; expected a folder, or a list of such")
     folder = path.parent
-    return Layout(folder, _classes(said, path), splits, _base(said.get("path"), folder, path), path)
+    base = _base(said.get("path"), folder, path)
+    return Layout(folder, _classes(said, path), splits, base, path, path)
 
 
 def _base(said: Any, folder: Path, path: Path) -> Path:
@@ -131,7 +138,7 @@ def _of_folders(root: Path) -> Layout:
     splits = {folder.name: [f"{images.name}/{folder.name}"] for folder in folders(images)}
     if listing(images, PICTURES, "image"):
         splits = {"": [images.name]}
-    return Layout(root, read_names(names), splits, root, images)
+    return Layout(root, read_names(names), splits, root, images, names)
 
 
 def _pictures(entry: str, layout: Layout) -> list[Path]:
@@ -141,6 +148,8 @@ def _pictures(entry: str, layout: Layout) -> list[Path]:
     place = inside(layout.base, entry, str(layout.origin))
     if place.suffix == ".txt":
         lines = read_lines(place, "list of images")
+        if not lines:
+            raise ValueError(f"{place}: lists no image; expected one a line")
         paths = [(inside(place.parent, line, f"{place}, line {n}"), n) for n, line in lines]
         return [regular(path, f"image, though line {n} of {place} names it") for path, n in paths]
     if not place.is_dir():
@@ -206,7 +215,7 @@ def read(root: Path, split: str = "") -> Dataset[Sample]:
         _all_met(files.values())
     ids, samples = names_of(pictures, layout.folder), list[Sample]()
     for path in (path for path, labels in files.items() if labels.exists()):
-        objects, masks = read_labels(files[path], _size(path), len(layout.classes))
+        objects, masks = read_labels(files[path], _size(path), len(layout.classes), layout.names)
         samples += samples_of(ids[path], path, objects, layout.classes, wanted, masks)
     name, told = layout.folder.resolve().name, fingerprint(samples)
     return Dataset(name, root, layout.classes, tuple(samples), told, images=layout.folder)

@@ -4,6 +4,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from camx.evaluators import doctor
 from camx.evaluators.miniature import ilsvrc
@@ -90,6 +91,33 @@ def test_a_part_of_ilsvrc_is_a_warning(camx, tmp_path):
     ilsvrc.write(tmp_path / "data", images=4)
     told = camx("doctor", "--data", tmp_path / "data").stdout
     assert levels(told, "4 of 50000 images of val") == {doctor.WARNING}
+
+
+def test_images_by_class_are_for_occlude_alone(camx, tmp_path):
+    for number, name in enumerate(("cat/1.png", "cat/2.png", "dog/3.png")):
+        (tmp_path / "pets" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.linear_gradient("L").rotate(90 * number).save(tmp_path / "pets" / name)
+    told = camx("doctor", "--data", "pets").stdout
+    what = "pets: 3 val; 2 classes; no boxes of 3 images: for occlude, not for localize -> boxes: a"
+    assert levels(told, f"{what} FILE.csv of image,label,x0,y0,x1,y1") == {doctor.WARNING}
+    assert levels(told, "pets, for classification: 3 train; 2 classes") == {doctor.GOOD}
+    assert levels(told, "pets, for localization") == set()
+    assert told.count("3 pictures of pets, drawn at random, can be read") == 1
+
+
+def test_some_images_without_boxes(camx, tmp_path):
+    Image.linear_gradient("L").save(tmp_path / "a.png")
+    Image.linear_gradient("L").rotate(90).save(tmp_path / "b.png")
+    (tmp_path / "boxes.csv").write_text("image,label,x0,y0,x1,y1\na.png,x,0,0,9,9\nb.png,x,,,,\n")
+    told = camx("doctor", "--data", "boxes.csv").stdout
+    assert levels(told, "no boxes of 1 images: for occlude, not for localize") == {doctor.WARNING}
+
+
+def test_what_is_half_there_is_bad_and_told(camx, tmp_path):
+    (tmp_path / "mine/annotations").mkdir(parents=True)
+    told = camx("doctor", "--data", "mine", code=1).stdout
+    (line,) = [x for x in told.splitlines() if x.startswith(doctor.BAD)]
+    assert "no data set for localization that camx knows: expected annotations/instances_" in line
 
 
 def test_a_disk_that_is_full_or_closed_is_bad(monkeypatch, tmp_path):

@@ -337,6 +337,8 @@ def test_what_is_wrong_in_an_annotation(tmp_path, change, word):
         ([image(7, width=0)], CATEGORIES, r"image 7: width and height are \(0, 10\); expected who"),
         ([image(7, height=None)], CATEGORIES, r"image 7: width and height are \(12, None\)"),
         ([image(7, file_name=3)], CATEGORIES, "image 7: file_name is 3; expected a path below"),
+        ([image(7, width=10**400)], CATEGORIES, "image 7: width and height .* at most 268435456"),
+        ([image(7, width=1 << 14, height=(1 << 14) + 1)], CATEGORIES, "image 7: .* at most 268"),
         ([image(7, file_name="../x.jpg")], CATEGORIES, r"image 7: path '\.\./x\.jpg' leaves the f"),
         ([image(7)], [*CATEGORIES, CATEGORIES[1]], "category 1: the id stands twice"),
         ([image(7)], [*CATEGORIES, {"id": 4, "name": "person"}], "category 4: its name is 'person"),
@@ -376,3 +378,12 @@ def test_the_fingerprint_follows_every_change(tmp_path):
         annotation(1, 7, 1, (1, 1, 4, 4)),
     ):  # fmt: skip
         assert coco.read(write(tmp_path, [change])).fingerprint != before
+
+
+def test_backslashes_separate_folders(tmp_path):
+    expected = coco.read(write(tmp_path, [annotation(1, 7, 1)], [image(7, "a/b.jpg")])).samples
+    path = tmp_path / "annotations/instances_val2014.json"
+    path.write_text(path.read_text().replace("a/b.jpg", r"a\\b.jpg"))
+    assert coco.read(tmp_path).samples == expected
+    two = [image(7, "a/b.jpg"), image(8, r"a\b.jpg")]
+    refused(write(tmp_path, [], two), r"image 8: a\\b\.jpg is that of .*image 7 already")

@@ -130,6 +130,7 @@ def change(folder, name, old, new):
     ("name", "old", "new", "word"),
     [
         ("images", "1 ", "x ", r"images\.txt, line 1: 'x 001.*'; expected id path"),
+        ("images", "1 ", f"{'9' * 5000} ", r"images\.txt, line 1: '9+ 001.*'; expected id path"),
         ("images", "2 ", "1 ", r"images\.txt, line 2: number 1 stands in .*images\.txt, line 1"),
         ("images", "2 001", "2 ../001", r"images\.txt, line 2: path '\.\./001.*' leaves the folde"),
         ("images", "2 001", "2 /001", r"images\.txt, line 2: path '/001.*' leaves the folder"),
@@ -137,9 +138,10 @@ def change(folder, name, old, new):
         ("image_class_labels", "4 3\n", "", r"images\.txt, line 4: .*no line in .*class_labels\.t"),
         ("image_class_labels", "4 3", "4 3\n5 3", r"labels\.txt, line 5: .*has no image 5"),
         ("image_class_labels", "4 3", "4 4", r"line 4: class '4'; accepted: 1 to 3, as in classes"),
+        ("image_class_labels", "4 3", f"4 {'9' * 5000}", r"line 4: class '9+'; accepted: 1 to 3"),
         ("image_class_labels", "4 3", "4 0", r"line 4: class '0'; accepted: 1 to 3"),
         ("image_class_labels", "4 3", "4 x", r"line 4: class 'x'; accepted: 1 to 3"),
-        ("image_class_labels", "2 1", "2 2", r"line 2: class 2 is 002\.Laysan_Albatross, but the"),
+        ("image_class_labels", "2 1", "2 2", r"line 2: class 2 is 002\.Laysan_Albatross in cla"),
         ("classes", "3 ", "4 ", r"classes\.txt, line 3: class 4; expected class 3 first"),
         ("classes", "1 ", "0 ", r"classes\.txt, line 1: class 0; expected class 1 first"),
         ("train_test_split", "2 1", "2 2", r"split\.txt, line 2: '2'; expected id 1 for training"),
@@ -176,3 +178,11 @@ def test_what_is_missing(folder, tmp_path):
         cub.read(tmp_path / "empty")
     with pytest.raises(ValueError, match="split is 'val'; accepted: test, train"):
         cub.read(folder, "val")
+
+
+def test_backslashes_separate_folders(folder):
+    drawn(folder / "segmentations")
+    expected = cub.read(folder)
+    path = folder / "images.txt"
+    path.write_text(path.read_text().replace("/", "\\"))
+    assert cub.read(folder) == expected

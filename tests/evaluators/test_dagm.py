@@ -145,7 +145,7 @@ def test_two_files_of_one_image(official):
 
 def test_an_empty_folder_and_one_of_another_task(tmp_path, official):
     (tmp_path / "empty").mkdir()
-    word = r"no data set for defects that camx knows: expected Class\*"
+    word = r"empty is no data set for defects that camx knows: expected one of dagm, good-bad, "
     with pytest.raises(ValueError, match=word):
         datasets.load(str(tmp_path / "empty"), "defects")
     with pytest.raises(ValueError, match="no data set for localization"):

@@ -69,7 +69,7 @@ def test_what_is_wrong_in_the_list(root, old, new, word):
 
 def test_images_masks_and_grades_belong_together(root):
     (root / "train_1_anno.bmp").rename(root / "train_9_anno.bmp")
-    refused(root, r"train_1\.bmp: no mask of it \(1 of 3 have none\)")
+    refused(root, r"train_1\.bmp: no mask train_1_anno of it \(1 of 3 have none\)")
     Image.open(root / "train_9_anno.bmp").save(root / "train_1_anno.bmp")
     refused(root, r"train_9_anno\.bmp: no image of it \(1 of 4 have none\)")
     (root / "train_9_anno.bmp").unlink()

@@ -83,7 +83,7 @@ def test_a_commutator_stays_whole(items):
 
 def test_kolektor_s_masks_and_images_belong_together(items):
     (items / "kos02/Part1_label.bmp").rename(items / "kos02/Part7_label.bmp")
-    word = r"kos02/Part1\.jpg: no mask beside it whose name ends in _label \(1 of 3 have none\)"
+    word = r"kos02/Part1\.jpg: no mask beside it called Part1_label \(1 of 3 have none\)"
     refused(kolektor, items, word)
     (items / "kos02/Part1.jpg").unlink()
     refused(kolektor, items, r"Part7_label\.bmp: a mask without its image; expected Part7 beside")
@@ -128,7 +128,7 @@ def test_the_archive_s_copies_are_left_out(second):
         shutil.copy(second / f"train/{name}.png", second / f"train/{name} (copy).png")
     assert kolektor2.read(second) == before
     shutil.copy(second / "train/10001.png", second / "train/10009 (copy).png")
-    word = r"10009 \(copy\)\.png: no mask beside it whose name ends in _gt \(1 of 5 have none\)"
+    word = r"10009 \(copy\)\.png: no mask beside it called 10009 \(copy\)_GT \(1 of 5 have none\)"
     refused(kolektor2, second, word)
 
 

@@ -1,12 +1,26 @@
 """How a data set is chosen: by its layout, by a reader's name and a folder, by a file."""
 
+import re
 import sys
 
 import pytest
 from PIL import Image
 
 from camx.evaluators import datasets, tasks
-from camx.evaluators.datasets import _readers, mini
+from camx.evaluators.datasets import (
+    _readers,
+    coco,
+    cub,
+    glas,
+    ilsvrc,
+    image_folder,
+    imagenet_s,
+    mini,
+    neu_det,
+    voc_boxes,
+    wsol,
+    yolo,
+)  # fmt: skip
 from camx.evaluators.miniature import ilsvrc as objects
 
 OWN = """
@@ -53,6 +67,39 @@ def test_a_reader_and_its_folder(root, folder):
     (folder / "ilsvrc:d").mkdir()  # a folder of the whole name is itself
     with pytest.raises(ValueError, match="ilsvrc:d is no data set for localization"):
         datasets.load("ilsvrc:d")
+
+
+@pytest.mark.parametrize(
+    ("parts", "layouts"),
+    [
+        (["annotations"], [coco]),
+        (["metadata", "train"], [wsol, image_folder]),
+        (["images.txt", "classes.txt", "segmentations"], [cub]),
+        (["JPEGImages", "Annotations", "annotations"], [voc_boxes]),
+        (["labels"], [yolo]),
+        (["ANNOTATIONS"], [neu_det]),
+        (["validation-segmentation"], [imagenet_s]),
+        (["LOC_synset_mapping.txt"], [ilsvrc]),
+        (["train_1_anno.bmp"], [glas]),
+    ],
+)
+def test_a_part_of_a_layout_tells_which_is_meant(tmp_path, parts, layouts):
+    for part in parts:
+        (tmp_path / part).mkdir()
+    with pytest.raises(ValueError, match="is no data set for localization that camx kn") as error:
+        datasets.load(str(tmp_path))
+    expected = "; or ".join(sorted(reader.LAYOUT for reader in layouts))
+    assert str(error.value).endswith(f"knows: expected {expected}")
+
+
+def test_without_a_part_the_readers_are_named(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "file").write_text("")
+    names = "boxes-csv, coco, cub, glas, ilsvrc, image-folder, imagenet-s, neu-det, voc-boxes, wsol"
+    names = re.escape(f"{names}, yolo (`camx list datasets` shows what each expects)")
+    for place in (tmp_path, tmp_path / "file"):
+        with pytest.raises(ValueError, match=f"{place} is no .*: expected one of {names}$"):
+            datasets.load(str(place))
 
 
 @pytest.mark.parametrize(
@@ -219,3 +266,16 @@ def test_what_a_run_names_is_not_taken_for_code(option, name, code):
             sources.unasked(option, name)
     else:
         sources.unasked(option, name)
+
+
+def test_a_general_reader_s_error_tells_what_else_may_be_meant(tmp_path):
+    (tmp_path / "val2017").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "val2017/1.png")
+    (tmp_path / "annotations").mkdir()
+    word = "annotations: no image of the class; .*; or is it meant as annotations/instances_<split"
+    with pytest.raises(FileNotFoundError, match=word):
+        datasets.load(str(tmp_path))
+    (tmp_path / "annotations").rename(tmp_path / "pictures")
+    (tmp_path / "val2017").rename(tmp_path / "birds")
+    with pytest.raises(FileNotFoundError, match=r"pictures: no image of the class; [^;]*$"):
+        datasets.load(str(tmp_path))

@@ -9,7 +9,7 @@ from PIL import Image
 from camx.evaluators import datasets, loop
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Ellipse, Sample, Scene
-from camx.evaluators.values import as_box
+from camx.evaluators.values import as_box, whole_of
 
 
 def test_texts_and_numpy_are_taken():
@@ -159,3 +159,9 @@ def test_a_data_set_s_values_are_settled():
     dataset = Dataset("x", "there", ["a"], [Sample("a", "a.png", 0)], "f")
     assert (dataset.root, dataset.classes) == (Path("there"), ("a",))
     assert isinstance(dataset.samples, tuple)
+
+
+def test_whole_numbers_of_files():
+    expected = {"0": 0, "012": 12, "9" * 18: 10**18 - 1, "9" * 19: -1, "9" * 5000: -1}
+    expected |= dict.fromkeys(["", "-1", "1.0", "x", "\u00b2", "1_0", "+1"], -1)
+    assert {word: whole_of(word) for word in expected} == expected

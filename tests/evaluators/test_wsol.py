@@ -208,6 +208,7 @@ A, B = f"{BIRD}/Black_Footed_Albatross_0046_18.jpg", f"{GULL}/Laysan_Albatross_0
         ("image_ids", [A, B, "../x.jpg"], r"labels\.txt: no line for \.\./x\.jpg \(.*line 3\); 2"),
         ("class_labels", [f"{A},0"], r"labels\.txt: no line for .*545\.jpg \(.*line 2\); 1 of 2"),
         ("class_labels", [f"{A},0", f"{B},x"], r"labels\.txt, line 2: label 'x'; expected a whole"),
+        ("class_labels", [f"{A},{'9' * 5000}", f"{B},1"], r"labels\.txt, line 1: label '9+'; exp"),
         ("class_labels", [f"{A},-1", f"{B},1"], r"labels\.txt, line 1: label '-1'; expected"),
         ("class_labels", [f"{A},0", B], r"labels\.txt, line 2: '.*'; expected path,label"),
         ("class_labels", [f"{A},0", f"{A},0"], r"labels\.txt, line 2: .*has a label already, 0"),
@@ -239,7 +240,9 @@ def test_what_is_wrong_in_a_list(cub, kind, lines, word):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", "x/../../a.jpg", "C:a.jpg", "x\\a.jpg"])
+@pytest.mark.parametrize(
+    "name", ["../a.jpg", "/a.jpg", "x/../../a.jpg", "C:a.jpg", "..\\a.jpg", r"\\x\a"]
+)
 def test_paths_that_leave_the_folder(kit, name):
     kit.split("mine", "test", ["a.jpg"], (0,), ["a.jpg,m.png,"])
     for mask, ignore in ((name, ""), ("m.png", name)):
@@ -288,3 +291,10 @@ def test_images_and_masks_that_lack(openimages, cub):
         wsol.read(cub.metadata("CUB"))
     (cub.metadata("CUB") / "train/localization.txt").unlink()
     assert wsol.read(cub.metadata("CUB"), "train").samples[0].boxes == ()
+
+
+def test_backslashes_separate_folders(cub):
+    expected = wsol.read(cub.root)
+    for path in cub.metadata("CUB").rglob("*.txt"):
+        path.write_text(path.read_text().replace("/", "\\"))
+    assert wsol.read(cub.root) == expected

@@ -167,7 +167,7 @@ def test_lists_and_several_folders(data):
     with pytest.raises(FileNotFoundError, match=r"9\.jpg: no such image, though line 2 of .*val"):
         load(data)
     data.place("val.txt").write_text("/images/val/2.jpg\n")
-    with pytest.raises(ValueError, match=r"val\.txt, line 1: '/images/val/2\.jpg' is no"):
+    with pytest.raises(ValueError, match=r"val\.txt, line 1: path '/images/val/2\.jpg' l"):
         load(data)
 
 
@@ -211,7 +211,8 @@ def test_a_picture_that_its_exif_turns(data, orientation):
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ("2 0.5 0.5 1 1", "class is '2'; expected a whole number below 2"),
+        ("2 0.5 0.5 1 1", "class is '2'; expected a whole number below 2, those of .*/data.yaml"),
+        (f"{'1' * 5000} 0.5 0.5 1 1", "class is '1"),
         ("-1 0.5 0.5 1 1", "class is '-1'"),
         ("person 0.5 0.5 1 1", "class is 'person'"),
         ("0 0.5 0.5 1", "4 values; expected class cx cy w h, or class x1"),
@@ -244,8 +245,8 @@ def test_what_is_wrong_in_a_line(data, line, word):
         ("val: images/val\nnames: []\n", r"names are \[\]; expected a list"),
         ("val: 3\nnames: [a]\n", "val is 3; expected a folder, or a list of such"),
         ("val: [3]\nnames: [a]\n", r"val is \[3\]; expected a folder"),
-        ("val: /images/val\nnames: [a]\n", "'/images/val' is no path below"),
-        ("val: images/../../x\nnames: [a]\n", r"'images/\.\./\.\./x' is no path below"),
+        ("val: /images/val\nnames: [a]\n", "path '/images/val' leaves the folder"),
+        ("val: images/../../x\nnames: [a]\n", r"path 'images/\.\./\.\./x' leaves the folder"),
         ("val: images/dev\nnames: [a]\n", "no such folder of images .*images/dev"),
         (YAML.replace("path: coco8", "path: /content/other"), "path is '/content/other', which is"),
         (YAML.replace("path: coco8", "path: .."), r"path is '\.\.', which is no folder below"),
@@ -296,3 +297,11 @@ def test_a_pixel_is_the_object_s_where_its_centre_is(tmp_path):
         expected = np.zeros((10, 10), bool)
         expected[first : last + 1, first : last + 1] = True
         assert (part == expected).all()
+
+
+def test_a_list_without_an_image(data):
+    data.yaml(YAML.replace("val: images/val", "val: val.txt"))
+    for text in ("", "\n \n"):
+        data.place("val.txt").write_text(text)
+        with pytest.raises(ValueError, match=r"val\.txt: lists no image; expected one a line"):
+            load(data)

@@ -11,6 +11,7 @@ import numpy as np
 
 from camx.evaluators.files import read_lines, write_whole
 from camx.evaluators.tasks.pseudo.labels import check
+from camx.evaluators.values import whole_of
 
 
 def cues(
@@ -46,7 +47,7 @@ def input_list(path: Path) -> dict[str, int]:
     numbers: dict[str, int] = {}
     for line, text in read_lines(path, "list, DGCN's dataset/list/input_list.txt"):
         words = text.split()
-        if len(words) != 2 or not words[1].isdecimal():
+        if len(words) != 2 or whole_of(words[1]) < 0:
             what = "is not an image and its number, such as 2008_007028.jpg 0"
             raise ValueError(f"{path}, line {line}: {text!r} {what}")
         if numbers.setdefault(Path(words[0]).stem, int(words[1])) != int(words[1]):

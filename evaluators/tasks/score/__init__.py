@@ -141,10 +141,11 @@ def _picture(sample: Sample) -> "Picture":
     """The image's size and boxes: its pixels, which nothing here looks at, are not decoded."""
     from camx.evaluators.loop import Picture
 
+    regular(sample.path, "image")
     try:
-        with Image.open(regular(sample.path, "image")) as image:
+        with Image.open(sample.path) as image:
             size = image.size
-    except OSError as error:
+    except Exception as error:  # a decoder may raise anything on a damaged file
         raise ValueError(f"{sample.path}: not a readable image: {error}") from error
     return Picture(sample.within(size), np.broadcast_to(np.uint8(0), (*size[::-1], 3)), ())
 
