@@ -1,10 +1,10 @@
 """What the measures cost: localization with all of them against localization without any.
 
     python scripts/bench_measures.py                         mini-vgg, protocols single and paper
-    python scripts/bench_measures.py --model vgg16 --images 8 --protocol single
+    python scripts/bench_measures.py --model vgg16 --images 10 --protocol single
 
-Runs alternate in one process; printed are medians of the seconds an image, their ratio, and the
-bytes of records a cell.
+Weights of torchvision's networks are random: they cost what any cost. Runs alternate in one
+process; printed are medians of the seconds an image, their ratio, and the bytes of records a cell.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+import torchvision
+from safetensors.torch import save_file
 
 from camx.camcore import networks
 from camx.evaluators import datasets, grids, loop, measures, plan, protocols, records, tasks
@@ -30,7 +32,7 @@ def prepared(model: str, protocol_name: str, images: int, folder: Path) -> Measu
     """The measurement of every cell of the network's tables, or of each method and layer."""
     task, dataset = tasks.load("localize"), datasets.load("mini")
     protocol = protocols.load(protocol_name, "localize", localize.Protocol)
-    network = networks.load(model) if model.startswith("mini") else networks.load(model, "random")
+    network = networks.load(model, weights(model, folder))
     cells, _ = plan.asked(task, network, "", plan.Selection())
     cores = os.cpu_count() or 1
     making = grids.plan(network, protocol, cells, batch_size=20, workers=cores)
@@ -39,6 +41,16 @@ def prepared(model: str, protocol_name: str, images: int, folder: Path) -> Measu
         folder, dataset, samples, tuple(cells), protocol, localize.Options(), 0, making,
         nulls=tuple(map(Cell, task.nulls)),
     )  # fmt: skip
+
+
+def weights(model: str, folder: Path) -> str | None:
+    """A file of random weights of a network of torchvision's; None for one that has its own."""
+    if model.startswith(("mini", "efficientnet-lite0")):
+        return None
+    path = folder / f"{model}.safetensors"
+    torch.manual_seed(0)
+    save_file(getattr(torchvision.models, model)().state_dict(), path)
+    return str(path)
 
 
 def seconds(job: Measurement) -> tuple[float, int]:
@@ -89,8 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     rows = {}
     for name in asked.protocol or ("single", "paper"):
-        job = prepared(asked.model, name, asked.images, Path())
-        rows[f"{asked.model} {name}"] = compared(job, asked.rounds)
+        with tempfile.TemporaryDirectory() as folder:
+            job = prepared(asked.model, name, asked.images, Path(folder))
+            rows[f"{asked.model} {name}"] = compared(job, asked.rounds)
     print(pd.DataFrame(rows).T.round(3).to_string())
 
 
