@@ -224,7 +224,9 @@ def invocation(task: Task, request: Request, job: "Measurement") -> Invocation:
 
 
 def announce(job: "Measurement") -> None:
-    """Two lines before the wait: what is measured, on what, and how."""
+    """Lines before the wait: what is measured, on what, and how; what else is waited for."""
+    for line in filter(None, (measure.notice() for measure in job.measures)):
+        click.echo(line, err=True)
     what = f"{job.dataset.name}: {len(job.samples)} images"
     if job.maps is None:
         click.echo(f"{what}; {', '.join(map(str, job.cells))}")

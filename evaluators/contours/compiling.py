@@ -14,14 +14,19 @@ from camx.evaluators.caches import cache
 from camx.evaluators.files import digest
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.py"))
-_VERSION = digest(path.read_bytes() for path in _SOURCES)[:16]
+FOLDER = cache() / f"compiled-{digest(path.read_bytes() for path in _SOURCES)[:16]}"
+
+
+def kept() -> bool:
+    """Whether anything was compiled before, so that it need not be waited for."""
+    return any(FOLDER.rglob("*.nbi"))
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """The function, compiled by Numba, which lets other threads run meanwhile."""
     config: Any = numba.config  # whose names are made when it is imported
     before = config.CACHE_DIR
-    config.CACHE_DIR = str(cache() / f"compiled-{_VERSION}")
+    config.CACHE_DIR = str(FOLDER)
     try:
         return numba.njit(cache=True, nogil=True)(function)
     except (RuntimeError, OSError):  # there is nowhere to keep it

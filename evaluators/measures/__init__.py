@@ -49,6 +49,7 @@ class Measure:
     `outcomes` takes the records as a frame, and those of the images that thresholds are chosen on,
     which may be empty; `curves` gives what each of its thresholds, `taus`, is worth in percent, by
     method, layer, variant and the curve's name; only of `peak` the best is sought, if it names one.
+    `notice` is what people are told before the wait.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Measure:
     taus: np.ndarray = field(default_factory=lambda: np.zeros(0), compare=False)
     peak: str = ""
     chooses: bool = False
-
+    notice: Callable[[], str] = str
     suffix: str = ""
 
     @property
@@ -129,6 +130,7 @@ def load(name: str) -> Measure:
         metrics=metrics, judge=module.judge, outcomes=outcomes,
         curves=getattr(module, "curves", None), taus=getattr(module, "TAUS", np.zeros(0)),
         peak=getattr(module, "PEAK", ""), chooses=getattr(module, "CHOOSES", False),
+        notice=getattr(module, "notice", str),
     )  # fmt: skip
 
 

@@ -69,6 +69,13 @@ def judge(shown: Map, truth: Truth) -> list[tuple[int, ...]]:
     return contours.intervals(rows[:, whole])
 
 
+def notice() -> str:
+    """What is to be waited for, the first time."""
+    from camx.evaluators.contours import compiling
+
+    return "" if compiling.kept() else "maxboxacc is compiled first, which takes some 15 s, once"
+
+
 def table(frame: "pd.DataFrame", rule: str, delta: int) -> np.ndarray:
     """``(n,1000) uint8``: whether each record's box is right at each of TAUS."""
     rows = np.zeros((len(frame), COUNT + 1), np.int8)

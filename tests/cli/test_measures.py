@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from camx.evaluators import measures, records, tasks
+from camx.evaluators.contours import compiling
 from camx.evaluators.miniature import ilsvrc as drawn
 from camx.evaluators.results import measures as reduced
 from camx.evaluators.types import Cell
@@ -38,6 +39,15 @@ def test_all_measures_in_one_pass(camx, tmp_path):
     assert not (run / "records-pxap").exists()
     camx(*QUICK, "--out", "plain")
     pd.testing.assert_frame_equal(rows_of(run, "records"), rows_of("plain", "records"))
+
+
+def test_compiling_is_said_once(camx, tmp_path, monkeypatch):
+    camx(*QUICK, "--measure", "maxboxacc")  # compiled, if no test did so before
+    done = camx(*QUICK, "--measure", "maxboxacc")
+    assert "compiled" not in done.stderr
+    monkeypatch.setattr(compiling, "FOLDER", tmp_path / "another")
+    assert "maxboxacc is compiled first" in camx(*QUICK, "--measure", "maxboxacc").stderr
+    assert "compiled" not in camx(*QUICK, "--measure", "rank").stderr
 
 
 def test_a_measure_is_added_to_a_run_that_exists(camx, tmp_path):

@@ -227,7 +227,7 @@ def test_bad_folders_are_one_clear_line(root, tmp_path):
 
     refused("no such data folder", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    refused("expected .*ILSVRC/Data/CLS-LOC/val", tmp_path / "empty")
+    refused("expected one of .*ilsvrc.*`camx list datasets`", tmp_path / "empty")
     refused("unknown dataset 'imagenet'; known: .*by-class, .*dagm, .*ilsvrc, .*voc", "imagenet")
     xml = sorted((root / "ILSVRC/Annotations/CLS-LOC/val").iterdir())[1]
     text = xml.read_text()
