@@ -10,8 +10,6 @@ from camx.evaluators.files import write_bytes
 from camx.evaluators.judged import Map
 from camx.evaluators.types import Cell, Dataset, Sample
 
-FORMS = ("png", "npy")
-
 
 def cell_name(cell: Cell) -> str:
     """``<method>_<layer>``, for files; a variant that the layers do not imply is appended."""

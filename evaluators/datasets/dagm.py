@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from camx.evaluators import splits
+from camx.evaluators.datasets._objects import names_of
 from camx.evaluators.files import by_stem, folders, listing, read_lines
 from camx.evaluators.fingerprints import fingerprint
 from camx.evaluators.types import Dataset, Ellipse, Sample
@@ -155,10 +156,8 @@ def _mirror(folder: Path) -> Iterator[Sample]:
 
 def with_distinct_names(samples: Sequence[Sample], root: Path) -> tuple[Sample, ...]:
     """Images are called by their stem, or, where two share one, by their path below `root`."""
-    if len({sample.path.stem for sample in samples}) == len(samples):
-        return tuple(samples)
-    names = [s.path.relative_to(root).with_suffix("").as_posix() for s in samples]
-    return tuple(dataclasses.replace(s, image_id=name) for s, name in zip(samples, names))
+    names = names_of([sample.path for sample in samples], root)
+    return tuple(dataclasses.replace(s, image_id=names[s.path]) for s in samples)
 
 
 def read(root: Path, name: str = "dagm", model: str = "resnet50") -> Dataset[Sample]:
