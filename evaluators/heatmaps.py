@@ -16,17 +16,35 @@ def on_image(grid: np.ndarray, size: tuple[int, int], interpolation: str = "cubi
 
 def foreground(heatmap: np.ndarray, threshold: float = 0.15) -> np.ndarray:
     """``(H,W) uint8``, 1 above ``threshold * 255`` (docs/protocol.md, section 1, "Box")."""
-    return (heatmap > threshold * 255).astype(np.uint8)
+    level = threshold * 255
+    # Whole numbers compare with a whole one alike, eight times as fast.
+    above = heatmap > (int(level) if heatmap.dtype == np.uint8 else level)
+    return above.view(np.uint8)
 
 
-def grabcut(image: np.ndarray, mask: np.ndarray, image_id: str) -> np.ndarray:
+def grabcut(
+    image: np.ndarray, mask: np.ndarray, image_id: str, size: int | None = None
+) -> np.ndarray:
     """One iteration of GrabCut on ``image (H,W,3) uint8`` BGR, grown from ``mask (H,W)``.
 
     The mask is certain object, the rest probable background (docs/protocol.md, section 1,
     "GrabCut"). OpenCV draws random numbers, seeded here by the image's name so that a rerun
     repeats. A mask that is all object or all background has no second region to learn from, and
-    stays as it is.
+    stays as it is. Of an image longer than `size` pixels a smaller one is cut, and what comes out
+    enlarged; what was certain object stays.
     """
+    height, width = mask.shape
+    if size is None or max(height, width) <= size:
+        return _cut(image, mask, image_id)
+    sides = [max(1, round(side * size / max(height, width))) for side in (width, height)]
+    small = cv2.resize(image, sides, interpolation=cv2.INTER_AREA)
+    seeds = cv2.resize(255 * mask, sides, interpolation=cv2.INTER_AREA) > 127
+    region = _cut(small, seeds.astype(np.uint8), image_id)
+    enlarged = cv2.resize(255 * region, (width, height), interpolation=cv2.INTER_LINEAR) > 127
+    return enlarged.view(np.uint8) | mask
+
+
+def _cut(image: np.ndarray, mask: np.ndarray, image_id: str) -> np.ndarray:
     if mask.all() or not mask.any():
         return mask
     cv2.setRNGSeed(zlib.crc32(image_id.encode()) & 0x7FFFFFFF)

@@ -69,3 +69,35 @@ def test_degenerate_maps():
     assert heatmaps.degenerate(np.zeros((3, 3), np.uint8))
     assert heatmaps.degenerate(np.full((3, 3), 7, np.uint8))
     assert not heatmaps.degenerate(np.eye(3, dtype=np.uint8))
+
+
+def test_grabcut_of_a_small_image_at_a_size_is_the_same():
+    image, mask = scene()
+    longest = max(mask.shape)
+    whole = heatmaps.grabcut(image, mask, "a")
+    assert np.array_equal(heatmaps.grabcut(image, mask, "a", longest), whole)
+
+
+def test_grabcut_at_half_the_size_grows_the_same_object():
+    image, mask = scene()
+    longest = max(mask.shape)
+    half = heatmaps.grabcut(image, mask, "a", longest // 2)
+    assert half.shape == mask.shape and half.dtype == np.uint8 and set(np.unique(half)) == {0, 1}
+    assert (half >= mask).all()  # certain object stays object
+    whole = heatmaps.grabcut(image, mask, "a")
+    assert (half & whole).sum() / (half | whole).sum() > 0.85
+    assert np.array_equal(half, heatmaps.grabcut(image, mask, "a", longest // 2))
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_grabcut_at_a_size_leaves_a_mask_of_one_region(level):
+    image, mask = scene()
+    mask[:] = level
+    assert np.array_equal(heatmaps.grabcut(image, mask, "a", 16), mask)
+
+
+def test_a_speck_that_the_smaller_image_loses_stays():
+    image, mask = scene()
+    mask[:] = 0
+    mask[3, 5] = 1
+    assert np.array_equal(heatmaps.grabcut(image, mask, "a", 16), mask)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from camx.evaluators import datasets, heatmaps, measures, nulls, records, types
-from camx.evaluators.fields import BadOption, Checked, choice, number, text
+from camx.evaluators.fields import BadOption, Checked, choice, number, text, whole
 from camx.evaluators.object_masks import ObjectMask
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.tasks.localize import boxes, thresholds
@@ -87,6 +87,12 @@ class Protocol(BoxProtocol, MapProtocol):
         help="the methods that GrabCut refines",
         source='docs/protocol.md, section 1, "GrabCut"',
     )
+    grabcut_size: int | None = whole(
+        16, default=None,
+        help="GrabCut refines images longer than so many pixels when they are made so small: "
+        "faster, and other boxes",
+        source='docs/protocol.md, section 1, "GrabCut"',
+    )  # fmt: skip
 
     def grabs(self, cell: Cell) -> bool:
         """Whether GrabCut refines this cell; never a fused one."""
@@ -141,7 +147,8 @@ def box_of(
     """The box of a map ``(H,W) uint8`` on the image ``pixels (H,W,3) uint8`` RGB."""
     mask = heatmaps.foreground(heatmap, protocol.threshold)
     if protocol.grabs(cell):
-        mask = heatmaps.grabcut(pixels[..., ::-1].copy(), mask, sample.image_id)
+        image = pixels[..., ::-1].copy()
+        mask = heatmaps.grabcut(image, mask, sample.image_id, protocol.grabcut_size)
     return boxes.box(mask, protocol.box)
 
 

@@ -10,23 +10,22 @@ from camx.evaluators.types import Box
 NOTHING: Box = (0, 0, 1, 1)  # the authors' box where no pixel passes the threshold
 
 
-def _contours(mask: np.ndarray) -> Sequence[np.ndarray]:
-    return cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
+def _contours(mask: np.ndarray, mode: int = cv2.RETR_TREE) -> Sequence[np.ndarray]:
+    return cv2.findContours(mask, mode, cv2.CHAIN_APPROX_SIMPLE)[0]
 
 
 def largest_rectangle(mask: np.ndarray) -> Box:
     """The contour whose bounding rectangle has the largest w*h, the first of findContours' on ties.
 
-    Every contour lies within its 8-connected component, whose own rectangle its outer contour has;
-    so the components, found in compiled code, decide, and contours are drawn only to settle a tie.
+    A contour within another has a smaller rectangle, so the outermost ones decide; all contours, in
+    the authors' order, are asked for only to settle a tie between them.
     """
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count == 1:
+    rectangles = [cv2.boundingRect(contour) for contour in _contours(mask, cv2.RETR_EXTERNAL)]
+    if not rectangles:
         return NOTHING
-    areas = stats[1:, cv2.CC_STAT_WIDTH].astype(np.int64) * stats[1:, cv2.CC_STAT_HEIGHT]
-    best = np.flatnonzero(areas == areas.max())
-    if len(best) == 1:
-        x, y, w, h = (int(v) for v in stats[1 + best[0], :4])
+    areas = [w * h for _, _, w, h in rectangles]
+    if areas.count(max(areas)) == 1:
+        x, y, w, h = rectangles[areas.index(max(areas))]
     else:
         x, y, w, h = max(map(cv2.boundingRect, _contours(mask)), key=lambda r: r[2] * r[3])
     return x, y, x + w, y + h

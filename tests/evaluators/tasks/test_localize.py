@@ -105,6 +105,24 @@ def test_grabcut_changes_the_box():
     assert kept.iou < 0.1
 
 
+def test_grabcut_at_a_size_gives_a_coarser_box():
+    image = np.full((200, 200, 3), 10, np.uint8)
+    image[43:157, 43:157] = 200
+    image += np.random.default_rng(0).integers(0, 9, image.shape).astype(np.uint8)
+    grid = np.zeros((200, 200), np.uint8)
+    grid[80:120, 80:120] = 255
+    sample = Sample("a", Path("a"), 0, ((43, 43, 157, 157),))
+    cells = {Cell.of("layercam", "S1"): grid}
+
+    def graded(size):
+        protocol = localize.Protocol(**{**asdict(PAPER), "grabcut_size": size})
+        (row,) = localize.grade(picture(sample, image), cells, np.zeros(5), protocol)
+        return row
+
+    assert graded(200) == graded(None)
+    assert 0.8 < graded(90).iou < graded(None).iou
+
+
 def test_the_protocol_s_choices_move_records():
     """Every field of the task's own protocol, one at a time."""
     rng = np.random.default_rng(0)

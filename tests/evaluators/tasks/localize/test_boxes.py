@@ -64,11 +64,11 @@ side = st.integers(1, 14)
 
 
 @given(arrays.arrays(np.uint8, st.tuples(side, side), elements=st.integers(0, 1)))
-def test_components_give_the_contours_rectangle(mask):
+def test_the_outermost_contours_decide(mask):
     assert boxes.largest_rectangle(mask) == by_contours(mask)
 
 
-def test_components_give_the_contours_rectangle_on_large_noise():
+def test_the_outermost_contours_decide_on_large_noise():
     rng = np.random.default_rng(0)
     for share in (0.02, 0.3, 0.5, 0.9):
         noise = cv2.GaussianBlur(rng.random((120, 160)), (5, 5), 0)
