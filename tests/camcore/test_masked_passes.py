@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from camx.camcore import maps
+from camx.camcore.masked_passes import distinct
 from camx.camcore.taps import Layer, tap
 
 LAYER = [Layer("x", "1")]
@@ -84,6 +85,28 @@ def test_flat_channels_are_skipped_and_classes_share_the_masked_pass():
         assert torch.allclose(
             raw["scorecam", "x"][row], oracle(net, IMAGES[0], target, False), atol=1e-7
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "over_channels"), [("scorecam", False), ("scorecam-channel", True)]
+)
+def test_equal_channels_are_asked_about_once(name, over_channels):
+    net, target = network(), torch.tensor([1])
+    with torch.no_grad():
+        net[0].weight[5], net[0].bias[5] = net[0].weight[1], net[0].bias[1]
+    raw, _ = maps.compute(net, IMAGES[:1], target, LAYER, maps.methods([name]))
+    assert net.views == 1 + 4  # of six channels one is flat, and two are equal
+    expected = oracle(net, IMAGES[0], 1, over_channels)
+    assert torch.allclose(raw[name, "x"][0], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_distinct_channels_keep_their_order():
+    acts = torch.tensor([5.0, 2, 5, 9, 2, 0])[:, None, None].expand(6, 2, 3).clone()
+    acts[2, 0, 0] = 5.5
+    first, alike = distinct(acts)
+    assert first.tolist() == [0, 1, 2, 3, 5]
+    assert alike.tolist() == [0, 1, 2, 3, 1, 4]
+    assert torch.equal(acts[first][alike], acts)
 
 
 def test_an_image_of_flat_channels_gives_an_empty_map():
