@@ -145,7 +145,7 @@ def layers_of(plugin: Plugin, spec: Spec, module: nn.Module) -> dict[str, Layer]
     return {name: Layer(name, *pair) for name, pair in spec.layers.items()}
 
 
-def _exact() -> None:
+def exact() -> None:
     """Full float32 and repeatable kernels on CUDA: a record depends on image and cell alone."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
@@ -281,7 +281,7 @@ def load(
     module = adoption.filled(module, adopted.state, path, plugin.name).requires_grad_(False).eval()
     classes = count or _outputs(module, spec.input_size)
     if torch.device(device).type == "cuda":
-        _exact()
+        exact()
     form = _form(spec, path, bool(names), preprocessing, adopted.original)
     names = names or _class_names(spec, classes)
     label = ": ".join(filter(None, (label, adopted.choice)))

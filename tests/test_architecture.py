@@ -21,7 +21,7 @@ FORBIDDEN = {
 FLOORS = [
     ["report"],
     ["drawings"],
-    ["explanations", "doctor"],
+    ["explanations", "doctor", "bench"],
     ["plan"],
     ["results"],
     ["tasks.score"],
@@ -49,6 +49,7 @@ FLOORS = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.
 TORCH = {
+    "bench/engine.py", "bench/peers.py", "bench/subjects.py",
     "checkpoint.py", "determinism.py", "doctor.py", "explanations.py", "grids.py", "loop.py",
     "memory.py", "plan.py", "ranks.py", "report/costs.py", "training.py",
     "drawings/distributions.py", "drawings/overlays.py",

@@ -238,7 +238,7 @@ def test_what_a_page_links_to_exists(page):
         "make nothing",
         "pip install nothing",
         "python scripts/nothing.py",
-        "python scripts/bench_engine.py --nothing",
+        "python scripts/bench_measures.py --nothing",
         "ls nothing",
     ],
 )

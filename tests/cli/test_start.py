@@ -42,6 +42,9 @@ LINES = {
     "identities --sample 2": "identities: mini, 2 images",
     "list layers --model mini-vgg": "list: layers of mini-vgg",
     "doctor": "doctor: the machine",
+    "bench engine": "bench engine: vgg16, 5 rounds",
+    "bench pipeline --rounds 1": "bench pipeline: mini, protocol paper, 1 rounds",
+    "bench peers --model mini-vgg": "bench peers: mini-vgg, 5 rounds",
 }  # fmt: skip
 
 

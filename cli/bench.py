@@ -1,0 +1,182 @@
+"""`camx bench`: what maps cost on this machine, beside a bare pass and other packages."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from camx.cli import options, printing, tabular
+from camx.cli.shared import MINIATURE, pick_device
+from camx.evaluators.fields import Checked, flag, path, text, whole
+
+if TYPE_CHECKING:
+    from camx.evaluators.bench.turns import Timing
+
+
+@click.group("bench", cls=options.Group)
+def command() -> None:
+    """Time what camx does on this machine: medians of runs that alternate in one process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions(Checked):
+    """What each `camx bench` is told."""
+
+    model: str = text(
+        default="vgg16",
+        names="models",
+        help="Network; its weights are drawn, time does not depend on them.",
+    )
+    device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")
+    batch_size: int = whole(1, default=8, help="Views a batch.")
+    rounds: int = whole(1, default=5, help="Rounds after one that warms up.")
+    seed: int = whole(0, default=0, help="Seed of drawn weights and pictures.")
+    json: Path | None = path(default=None, help="Also write all seconds, and what they are of.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.json and self.json.is_dir():
+            raise ValueError(f"--json is {self.json}, a folder; accepted: a file")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions(BenchOptions):
+    """What `camx bench engine` is told besides."""
+
+    channels_last: bool = flag(help="The same again with weights and images channels last.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineOptions(BenchOptions):
+    """What `camx bench pipeline` is told besides."""
+
+    data: str = text(
+        default=MINIATURE, names="datasets", help="Folder of a data set, or a name of `camx list`."
+    )
+    model: str = text(
+        default="mini-vgg",
+        names="models",
+        help="Network, with the weights that camx ships, or else drawn ones.",
+    )
+    weights: str | None = text(default=None, names="files", help="Its weights, as FILE.")
+    protocol: str = text(default="paper", names="protocols", help="How maps are made and scored.")
+    batch_size: int = whole(1, default=20, help="Views a batch.")
+    limit: int = whole(1, default=64, help="Only the first N images.")
+    workers: int | None = whole(
+        1, default=None, help="Threads that decode and that score.  [default: the cores]"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerOptions(BenchOptions):
+    """What `camx bench peers` is told besides."""
+
+    frozen: bool = flag(help="Freeze the network's parameters for the others too.")
+
+
+@command.command("engine")
+@options.typed(EngineOptions)
+@tabular.form
+@options.common
+def engine(asked: EngineOptions) -> None:
+    """Five methods at all layers against one bare pass forward and backward.
+
+    The bare pass goes back to the shallowest layer, without gradients of parameters. The maps are
+    those of a batch, on the layers' grids, by the layers' own gradients and by those of the pools
+    after them, where there are any.
+    """
+    printing.start(asked.model, f"{asked.rounds} rounds")
+    from camx.evaluators.bench import engine, subjects
+
+    device = pick_device(asked.device)
+    network = subjects.network(asked.model, device, asked.seed)
+    how = asked.batch_size, asked.rounds, asked.seed, device, asked.channels_last
+    told(f"{network.name}, {len(network.layers)} layers, batch of {asked.batch_size}", device)
+    timing = engine.measured(network, *how)
+    shown(timing, "image", "x bare")
+    kept(asked, timing, "image", device)
+
+
+@command.command("pipeline")
+@options.typed(PipelineOptions)
+@tabular.form
+@options.common
+def pipeline(asked: PipelineOptions) -> None:
+    """The maps' and the scoring's share of `camx localize`, in seconds an image.
+
+    Maps alone: no decoding, no scoring. Scoring alone: every cell of the network's tables, in one
+    thread, where a run has --workers. End to end: decoding, maps, scoring and writing, at once.
+    """
+    printing.start(asked.data, f"protocol {asked.protocol}, {asked.rounds} rounds")
+    from camx.evaluators.bench import pipeline
+
+    how, device = options.checked(pipeline.protocol, asked.protocol), pick_device(asked.device)
+    job = pipeline.job(
+        asked.data, asked.model, asked.weights, how, asked.limit, asked.batch_size,
+        asked.workers or os.cpu_count() or 1, asked.seed, device,
+    )  # fmt: skip
+    network, cells = job.plan.network, len(job.cells) + len(job.nulls)
+    what = f"{network.name} ({network.weights}), {len(job.samples)} images, {cells} cells"
+    told(f"{what}, {job.plan.workers} workers", device)
+    timing = pipeline.measured(job, asked.rounds)
+    shown(timing, "image", "x end to end")
+    kept(asked, timing, "image", device, images=len(job.samples), cells=cells)
+
+
+@command.command("peers")
+@options.typed(PeerOptions)
+@tabular.form
+@options.common
+def peers(asked: PeerOptions) -> None:
+    """The time of a map of camx's, grad-cam's, torchcam's and captum's.
+
+    The others make a pass for each method and layer, on a network whose parameters ask for
+    gradients, as their own examples do; --frozen is their best case. camx makes the maps of the
+    same methods of one pass, as uint8 on the view.
+    """
+    printing.start(asked.model, f"{asked.rounds} rounds")
+    from camx.evaluators.bench import peers, subjects
+
+    there = peers.installed()
+    if not there:
+        raise click.ClickException(f"no other package to compare with; {peers.absent(there)}")
+    device = pick_device(asked.device)
+    network = subjects.network(asked.model, device, asked.seed)
+    told(f"{network.name}, {len(network.layers)} layers, batch of {asked.batch_size}", device)
+    if lacking := peers.absent(there):
+        click.echo(lacking, err=True)
+    how = asked.batch_size, asked.rounds, asked.seed, device, asked.frozen
+    timing = peers.measured(network, there, *how)
+    shown(timing, "map", "x camx")
+    kept(asked, timing, "map", device, packages=peers.versions(there))
+
+
+def told(what: str, device: str) -> None:
+    """A line before the wait: what is timed, and on what."""
+    import torch
+
+    click.echo(f"{what}; {device}, {torch.get_num_threads()} threads")
+
+
+def shown(timing: "Timing", unit: str, against: str) -> None:
+    """A table of the medians, a line for each thing that was timed."""
+    each, ratios = timing.each, timing.ratios
+    rows = [(name, f"{1000 * each[name]:.2f}", f"{ratios[name]:.2f}") for name in timing.seconds]
+    printing.table(rows, ("", f"ms a{'n' if unit[0] in 'aeiou' else ''} {unit}", against))
+
+
+def kept(asked: BenchOptions, timing: "Timing", unit: str, device: str, **further: Any) -> None:
+    """All that was measured, in the file that was asked for."""
+    from camx.evaluators import environment, files, records
+    from camx.evaluators.bench import subjects
+
+    if not asked.json:
+        return
+    content = {
+        "command_line": environment.command_line(), "options": records.plain(asked),
+        **subjects.machine(device), **further, "unit": unit, **timing.plain(),
+    }  # fmt: skip
+    files.write_json(asked.json, content)
+    click.echo(f"seconds: {asked.json}")

@@ -1,0 +1,1 @@
+"""What camx costs on this machine: seconds of things that alternate in one process."""
