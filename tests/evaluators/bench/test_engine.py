@@ -46,8 +46,11 @@ def test_gradients_are_of_normal_numbers(network, inputs):
 def test_the_next_gradient_where_there_is_a_follower(network, inputs):
     targets = torch.tensor([0, 1])
     layers = list(network.layers.values())
-    names = [*engine.runs(network.module, inputs, targets, layers, "!")]
-    assert names == ["bare!", "camx, own gradient!", "camx, next gradient!"]
+    runs = engine.runs(network.module, inputs, targets, layers, "!")
+    assert [*runs] == ["bare!", "camx, own gradient!", "camx, next gradient!"]
+    assert runs["bare!"]().shape[2:] == (112, 112)  # back to the shallowest of them
+    maps, _ = runs["camx, next gradient!"]()
+    assert len(maps) == 5 * len(layers)
     alone = [Layer("S1", layers[-1].activation)]
     assert [*engine.runs(network.module, inputs, targets, alone)] == ["bare", "camx, own gradient"]
 
