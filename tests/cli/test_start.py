@@ -69,7 +69,10 @@ def test_quiet_is_quiet_from_the_start():
 
 
 # What a command never imports, however long it runs; each takes a part of its start.
-UNUSED = {"explain --out {out}": ["torchvision", "pandas", "scipy", "timm", "numba"]}
+UNUSED = {
+    "explain --out {out}": ["torchvision", "pandas", "scipy", "timm", "numba"],
+    "localize --protocol single --limit 4 --model mini-vgg --out {out}": ["torchvision", "timm"],
+}
 
 
 def imported(*arguments):
