@@ -1,6 +1,8 @@
 """What a run depends on besides its options: versions, and camx's own source."""
 
 import importlib.metadata
+import importlib.util
+import re
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from camx.evaluators.files import digest
 
+VERSION = re.compile(r"""^__version__ = ["'](.+)["']""", re.MULTILINE)
 PACKAGES = ("camx.cli", "camx.camcore", "camx.evaluators", "camx.configs")
 
 
@@ -27,10 +30,19 @@ def versions() -> dict[str, str]:
     import numpy
     import PIL
     import torch
-    import torchvision
 
-    packages = (torch, torchvision, cv2, numpy, PIL)
-    return {"camx": version(), **{p.__name__: str(p.__version__) for p in packages}}
+    held = {p.__name__: str(p.__version__) for p in (torch, cv2, numpy, PIL)}
+    return {"camx": version(), "torch": held.pop("torch"), "torchvision": _torchvision(), **held}
+
+
+def _torchvision() -> str:
+    """torchvision's version from its file: its import takes seconds, and few networks need it."""
+    spec = importlib.util.find_spec("torchvision")
+    places = (spec.submodule_search_locations if spec else None) or []
+    files = [Path(place) / "version.py" for place in places]
+    texts = [file.read_text() for file in files if file.is_file()]
+    named = [match[1] for text in texts if (match := VERSION.search(text))]
+    return named[0] if named else importlib.metadata.version("torchvision")
 
 
 def commit() -> str | None:

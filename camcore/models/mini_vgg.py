@@ -4,15 +4,14 @@ Input 112x112, so its stages have 112, 56, 28, 14 and 7 pixels a side.
 """
 
 from torch import Tensor, nn
-from torchvision.models.vgg import cfgs, make_layers
 
-from camx.camcore.models.vgg16 import LAYERS
+from camx.camcore.models._vgg import LAYERS, features, widths
 from camx.camcore.spec import Spec
 
 TITLE = "slim VGG16 (width 1/8, input 112) of the miniature"
 SOURCE = "Simonyan and Zisserman 2015, narrowed; trained by scripts/train_miniature.py"
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
-WIDTHS = [width if width == "M" else int(width) // 8 for width in cfgs["D"]]  # "M" is a max-pool
+WIDTHS = widths(share=8)
 
 
 class MiniVGG(nn.Module):
@@ -20,8 +19,9 @@ class MiniVGG(nn.Module):
 
     def __init__(self, classes: int, batch_norm: bool) -> None:
         super().__init__()
-        self.features = make_layers(WIDTHS, batch_norm)
-        self.features[-1].ceil_mode = True  # 7 -> 4: the last row and column count too
+        self.features = features(WIDTHS[:-1], batch_norm)
+        # 7 -> 4: the last row and column count too.
+        self.features.append(nn.MaxPool2d(2, 2, ceil_mode=True))
         self.classifier = nn.Sequential(
             nn.Linear(64 * 4 * 4, 128), nn.ReLU(True), nn.Dropout(0.3),
             nn.Linear(128, 128), nn.ReLU(True), nn.Dropout(0.3),

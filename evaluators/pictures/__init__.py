@@ -17,6 +17,7 @@ from camx.evaluators.files import write_whole
 
 COLUMN, PAGE = 3.5, 7.16  # inches: the width of a column and of a page of two
 DPI = 200
+DEFLATE = 4  # of 9: the same pixels as at zlib's 6, written in a third of the time, 2 to 4 % larger
 LONGEST = 30_000  # pixels a side; above it a picture is drawn coarser
 SMALL, PLAIN, LARGE = 7.0, 8.0, 9.0  # points
 PALETTE = "inferno"
@@ -46,8 +47,9 @@ def write(figure: Figure, path: Path) -> None:
     kind = path.suffix[1:].lower()
     if kind not in FORMATS:
         raise ValueError(f"{path}: ends in {path.suffix!r}; accepted: .png, .pdf")
-    # The date would change.
-    about: dict[str, Any] = {"metadata": {"CreationDate": None}} if kind == "pdf" else {}
+    about: dict[str, Any] = {"pil_kwargs": {"compress_level": DEFLATE}}
+    if kind == "pdf":
+        about = {"metadata": {"CreationDate": None}}  # the date would change
     dpi = min(DPI, LONGEST / max(figure.get_size_inches()))
     with rc_context(PDF):
         write_whole(path, lambda part: figure.savefig(part, format=kind, dpi=dpi, **about))

@@ -69,3 +69,29 @@ def test_where_torch_is_there_nothing_is_said(camx):
 
 def test_quiet_is_quiet_from_the_start():
     assert not first("list", "layers", "--model", "mini-vgg", "--quiet")
+
+
+# What a command never imports, however long it runs; each takes a part of its start.
+UNUSED = {
+    "explain --out {out}": ["torchvision", "pandas", "scipy", "timm", "numba"],
+    "localize --protocol single --limit 4 --model mini-vgg --out {out}": ["torchvision", "timm"],
+}
+
+
+def imported(*arguments):
+    """The modules there when a command has ended."""
+    code = (
+        "import atexit, json, os, sys\n"
+        "atexit.register(lambda: os.write(2, json.dumps(list(sys.modules)).encode()))\n"
+        "from camx.cli import main\nmain.main()"
+    )
+    command = [sys.executable, "-c", code, *arguments, "--quiet"]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    return set(json.loads(ended.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("line", UNUSED)
+def test_a_command_imports_nothing_heavy_that_it_does_not_use(line, tmp_path):
+    modules = imported(*line.format(out=tmp_path / "out").split())
+    assert "torch" in modules
+    assert not modules & set(UNUSED[line])

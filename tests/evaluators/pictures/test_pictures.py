@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from PIL import Image
 from skimage.color import rgb2gray, rgb2lab
 
 from camx.evaluators import pictures
@@ -67,3 +68,12 @@ def test_a_very_long_picture_is_drawn_coarser(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "LONGEST", 300)
     pictures.write(Figure(figsize=(1, 6)), tmp_path / "long.png")
     assert Image.open(tmp_path / "long.png").size == (50, 300)
+
+
+def test_a_png_holds_the_figure_s_pixels_whatever_its_compression(tmp_path):
+    figure = Figure((1, 1), dpi=pictures.DPI)
+    figure.add_subplot().imshow(np.arange(64).reshape(8, 8))
+    pictures.write(figure, tmp_path / "quick.png")
+    figure.savefig(tmp_path / "plain.png", dpi=pictures.DPI)
+    quick, plain = (np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("quick", "plain"))
+    np.testing.assert_array_equal(quick, plain)
