@@ -88,8 +88,19 @@ def test_every_field_has_help_and_says_what_it_accepts(task):
 def test_nonsense_is_refused_with_the_field_s_name(task, value):
     protocol = protocols.load("paper", task.name, task.protocol)
     for field in dataclasses.fields(task.protocol):
+        if value is None and field.default is None:
+            continue  # what is not asked for; test_none_is_what_is_not_asked_for
         with pytest.raises(ValueError, match=rf"{field.name} is .*accepted: "):
             dataclasses.replace(protocol, **{field.name: value})
+
+
+def test_none_is_what_is_not_asked_for(task):
+    """A field may be None where that is its default, and is so in the paper's protocol."""
+    protocol = protocols.load("paper", task.name, task.protocol)
+    for field in dataclasses.fields(task.protocol):
+        if field.default is None:
+            assert getattr(protocol, field.name) is None
+            assert dataclasses.replace(protocol, **{field.name: None}) == protocol
 
 
 def test_the_command_has_an_option_for_each_field(task):
