@@ -19,9 +19,10 @@ from camx.evaluators import ranks, stopping
 
 SHARED = {
     "__init__", "main", "options", "shared", "printing", "tabular", "fitting", "measuring",
-    "summary", "rehearsal", "completion", "training",
+    "summary", "rehearsal", "completion", "training", "recording",
 }  # fmt: skip
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
+ECHO = 2.0  # seconds in which torchrun sends on the signal that its terminal sent already
 HEADLESS = (
     "OpenCV cannot be imported ({0}); on a server without a display: "
     "pip uninstall --yes opencv-python && pip install --force-reinstall opencv-python-headless"
@@ -79,7 +80,7 @@ def group(ctx: click.Context, debug: bool) -> None:
     """
     if debug:
         os.environ["CAMX_DEBUG"] = "1"
-    options.alone(ctx, "train")
+    options.alone(ctx)
 
 
 def _fail(message: str, code: int) -> None:
@@ -119,9 +120,10 @@ def _counted_warnings() -> Iterator[None]:
 def main() -> None:
     """Run the command line: one line for an error; code 1 for a failed run, 2 for wrong usage."""
     try:
-        if not ranks.world().first:  # of the processes that torchrun started the first one prints
+        first = ranks.world().first
+        if not first:  # of the processes that torchrun started the first one prints
             sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-        with stopping.heeded(), _counted_warnings():
+        with stopping.heeded(ECHO if ranks.world().count > 1 else 0), _counted_warnings():
             code = group.main(prog_name="camx", standalone_mode=False)
         if isinstance(code, int) and code:  # of a command that ended with one
             sys.exit(code)
@@ -129,7 +131,11 @@ def main() -> None:
         sys.exit(stop.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else error.format_message())
+    except ranks.Elsewhere:
+        sys.exit(1)
     except click.UsageError as error:
+        if not first:  # the command line is the same, and the first one says what is wrong with it
+            sys.exit(2)
         hint = f" ({error.ctx.command_path} --help shows what is accepted)" if error.ctx else ""
         _fail(" ".join(error.format_message().split()) + hint, 2)
     except (click.Abort, KeyboardInterrupt) as error:

@@ -18,6 +18,7 @@ class Tasks(click.Group):
         return command
 
 
+@options.several
 @click.group("measure", cls=Tasks, options_metavar="", subcommand_metavar="TASK [OPTIONS]")
 def command() -> None:
     """Measure by a TASK: a name below, an evaluator of your own as FILE.py, or module:object.

@@ -2,29 +2,30 @@
 
 import dataclasses
 import inspect
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options, printing, shared, summary, training
+from camx.cli import options, printing, recording, shared, summary, training
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
 from camx.evaluators import (
     blacklist,
     datasets,
     determinism,
     draws,
-    holding,
     nulls,
     protocols,
+    ranks,
     records,
-    stopping,
     tasks,
 )  # fmt: skip
 from camx.evaluators.fields import BadOption
+from camx.evaluators.files import digest
+from camx.evaluators.ranks import Ranks
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.tasks import Task
 from camx.evaluators.types import Cell, Dataset, MapProtocol
@@ -73,22 +74,33 @@ def command(reference: str, name: str = "") -> click.Command:
 
         request = Request(out, further, given, *common)
         printing.start(request.data.data, request.protocol.about if task.network else "")
-        (rehearsal.tell if dry_run else measure)(task, request)
+        if not dry_run:
+            measure(task, request)
+        elif ranks.world().first:
+            rehearsal.tell(task, request)
 
-    return options.unique(measuring)
+    return options.several(options.unique(measuring))
 
 
 def measure(task: Task, request: Request) -> None:
-    """Measure what is asked for and not recorded yet, and sum up what the run then holds."""
-    job, tables, dropped = prepared(task, request)
-    task = options.checked(tasks.judged_by, task, job.measures)
-    with holding.held(request.out):
-        run = records.begin(request.out, identity(task, job), invocation(task, request, job))
-        blacklist.leave_out(request.out, dropped)
-        for line in task.begin(job):
-            click.echo(line, err=True)
-        announce(job)
-        record(task, job, run)
+    """Measure what is asked for and not recorded yet, and sum up what the run then holds.
+
+    Of the processes that ``torchrun`` started each measures its part, and the first sums up.
+    """
+    with ranks.joined("cpu", ranks.PATIENCE) as joined, ExitStack() as stack:
+        job, tables, dropped = joined.each(lambda: prepared(task, request))
+        task = options.checked(tasks.judged_by, task, job.measures)
+        call = invocation(task, request, job)
+        call.processes = joined.count
+        run = opened(task, job, call, joined, stack)
+        if joined.first:
+            blacklist.leave_out(request.out, dropped)
+            for line in task.begin(job):
+                click.echo(line, err=True)
+            announce(job)
+        recording.record(task, job, run, joined)
+        if not joined.first:
+            return
         for line in task.doubts(job):
             click.echo(f"warning: {line}", err=True)
         lines = task.finish(job, printing.progress)
@@ -99,6 +111,29 @@ def measure(task: Task, request: Request) -> None:
         click.echo(line)
     folder, described = job.out / task.folder(job.options), job.out / "run.json"
     click.echo(f"records: {folder}   what determined them: {described}")
+
+
+def opened(
+    task: Task, job: "Measurement", call: Invocation, joined: Ranks, stack: ExitStack
+) -> Run:
+    """The run, opened by the first of the processes, as each sees it.
+
+    Raises `ValueError` where one measures something else, or does not see its folder.
+    """
+    who = identity(task, job)
+    images = [sample.image_id for sample in (*job.samples, *job.others)]
+    asked = records.plain([who.plain(), images, [*map(str, job.cells)]])
+    other = "reads other data, weights or options than the first one"
+    joined.agreed(other, digest([str(asked).encode()]))
+    begun = training.opened(job.out, who, call, joined, stack)
+
+    def seen() -> Run:
+        if not (job.out / "run.json").is_file():
+            what = "the first one's run.json is not seen here"
+            raise ValueError(f"{job.out}: {what}; --out must be a folder that all of them share")
+        return records.load(job.out)
+
+    return joined.each(lambda: begun or seen())
 
 
 def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table], list[str]]":
@@ -116,6 +151,7 @@ def prepared(task: Task, request: Request) -> "tuple[Measurement, list[Table], l
         trainer = f"`camx {task.trainer} --data {data.data}` makes a network for it"
         raise click.UsageError(f"--weights is needed: {trainer}")
     device = shared.pick_device(request.network.device) if task.network else "cpu"
+    device = ranks.world().device(device)
     if request.machine.deterministic:
         determinism.enforce()
     with options.usage(BadOption):
@@ -175,7 +211,7 @@ def _planned(
     views = BATCH.get(device.split(":")[0], BATCH["cpu"])
     maps = options.checked(
         grids.plan, network, protocol, cells, asked.methods, device,
-        batch_size=machine.batch_size or views, workers=machine.workers or os.cpu_count() or 1,
+        batch_size=machine.batch_size or views, workers=machine.workers or ranks.world().cores,
     )  # fmt: skip
     usual = protocols.load("paper", task.command, task.protocol)
     options.checked(plan.check_names, protocol, usual, network, list(maps.cams))
@@ -239,57 +275,3 @@ def announce(job: "Measurement") -> None:
     click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells{nothing}")
     if notice := determinism.notice(job.maps.device):
         click.echo(notice)
-
-
-def record(task: Task, job: "Measurement", run: Run) -> None:
-    """Write the records that the run lacks, with progress; its ``run.json`` says what was done."""
-    from camx.evaluators import skips
-
-    kind, before = task.folder(job.options), skips.read(job.out)
-    missing, todo = left(task, job)
-    other, count = job.choosing(), len(job.samples)
-    of_other = other.unmeasured_samples()
-    every, done = count + len(job.others), count - len(todo) + len(job.others) - len(of_other)
-    if done:
-        click.echo(f"{done} of {every} images done before")
-    folder = job.out / kind
-    with records.Writer(folder, run.mark) as writer, printing.progress(every, done) as bar:
-        try:
-            with stopping.patiently():
-                compute(task, job, todo, missing, writer, bar.update)
-                if of_other:
-                    compute(task, other, of_other, {}, writer, bar.update)
-        finally:
-            writer.flush()
-            if before or job.skips.rows:
-                skips.write(job.out, job.skips.standing(before, job.lacking(kind)))
-            skipped = {"skipped": len(job.skips.rows)} if job.skips.rows else {}
-            run.finish(images=count, records_written=writer.total, **skipped)
-    if line := job.skips.told(job.out, count):
-        click.echo(line, err=True)
-
-
-def left(task: Task, job: "Measurement") -> tuple[dict[str, set[Cell]], list[Any]]:
-    """The cells that each image has no record of, and the images with any, or a map to save."""
-    from camx.evaluators import loop
-
-    missing = job.lacking(task.folder(job.options))
-    kinds = [missing, loop.unsaved_maps(job), task.unsaved(job), *job.unmeasured().values()]
-    return missing, [s for s in job.samples if any(kind.get(s.image_id) for kind in kinds)]
-
-
-def compute(
-    task: Task,
-    job: "Measurement",
-    samples: Sequence[Any],
-    missing: Mapping[str, set[Cell]],
-    writer: records.Writer,
-    tick: Callable[[], Any],
-) -> None:
-    """The missing cells of these samples, by the task's own loop or the common one."""
-    from camx.evaluators import loop
-
-    if task.loop:
-        task.loop(job, samples, missing, writer, tick)
-    elif task.grade:
-        loop.measure(job, task.graded, samples, missing, writer, tick)

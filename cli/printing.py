@@ -9,6 +9,7 @@ import click
 
 from camx.cli import options, tabular
 from camx.cli.tabular import INTERVAL, Number, Tabular, number
+from camx.evaluators import ranks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +37,18 @@ def start(*facts: str, err: bool = False) -> None:
 
 
 def progress(total: int, done: int, unit: str = "image") -> Any:
-    """tqdm's bar with an estimate on a terminal; silent in a pipe and under ``--quiet``."""
+    """tqdm's bar with an estimate on a terminal; silent in a pipe and under ``--quiet``.
+
+    Of several processes the first one's is shown: its own part.
+    """
     from tqdm import tqdm
 
-    ctx = click.get_current_context(silent=True)
-    hidden = True if ctx and ctx.meta.get(options.QUIET) else None
-    return tqdm(total=total, initial=done, unit=unit, disable=hidden, dynamic_ncols=True)
+    ctx, world = click.get_current_context(silent=True), ranks.world()
+    hidden = True if not world.first or (ctx and ctx.meta.get(options.QUIET)) else None
+    words = f"1 of {world.count} processes" if world.count > 1 else None
+    return tqdm(
+        total=total, initial=done, unit=unit, disable=hidden, desc=words, dynamic_ncols=True
+    )
 
 
 def counted(n: Any) -> str:

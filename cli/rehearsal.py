@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from camx.cli import measuring
+from camx.cli import measuring, recording
 from camx.evaluators import records
 from camx.evaluators.tasks import Task
 from camx.evaluators.types import Cell
@@ -61,7 +61,7 @@ def tell(task: Task, request: measuring.Request) -> None:
     call = measuring.invocation(task, request, job)
     records.intended(request.out, measuring.identity(task, job), call)
     measuring.announce(job)
-    missing, todo = measuring.left(task, job)
+    missing, todo = recording.left(task, job)
     done = len(job.samples) - len(todo)
     click.echo(f"images  {len(job.samples)}, {done} of them recorded: {len(todo)} to do")
     if job.maps and todo:
@@ -104,7 +104,7 @@ def trial(
     """Measure these samples into the folder `out`, as the run would into its own."""
     begun = clock()
     with records.Writer(out / task.folder(job.options)) as writer:
-        measuring.compute(task, replace(job, out=out), samples, missing, writer, lambda *_: None)
+        recording.compute(task, replace(job, out=out), samples, missing, writer, lambda *_: None)
     seconds, disk = clock() - begun, dict[str, int]()
     for path in out.rglob("*.*"):
         if path.is_file():

@@ -22,9 +22,12 @@ PAPER_MODEL, MINIATURE_MODEL = "deeplab-vgg16", "mini-largefov"
 MINIATURE_RECIPE = {"iterations": 150, "lr": 0.02}
 
 
+@options.several
 @click.group("segment", cls=options.Group)
-def command() -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Train DeepLab-LargeFOV on pseudo labels, predict masks, and measure them: Tables IX to XI."""
+    options.alone(ctx)
 
 
 command.add_command(measuring.command("segment", "evaluate"))

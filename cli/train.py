@@ -16,11 +16,12 @@ from camx.evaluators.tasks.localize import recipe as wsol_recipe
 from camx.evaluators.tasks.pseudo import recipe as scene_recipe
 
 
+@options.several
 @click.group("train", cls=options.Group)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Train the network whose maps are measured; `camx train WHAT --help` shows the recipe."""
-    options.alone(ctx, "wsol")
+    options.alone(ctx)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +150,7 @@ class WsolOptions(TrainingOptions):
     )
 
 
+@options.several
 @command.command("wsol")
 @options.typed(WsolOptions)
 @options.overrides(wsol_recipe.Recipe)

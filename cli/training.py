@@ -1,7 +1,6 @@
 """What the training commands share: options, a run's folder opened, and training with progress."""
 
 import dataclasses
-import os
 import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from camx.camcore import plugins
 from camx.cli import printing
 from camx.evaluators import determinism, holding, records, stopping
 from camx.evaluators.fields import Checked, choice, flag, text, whole
-from camx.evaluators.ranks import ALONE, Ranks
+from camx.evaluators.ranks import ALONE, Ranks, world
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.types import Dataset
 
@@ -60,7 +59,7 @@ class TrainingOptions(Checked):
         """Where a job runs, and the seed of what it draws."""
         if self.deterministic:
             determinism.enforce()
-        workers = self.workers or os.cpu_count() or 1
+        workers = self.workers or world().cores
         return {"seed": self.seed, "device": device, "workers": workers}
 
 
@@ -107,17 +106,12 @@ def opened(
 
     Its folder is held until the stack is closed.
     """
-    run, going = None, False
-    try:
-        if ranks.first:
-            stack.enter_context(holding.held(out))
-            run = records.begin(out, identity, call)
-        going = True
-    finally:
-        going = ranks.told(going)
-    if not going:
-        raise click.exceptions.Exit(1)  # the first one says why
-    return run
+
+    def first() -> Run:
+        stack.enter_context(holding.held(out))
+        return records.begin(out, identity, call)
+
+    return ranks.each(lambda: first() if ranks.first else None)
 
 
 def _adopted(start: "Start") -> str:

@@ -39,7 +39,8 @@ class Invocation:
 
     `plugins` are the sha256 of files that are not camx's own, by the name they are recorded under;
     `task` is how a task that is not camx's own can be loaded again, `classes` what a network was
-    trained to tell apart, `numerics` whether a rerun repeats its bits, and at how many threads.
+    trained to tell apart, `numerics` whether a rerun repeats its bits, and at how many threads;
+    `processes` is how many measured together.
     """
 
     options: Mapping[str, Any]
@@ -51,6 +52,7 @@ class Invocation:
     classes: Sequence[str] = ()
     batch_size: int | None = None
     workers: int | None = None
+    processes: int = 1
     numerics: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     command_line: Sequence[str] = field(default_factory=environment.command_line)

@@ -9,15 +9,17 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 FINISHING = b"\nfinishing what is under way; once more ends at once\n"
-_received: list[int] = []
+_received: list[tuple[int, float]] = []  # signals, and when they came
 _patient: list[bool] = []
 
 
@@ -30,8 +32,12 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def heeded() -> Iterator[None]:
-    """Signals raise `Stopped`, or wait where something is finished `patiently`."""
+def heeded(echo: float = 0) -> Iterator[None]:
+    """Signals raise `Stopped`, or wait where something is finished `patiently`.
+
+    Those within `echo` seconds of the first one are its echo: a launcher of several processes sends
+    on what the terminal sent them already.
+    """
     _received.clear()
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may listen
@@ -40,7 +46,7 @@ def heeded() -> Iterator[None]:
     sys.unraisablehook = _passed(unraisable)
     for number, handler in earlier.items():
         if handler is not signal.SIG_IGN:  # nohup's, say
-            signal.signal(number, _receive)
+            signal.signal(number, partial(_receive, echo))
     try:
         yield
     finally:
@@ -55,8 +61,11 @@ def _passed(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda told: None if isinstance(told.exc_value, Stopped) else hook(told)
 
 
-def _receive(number: int, _frame: FrameType | None) -> None:
-    _received.append(number)
+def _receive(echo: float, number: int, _frame: FrameType | None) -> None:
+    now = time.monotonic()
+    if _received and now - _received[0][1] < echo:
+        return
+    _received.append((number, now))
     if not _patient or len(_received) > 1:
         raise Stopped(number)
     os.write(2, FINISHING)
@@ -91,4 +100,4 @@ def check() -> None:
 
 def end() -> NoReturn:
     """Raise `Stopped`, of the signal that asked; of SIGTERM where it asked another process."""
-    raise Stopped(_received[0] if _received else signal.SIGTERM)
+    raise Stopped(_received[0][0] if _received else signal.SIGTERM)

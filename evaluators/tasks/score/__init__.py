@@ -11,7 +11,6 @@ camx score mine=a/scoremaps theirs=b/scoremaps --data CUB  two, compared on the 
 camx score results/localize/maps                           what camx localize --save-maps wrote
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from camx.evaluators import fingerprints, heatmaps, measures, nulls, records, stopping
+from camx.evaluators import fingerprints, heatmaps, measures, nulls, ranks, records, stopping
 from camx.evaluators.fields import choice, text
 from camx.evaluators.files import regular
 from camx.evaluators.tasks import DEGENERATE, Metric, localize
@@ -129,7 +128,7 @@ def loop(
         ]
         return rows, judged(job, picture, given, unmeasured)
 
-    tried, count = job.skips.tried(work, lambda sample: sample), os.cpu_count() or 1
+    tried, count = job.skips.tried(work, lambda sample: sample), ranks.world().cores
     with ThreadPoolExecutor(count) as pool:
         results = ahead(pool, tried, stopping.until_asked(samples), 4 * count)
         for rows, further in job.skips.sound(results, tick):
