@@ -14,12 +14,12 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from camx.cli import options
+from camx.cli import options, several
 from camx.evaluators import ranks, stopping
 
 SHARED = {
     "__init__", "main", "options", "shared", "printing", "tabular", "fitting", "measuring",
-    "summary", "rehearsal", "completion", "training", "recording",
+    "summary", "rehearsal", "completion", "training", "recording", "several",
 }  # fmt: skip
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 ECHO = 2.0  # seconds in which torchrun sends on the signal that its terminal sent already
@@ -80,7 +80,7 @@ def group(ctx: click.Context, debug: bool) -> None:
     """
     if debug:
         os.environ["CAMX_DEBUG"] = "1"
-    options.alone(ctx)
+    several.alone(ctx)
 
 
 def _fail(message: str, code: int) -> None:

@@ -2,7 +2,7 @@
 
 import click
 
-from camx.cli import measuring, options
+from camx.cli import measuring, options, several
 from camx.evaluators import tasks
 
 
@@ -18,7 +18,7 @@ class Tasks(click.Group):
         return command
 
 
-@options.several
+@several.together
 @click.group("measure", cls=Tasks, options_metavar="", subcommand_metavar="TASK [OPTIONS]")
 def command() -> None:
     """Measure by a TASK: a name below, an evaluator of your own as FILE.py, or module:object.

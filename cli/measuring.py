@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options, printing, recording, shared, summary, training
+from camx.cli import options, printing, recording, several, shared, summary, training
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
 from camx.evaluators import (
     blacklist,
@@ -79,7 +79,7 @@ def command(reference: str, name: str = "") -> click.Command:
         elif ranks.world().first:
             rehearsal.tell(task, request)
 
-    return options.several(options.unique(measuring))
+    return several.together(options.unique(measuring))
 
 
 def measure(task: Task, request: Request) -> None:

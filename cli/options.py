@@ -13,11 +13,10 @@ import click
 from click.core import ParameterSource
 
 from camx.camcore.suggestions import near
-from camx.evaluators import fields, ranks
+from camx.evaluators import fields
 from camx.evaluators.fields import Accepts
 
 QUIET = "camx.quiet"  # in a context's meta: --quiet was said
-Marked = TypeVar("Marked", bound=click.Command)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -64,26 +63,6 @@ class Group(click.Group):
             said = error.message.partition(". ")[0].rstrip(".")
             accepted = f"{', '.join(names)}{near(args[0], names)}"
             raise click.UsageError(f"{said}; known: {accepted}", error.ctx) from None
-
-
-def several(command: Marked) -> Marked:
-    """Mark a command that the processes of ``torchrun`` do together; see `alone`."""
-    command.several = True  # type: ignore[attr-defined]
-    return command
-
-
-def alone(ctx: click.Context) -> None:
-    """Refuse a group's command that is not for `several` where ``torchrun`` started more than one.
-
-    Each process would do the whole of it, into one folder.
-    """
-    if (count := ranks.world().count) == 1 or not isinstance(ctx.command, click.Group):
-        return
-    command = ctx.command.get_command(ctx, ctx.invoked_subcommand or "")
-    if not getattr(command, "several", False):
-        what = f"{ctx.command_path} {ctx.invoked_subcommand} is one process's"
-        theirs = "what measures and `camx train` are theirs"
-        raise click.UsageError(f"{what}, but torchrun started {count}; {theirs}")
 
 
 def option(field: "dataclasses.Field[Any]", accepts: Accepts, given: bool) -> Callable[[Any], Any]:

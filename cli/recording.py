@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from camx.cli import printing
-from camx.evaluators import records, skips, stopping
+from camx.evaluators import records, stopping
 from camx.evaluators.ranks import ALONE, Ranks
 from camx.evaluators.records import Run
 from camx.evaluators.tasks import Task
 
 if TYPE_CHECKING:
     from camx.evaluators.loop import Measurement
+    from camx.evaluators.skips import Skips
 
 
 def record(task: Task, job: "Measurement", run: Run, ranks: Ranks = ALONE) -> None:
@@ -22,6 +23,8 @@ def record(task: Task, job: "Measurement", run: Run, ranks: Ranks = ALONE) -> No
     writes the rest. Which images are left is what the first one sees: the others may see a shared
     folder as it was. An image of which any record is missing is measured by one of them.
     """
+    from camx.evaluators import skips
+
     kind, before = task.folder(job.options), skips.read(job.out)
     missing, todo = left(task, job)
     other, count = job.choosing(), len(job.samples)
@@ -30,9 +33,8 @@ def record(task: Task, job: "Measurement", run: Run, ranks: Ranks = ALONE) -> No
     if done:
         click.echo(f"{done} of {every} images done before")
     todo, of_other = shared(ranks, job.samples, todo), shared(ranks, job.others, of_other)
-    folder, own = job.out / kind, len(todo) + len(of_other)
-    shown = (every, done) if ranks.count == 1 else (own, 0)
-    with records.Writer(folder, run.mark) as writer, printing.progress(*shown) as bar:
+    shown = (every, done) if ranks.count == 1 else (len(todo) + len(of_other), 0)
+    with records.Writer(job.out / kind, run.mark) as writer, printing.progress(*shown) as bar:
         written = 0
         try:
             with stopping.patiently():
@@ -48,7 +50,7 @@ def record(task: Task, job: "Measurement", run: Run, ranks: Ranks = ALONE) -> No
                     skips.write(job.out, job.skips.standing(before, job.lacking(kind)))
                 skipped = {"skipped": len(job.skips.rows)} if job.skips.rows else {}
                 run.finish(images=count, records_written=written or writer.total, **skipped)
-    if line := job.skips.told(job.out, count):
+    if ranks.first and (line := job.skips.told(job.out, count)):
         click.echo(line, err=True)
 
 
@@ -60,7 +62,7 @@ def shared(ranks: Ranks, samples: Sequence[Any], todo: Sequence[Any]) -> list[An
     return ranks.part([sample for sample in samples if sample.image_id in ids])
 
 
-def together(ranks: Ranks, writer: records.Writer, skipped: skips.Skips) -> int:
+def together(ranks: Ranks, writer: records.Writer, skipped: "Skips") -> int:
     """How many records all processes wrote, once they are done; what they skipped is entered."""
     totals = ranks.gathered((writer.total, skipped.rows))
     for _, rows in totals:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import measuring, options, printing, training
+from camx.cli import measuring, options, printing, several, training
 from camx.cli.shared import MINIATURE, pick_device
 from camx.cli.training import TrainingOptions
 from camx.evaluators.fields import Checked, flag, path, text, whole
@@ -22,12 +22,12 @@ PAPER_MODEL, MINIATURE_MODEL = "deeplab-vgg16", "mini-largefov"
 MINIATURE_RECIPE = {"iterations": 150, "lr": 0.02}
 
 
-@options.several
+@several.together
 @click.group("segment", cls=options.Group)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Train DeepLab-LargeFOV on pseudo labels, predict masks, and measure them: Tables IX to XI."""
-    options.alone(ctx)
+    several.alone(ctx)
 
 
 command.add_command(measuring.command("segment", "evaluate"))
@@ -53,6 +53,7 @@ class TrainOptions(TrainingOptions):
     limit: int | None = whole(1, default=None, help="Only the first N images.")
 
 
+@several.together
 @command.command("train")
 @options.typed(TrainOptions)
 @options.overrides(segment_recipe.Recipe)
@@ -68,7 +69,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     """
     printing.start(asked.data, f"labels {asked.labels}")
     from camx.camcore import networks
-    from camx.evaluators import datasets, voc_masks
+    from camx.evaluators import datasets, ranks, voc_masks
     from camx.evaluators.tasks import segment
     from camx.evaluators.tasks.segment import predict as predicting
     from camx.evaluators.tasks.segment import trainer
@@ -76,7 +77,7 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     miniature = asked.data == MINIATURE
     defaults = MINIATURE_RECIPE if miniature else {}
     recipe = options.checked(segment_recipe.Recipe, **{**defaults, **given})
-    device = pick_device(asked.device)
+    device = ranks.world().device(pick_device(asked.device))
     dataset = datasets.load(asked.data, "segmentation", asked.split)
     pairs = predicting.pairs(asked.labels, dataset)[: asked.limit]
     classes = len(dataset.classes)
@@ -88,7 +89,6 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     settled = {"crop": start.input_size, "log_every": max(1, recipe.iterations // 16), **given}
     recipe = replace(recipe, **settled)
     read = partial(voc_masks.read_mask, classes=classes)
-    job = trainer.job(start, pairs, read, recipe, **asked.machine(device))
     about = voc_masks.about(asked.labels)
     if not {"method", "layer", "variant"} <= set(about):
         about = dict(zip(("method", "layer", "variant"), segment.cell_of(asked.labels).key))
@@ -97,7 +97,12 @@ def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     count = f"{len(pairs)} of {len(dataset.samples)} images"
     click.echo(f"{dataset.name}: pseudo labels of {count}, {asked.labels}")
     said = {**vars(asked), **given}
-    rows = training.train("segment train", out, said, dataset, start, recipe, job, labels=labels)
+    with ranks.joined(device) as joined:
+        training.divided(recipe, asked, joined)
+        job = trainer.job(start, pairs, read, recipe, **asked.machine(device), ranks=joined)
+        rows = training.train(
+            "segment train", out, said, dataset, start, recipe, job, joined, labels=labels
+        )
     first, last = (row["train_loss"] for row in (rows[0], rows[-1]))
     weights = out / "last.safetensors"
     click.echo(f"loss {first:.3f} at first, {last:.3f} at last; weights: {weights}")

@@ -7,21 +7,21 @@ from typing import Any
 
 import click
 
-from camx.cli import options, printing, training
+from camx.cli import options, printing, several, training
 from camx.cli.shared import MINIATURE, pick_device
 from camx.cli.training import TrainingOptions
-from camx.evaluators.fields import choice, text, whole
+from camx.evaluators.fields import choice, text
 from camx.evaluators.tasks.defects import recipe as defect_recipe
 from camx.evaluators.tasks.localize import recipe as wsol_recipe
 from camx.evaluators.tasks.pseudo import recipe as scene_recipe
 
 
-@options.several
+@several.together
 @click.group("train", cls=options.Group)
 @click.pass_context
 def command(ctx: click.Context) -> None:
     """Train the network whose maps are measured; `camx train WHAT --help` shows the recipe."""
-    options.alone(ctx)
+    several.alone(ctx)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,7 @@ class DefectOptions(TrainingOptions):
     )
 
 
+@several.together
 @command.command("defects")
 @options.typed(DefectOptions)
 @options.overrides(defect_recipe.Recipe)
@@ -60,23 +61,25 @@ def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     """
     printing.start(asked.data, f"split {asked.split}")
     from camx.camcore import networks
-    from camx.evaluators import datasets, splits
+    from camx.evaluators import datasets, ranks, splits
     from camx.evaluators.tasks.defects import trainer
 
     recipe = options.checked(defect_recipe.Recipe, **given)
     read = datasets.load(asked.data, "defects")
     data = options.checked(splits.apply, read, asked.split, asked.seed)
-    device = pick_device(asked.device)
+    device = ranks.world().device(pick_device(asked.device))
     model = asked.model or data.model
     start = networks.start(
         model, asked.init, 2, asked.seed, asked.download, preprocessing=asked.preprocessing
     )
-    job = trainer.job(start, data.samples, recipe, **asked.machine(device))
-    labels = {k: [s.label for s in data.samples if s.split == k] for k in ("train", "test")}
-    counts = [f"{len(of)} {split} images, {sum(of)} defective" for split, of in labels.items()]
-    click.echo(f"{data.name}: {', '.join(counts)}")
-    said = {**vars(asked), **given}
-    rows = training.train("train defects", out, said, data, start, recipe, job)
+    with ranks.joined(device) as joined:
+        training.divided(recipe, asked, joined)
+        job = trainer.job(start, data.samples, recipe, **asked.machine(device), ranks=joined)
+        labels = {k: [s.label for s in data.samples if s.split == k] for k in ("train", "test")}
+        counts = [f"{len(of)} {split} images, {sum(of)} defective" for split, of in labels.items()]
+        click.echo(f"{data.name}: {', '.join(counts)}")
+        said = {**vars(asked), **given}
+        rows = training.train("train defects", out, said, data, start, recipe, job, joined)
     training.log(rows, out)
     drawn = {} if asked.split == "official" else {"split": asked.split, "seed": asked.seed}
     training.announce_next("defects", asked, out, data=asked.data, **drawn)
@@ -90,6 +93,7 @@ class SceneOptions(TrainingOptions):
     split: str = text(default="train_aug", help="List of images that are learned from.")
 
 
+@several.together
 @command.command("voc")
 @options.typed(SceneOptions)
 @options.overrides(scene_recipe.Recipe)
@@ -105,22 +109,25 @@ def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     """
     printing.start(asked.data, f"split {asked.split}")
     from camx.camcore import networks
-    from camx.evaluators import datasets
+    from camx.evaluators import datasets, ranks
     from camx.evaluators.tasks.pseudo import trainer
 
     recipe = options.checked(scene_recipe.Recipe, **given)
-    device = pick_device(asked.device)
+    device = ranks.world().device(pick_device(asked.device))
     learn = datasets.load(asked.data, "segmentation", asked.split)
     val = datasets.load(asked.data, "segmentation", "val")
     model, classes = asked.model or learn.model, len(learn.classes)
     start = networks.start(
         model, asked.init, classes, asked.seed, asked.download, preprocessing=asked.preprocessing
     )
-    job = trainer.job(start, learn.samples, val.samples, recipe, **asked.machine(device))
-    images = f"{len(learn.samples)} images of {asked.split}, {len(val.samples)} of val"
-    click.echo(f"{learn.name}: {images}, {classes} classes")
-    said = {**vars(asked), **given}
-    rows = training.train("train voc", out, said, learn, start, recipe, job)
+    with ranks.joined(device) as joined:
+        training.divided(recipe, asked, joined)
+        parts = learn.samples, val.samples
+        job = trainer.job(start, *parts, recipe, **asked.machine(device), ranks=joined)
+        images = f"{len(learn.samples)} images of {asked.split}, {len(val.samples)} of val"
+        click.echo(f"{learn.name}: {images}, {classes} classes")
+        said = {**vars(asked), **given}
+        rows = training.train("train voc", out, said, learn, start, recipe, job, joined)
     training.log(rows, out)
     training.announce_next("pseudo", asked, out, data=asked.data)
 
@@ -140,9 +147,6 @@ class WsolOptions(TrainingOptions):
         help="ILSVRC folder with train/<wnid>/*.JPEG, or any folder of images by class.",
     )
     arch: str = choice(*ARCHES, default="vgg16-gap", help="Network, and how it is trained.")
-    accumulate: int = whole(
-        1, default=1, help="Micro-batches that a process makes of its share of a step's images."
-    )
     recipe: str | None = text(
         default=None,
         help=f"A name of {', '.join([*ARCHES, *ARCHES.values()])}, or FILE.yaml of the fields "
@@ -150,7 +154,7 @@ class WsolOptions(TrainingOptions):
     )
 
 
-@options.several
+@several.together
 @command.command("wsol")
 @options.typed(WsolOptions)
 @options.overrides(wsol_recipe.Recipe)
@@ -187,8 +191,7 @@ def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
     )
     with ranks.joined(device) as joined:
         job = options.checked(
-            trainer.job, start, data.samples, recipe, **asked.machine(device),
-            accumulate=asked.accumulate, ranks=joined,
+            trainer.job, start, data.samples, recipe, **asked.machine(device), ranks=joined,
         )  # fmt: skip
         parts = trainer.hold_out(data.samples, recipe.validation, asked.seed)
         images = "{} images to learn from, {} to judge by".format(*map(len, parts))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import click
 
 from camx.camcore import plugins
-from camx.cli import printing
+from camx.cli import options, printing
 from camx.evaluators import determinism, holding, records, stopping
 from camx.evaluators.fields import Checked, choice, flag, text, whole
 from camx.evaluators.ranks import ALONE, Ranks, world
@@ -27,6 +27,7 @@ class Machine(TypedDict):
     seed: int
     device: str
     workers: int
+    accumulate: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,9 @@ class TrainingOptions(Checked):
     download: bool = flag(help="Let torchvision fetch weights that are not in its cache.")
     device: str = text(default="auto", help="auto, cpu, cuda, cuda:1, ...")
     workers: int | None = whole(1, default=None, help="Threads that decode.  [default: the cores]")
+    accumulate: int = whole(
+        1, default=1, help="Micro-batches that a process makes of its share of a step's images."
+    )
     seed: int = whole(0, default=0, help="Seed of everything drawn at random.")
     deterministic: bool = flag(help="On CUDA too, only algorithms that repeat their bits.")
 
@@ -60,7 +64,9 @@ class TrainingOptions(Checked):
         if self.deterministic:
             determinism.enforce()
         workers = self.workers or world().cores
-        return {"seed": self.seed, "device": device, "workers": workers}
+        return {
+            "seed": self.seed, "device": device, "workers": workers, "accumulate": self.accumulate
+        }  # fmt: skip
 
 
 def train(
@@ -112,6 +118,13 @@ def opened(
         return records.begin(out, identity, call)
 
     return ranks.each(lambda: first() if ranks.first else None)
+
+
+def divided(recipe: Any, asked: TrainingOptions, ranks: Ranks) -> None:
+    """`UsageError` where a step's images do not divide among the processes."""
+    from camx.evaluators import training
+
+    options.checked(training.micro_batches, recipe.batch, asked.accumulate, ranks)
 
 
 def _adopted(start: "Start") -> str:

@@ -129,11 +129,12 @@ class Ranks:
     def agreed(self, what: str, value: Any) -> None:
         """Raise `ValueError` where a process says something else of a value than the first one.
 
-        `what` is that it does so, for people.
+        The others raise `Elsewhere`. `what` is that it does so, for people.
         """
         values = self.gathered(value)
         if apart := [rank for rank, said in enumerate(values) if said != values[0]]:
-            raise ValueError(f"process {apart[0]} of {self.count} {what}")
+            error = f"process {apart[0]} of {self.count} {what}"
+            raise ValueError(error) if self.first else Elsewhere(error)
 
     def wrapped(self, module: "nn.Module") -> "nn.Module":
         """The module whose gradients are the mean of all processes'."""

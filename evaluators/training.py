@@ -27,6 +27,7 @@ CHECKPOINT_SECONDS = 30
 SEED_STRIDE = 1_000_003  # torch's seeds between the first batch of one seed and of the next
 Batch = tuple[Tensor, Tensor]
 Show = Callable[[range], Tensor]
+Judge = Callable[[nn.Module, float], tuple[Row, float]]
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]  # network, inputs, targets -> a step's loss
 
 
@@ -53,7 +54,7 @@ class Job:
     batch: Callable[[int], Batch]
     loss: Loss
     rate: Callable[[int], float]
-    judge: Callable[[nn.Module, float], tuple[Row, float]]
+    judge: Judge
     momentum: float = 0.9
     weight_decay: float = 0.0
     nesterov: bool = False
@@ -89,6 +90,23 @@ def prepare(start: Start, recipe: Recipe, *, device: str, **others: Any) -> Job:
         title=start.name,
         **others,
     )
+
+
+def micro_batches(batch: int, accumulate: int, ranks: Ranks) -> int:
+    """The parts of a step's images: `accumulate` of each rank. `ValueError` if these are no parts.
+
+    A mean over equal parts is the mean over all, but for what a network learns of its batch.
+    """
+    parts = accumulate * ranks.count
+    if batch % parts:
+        what = f"{accumulate} micro-batches of each of {ranks.count} processes"
+        raise ValueError(f"batch is {batch}, which does not divide into {what}")
+    return parts
+
+
+def judged_by_first(judge: Judge, ranks: Ranks) -> Judge:
+    """The first rank's judgement, for which the others wait: their networks are the same."""
+    return lambda network, loss: ranks.told(judge(network, loss) if ranks.first else None)
 
 
 def precision(name: str, device: str) -> str:

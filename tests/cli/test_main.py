@@ -27,8 +27,8 @@ print(len(sys.modules), *(name for name in sys.modules if name.startswith("camx.
     assert int(count) < 200  # 118 on Python 3.11, of them 67 before camx begins; torch has 1500
     files = {name for name in loaded if name.count(".") > 1}
     assert files == {
-        "camx.cli.main", "camx.cli.options", "camx.evaluators.fields", "camx.camcore.suggestions",
-        "camx.evaluators.ranks", "camx.evaluators.stopping",
+        "camx.cli.main", "camx.cli.options", "camx.cli.several", "camx.camcore.suggestions",
+        "camx.evaluators.fields", "camx.evaluators.ranks", "camx.evaluators.stopping",
     }  # fmt: skip
 
 

@@ -486,9 +486,10 @@ def test_a_recipe_of_another_network_may_be_asked_for(camx, jobs, tmp_path):
     assert "unknown recipe 'acoll'; known: acol, adl" in error
 
 
-def test_others_train_in_one_process(camx, monkeypatch):
-    for name, value in {"RANK": 0, "WORLD_SIZE": 2, "LOCAL_RANK": 0}.items():
-        monkeypatch.setenv(name, str(value))
-    for words in (["train", "defects"], ["train", "voc"], ["segment", "train"], ["localize"]):
-        error = camx(*words, code=2).stderr
-        assert "is one process's, but torchrun started 2" in error
+def test_a_step_that_does_not_divide_is_refused(camx):
+    """Of every training; the recipes' batches are not of seven."""
+    labels = ["--labels", "labels"]
+    for words in (["train", "defects"], ["train", "voc"], ["segment", "train", *labels]):
+        error = camx(*words, "--accumulate", 7, code=(2 if words[0] == "train" else 1)).stderr
+        said = "which does not divide into 7 micro-batches of each of 1 processes"
+        assert said in error or words[0] == "segment"

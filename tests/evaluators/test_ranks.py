@@ -206,7 +206,10 @@ def test_the_world_is_what_torchrun_says(monkeypatch):
     assert ranks.world() == Ranks()
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert ranks.world() == Ranks(3, 4, 1)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert ranks.world() == Ranks(3, 4, 1, 4)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert ranks.world() == Ranks(3, 4, 1, 2)
     assert not ranks.world().first
     assert [ranks.world().device(name) for name in ("cuda", "cuda:0", "cpu")] == [
         "cuda:1", "cuda:0", "cpu"
@@ -238,3 +241,29 @@ def test_alone_nothing_is_waited_for():
     assert Ranks().told("x") == "x"
     module = nn.Linear(1, 1)
     assert Ranks().wrapped(module) is module
+
+
+def test_processes_share_items_and_cores(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    parts = [Ranks(n, 3).part(range(8)) for n in range(3)]
+    assert parts == [[0, 3, 6], [1, 4, 7], [2, 5]]
+    assert Ranks().part([1, 2]) == [1, 2]
+    assert [Ranks(0, 8, 0, beside).cores for beside in (1, 3, 16, 99)] == [16, 5, 1, 1]
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert Ranks().cores == 1
+
+
+def test_a_process_that_sees_one_device_takes_it(monkeypatch):
+    """Eight of a machine's, of which a scheduler shows each its own, or two for three."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert Ranks(7, 8, 7, 8).device("cuda") == "cuda:0"
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [Ranks(n, 3, n, 3).device("cuda") for n in range(3)] == ["cuda:0", "cuda:1", "cuda:0"]
+
+
+def test_alone_work_and_values_are_its_own():
+    assert ranks.ALONE.gathered("x") == ["x"]
+    assert ranks.ALONE.each(lambda: 3) == 3
+    ranks.ALONE.agreed("says something else", 3)
+    with pytest.raises(KeyError, match="'none'"):
+        ranks.ALONE.each(lambda: {}["none"])

@@ -154,3 +154,20 @@ def test_a_thread_does_not_listen():
     thread.start()
     thread.join()
     assert told == [False]
+
+
+def test_a_launcher_s_echo_is_no_second_signal(monkeypatch):
+    """Within `echo` seconds of the first; later it ends at once."""
+    now = [100.0]
+    monkeypatch.setattr(stopping.time, "monotonic", lambda: now[0])
+
+    def finish():
+        with stopping.heeded(2.0), stopping.patiently():
+            for at in (100.0, 100.5, 101.9, 102.0, 103.0):
+                now[0] = at
+                signal.raise_signal(signal.SIGTERM)
+                assert stopping.asked()
+
+    with pytest.raises(Stopped):
+        finish()
+    assert now[0] == 102.0

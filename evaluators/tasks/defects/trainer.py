@@ -1,7 +1,7 @@
 """The defect classifier's training on image labels alone (LayerCAM paper, section III-C)."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from camx.camcore import views
 from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
 from camx.evaluators import draws, splits, training
+from camx.evaluators.ranks import ALONE, Ranks
 from camx.evaluators.tasks.defects.recipe import Recipe
 from camx.evaluators.types import Sample
 
@@ -52,10 +53,23 @@ def order(labels: np.ndarray, balance: str, seed: int, epoch: int) -> np.ndarray
     return rng.choice(len(labels), len(labels), p=chance / chance.sum())
 
 
-def flipped(images: Tensor, seed: int, step: int) -> Tensor:
-    """Each image mirrored left-right and up-down, each with probability one half."""
-    rng = draws.generator(seed, draws.Stream.AUGMENT, step)
-    sideways, upright = torch.from_numpy(rng.random((2, len(images), 1, 1, 1)) < 0.5)
+def step_of(places: np.ndarray, at: int, batch: int, parts: int) -> np.ndarray:
+    """An epoch's images of its step number `at`; the last one's are filled up to equal parts.
+
+    By the epoch's first ones, as torch's samplers do.
+    """
+    of_step = places[at * batch : (at + 1) * batch]
+    return np.append(of_step, np.resize(places, -len(of_step) % parts))
+
+
+def mirrorings(seed: int, step: int, count: int) -> np.ndarray:
+    """Whether each of a step's images is mirrored left-right, and up-down: ``(2,count) bool``."""
+    return draws.generator(seed, draws.Stream.AUGMENT, step).random((2, count)) < 0.5
+
+
+def flipped(images: Tensor, mirrored: np.ndarray) -> Tensor:
+    """Images ``(N,3,s,s)`` mirrored as ``(2,N) bool`` says; see `mirrorings`."""
+    sideways, upright = torch.from_numpy(mirrored)[..., None, None, None]
     images = torch.where(sideways, images.flip(3), images)
     return torch.where(upright, images.flip(2), images)
 
@@ -112,13 +126,44 @@ def _class_weights(labels: np.ndarray, device: str) -> Tensor:
     return torch.tensor(weights, dtype=torch.float32, device=device)
 
 
+def batches(
+    pictures: Pictures, recipe: Recipe, seed: int, count: int
+) -> Callable[[int], training.Batch]:
+    """What gives a micro-batch by its number, of `count` that a step is made of."""
+    epoch = -(-len(pictures.samples) // recipe.batch)
+
+    def batch(number: int) -> training.Batch:
+        step, part = divmod(number, count)
+        turn, at = divmod(step, epoch)
+        ordered = order(pictures.labels, recipe.balance, seed, turn)
+        of_step = step_of(ordered, at, recipe.batch, count)
+        places = np.split(of_step, count)[part]
+        images, labels = pictures.batch(places), torch.from_numpy(pictures.labels[places])
+        if recipe.flip:
+            mirrored = mirrorings(seed, step, len(of_step))
+            images = flipped(images, np.split(mirrored, count, axis=1)[part])
+        return images, labels
+
+    return batch
+
+
 def job(
-    start: Start, samples: Sequence[Sample], recipe: Recipe, *, seed: int, device: str, workers: int
+    start: Start,
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str,
+    workers: int,
+    accumulate: int = 1,
+    ranks: Ranks = ALONE,
 ) -> training.Job:
     """The training of `start` on samples of split ``train``; those of ``test`` are reported.
 
-    Raises `ValueError` when there is nothing to learn from.
+    A step's images are `accumulate` micro-batches of each rank. Raises `ValueError` when there is
+    nothing to learn from, or a step's images do not divide.
     """
+    count = training.micro_batches(recipe.batch, accumulate, ranks)
     by_split = {split: [s for s in samples if s.split == split] for split in ("train", "test")}
     train, validation = hold_out(by_split["train"], recipe.validation, seed)
     pictures = Pictures(train, start)
@@ -126,14 +171,6 @@ def job(
     albums = {name: Pictures(part, start) for name, part in parts.items() if part}
     epoch = -(-len(train) // recipe.batch)
     weight = _class_weights(pictures.labels, device) if recipe.balance == "loss" else None
-
-    def batch(step: int) -> training.Batch:
-        number, at = divmod(step, epoch)
-        begin = at * recipe.batch
-        places = order(pictures.labels, recipe.balance, seed, number)[begin : begin + recipe.batch]
-        images = pictures.batch(places)
-        labels = torch.from_numpy(pictures.labels[places])
-        return flipped(images, seed, step) if recipe.flip else images, labels
 
     def loss(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return cross_entropy(module(images).float(), labels, weight)
@@ -149,6 +186,7 @@ def job(
         start, recipe, seed=seed, device=device, workers=workers,
         groups=[{"params": list(start.module.parameters()), "lr": recipe.lr}],
         rate=training.multistep(epoch, recipe.decay_at, recipe.decay),
-        steps=recipe.epochs * epoch, epoch=epoch,
-        batch=batch, loss=loss, judge=judge,
+        steps=recipe.epochs * epoch, epoch=epoch, parts=count,
+        batch=batches(pictures, recipe, seed, count), loss=loss,
+        judge=training.judged_by_first(judge, ranks),
     )  # fmt: skip

@@ -118,10 +118,7 @@ def job(
     """
     train, val = hold_out(samples, recipe.validation, seed)
     size, side = _sides(start, recipe, train)
-    parts = accumulate * ranks.count
-    if recipe.batch % parts:
-        what = f"{accumulate} micro-batches of each of {ranks.count} processes"
-        raise ValueError(f"batch is {recipe.batch}, which does not divide into {what}")
+    parts = training.micro_batches(recipe.batch, accumulate, ranks)
     epoch = recipe.epoch_steps or -(-len(train) // recipe.batch)
     labels = torch.tensor([sample.label for sample in train])
 

@@ -12,6 +12,7 @@ from camx.camcore import views
 from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
 from camx.evaluators import draws, training
+from camx.evaluators.ranks import ALONE, Ranks
 from camx.evaluators.tasks.pseudo.recipe import Recipe
 from camx.evaluators.types import Scene
 
@@ -88,11 +89,15 @@ def job(
     seed: int,
     device: str,
     workers: int,
+    accumulate: int = 1,
+    ranks: Ranks = ALONE,
 ) -> training.Job:
     """The training of `start` on the classes of images; those of `validation` are reported.
 
-    Raises `ValueError` when there is nothing to learn from, or a label is no class of the network.
+    A step's images are `accumulate` micro-batches of each rank. Raises `ValueError` when there is
+    nothing to learn from, a label is no class of the network, or a step's images do not divide.
     """
+    parts = training.micro_batches(recipe.batch, accumulate, ranks)
     if not any(scene.labels for scene in train):
         raise ValueError(f"training needs images with labels; of {len(train)} none has one")
     truth = targets(train, start.classes)
@@ -101,8 +106,8 @@ def job(
     epoch = -(-len(train) // recipe.batch)
     steps = recipe.epochs * epoch
 
-    def batch(step: int) -> training.Batch:
-        taken = draws.draw(len(train), recipe.batch, seed, step)
+    def batch(number: int) -> training.Batch:
+        taken = draws.draw(len(train), recipe.batch // parts, seed, number)
         images = [crop(train[place].path, side, recipe.flip, rng) for place, rng in taken]
         labels = torch.from_numpy(truth[[place for place, _ in taken]]).float()
         return start.preprocessing(torch.from_numpy(np.stack(images))), labels
@@ -117,5 +122,6 @@ def job(
         start, recipe, seed=seed, device=device, workers=workers,
         groups=start.groups(recipe.lr),
         rate=training.multistep(steps, (recipe.decay_at,), recipe.decay),
-        steps=steps, epoch=epoch, batch=batch, loss=_loss, judge=judge,
+        steps=steps, epoch=epoch, parts=parts,
+        batch=batch, loss=_loss, judge=training.judged_by_first(judge, ranks),
     )  # fmt: skip

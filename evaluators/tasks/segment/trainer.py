@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, interpolate, pad
 from camx.camcore.image_files import read_image
 from camx.camcore.networks import Start
 from camx.evaluators import draws, training
+from camx.evaluators.ranks import ALONE, Ranks
 from camx.evaluators.tasks.segment.recipe import Recipe
 
 IGNORE = 255
@@ -77,18 +78,29 @@ def _loss(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def job(
-    start: Start, pairs: Pairs, read: Read, recipe: Recipe, *, seed: int, device: str, workers: int
+    start: Start,
+    pairs: Pairs,
+    read: Read,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str,
+    workers: int,
+    accumulate: int = 1,
+    ranks: Ranks = ALONE,
 ) -> training.Job:
     """The training of `start` on pairs of image and label, read by ``read(path)`` ``(H,W) uint8``.
 
     Every draw of an image, its scale, place and mirroring follow from the seed and the draw's
-    number. Raises `ValueError` when there is nothing to learn from.
+    number. A step's images are `accumulate` micro-batches of each rank. Raises `ValueError` when
+    there is nothing to learn from, or a step's images do not divide.
     """
+    parts = training.micro_batches(recipe.batch, accumulate, ranks)
     if not pairs:
         raise ValueError("training needs images with pseudo labels; there are none")
 
-    def batch(step: int) -> training.Batch:
-        taken = draws.draw(len(pairs), recipe.batch, seed, step)
+    def batch(number: int) -> training.Batch:
+        taken = draws.draw(len(pairs), recipe.batch // parts, seed, number)
         examples = [example(pairs[place], read, start, recipe, rng) for place, rng in taken]
         inputs, targets = zip(*examples)
         return torch.stack(inputs), torch.stack(targets)
@@ -97,6 +109,6 @@ def job(
         start, recipe, seed=seed, device=device, workers=workers,
         groups=start.groups(recipe.lr),
         rate=training.poly(recipe.iterations, recipe.power),
-        steps=recipe.iterations, epoch=recipe.log_every,
+        steps=recipe.iterations, epoch=recipe.log_every, parts=parts,
         batch=batch, loss=_loss, judge=lambda _network, loss: ({}, -loss),
     )  # fmt: skip

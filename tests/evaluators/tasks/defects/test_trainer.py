@@ -10,6 +10,7 @@ from torch import nn
 
 from camx.camcore import networks
 from camx.evaluators import datasets, training
+from camx.evaluators.ranks import Ranks
 from camx.evaluators.tasks.defects import trainer
 from camx.evaluators.tasks.defects.trainer import Recipe
 
@@ -151,20 +152,60 @@ def test_weights_against_imbalance(rare):
 
 def test_flips_are_the_step_s():
     images = torch.arange(2 * 3 * 4 * 4).view(2, 3, 4, 4).float()
-    turned = trainer.flipped(images, 0, 5)
-    assert turned.equal(trainer.flipped(images, 0, 5))
+    mirrored = trainer.mirrorings(0, 5, 2)
+    turned = trainer.flipped(images, mirrored)
+    assert turned.equal(trainer.flipped(images, trainer.mirrorings(0, 5, 2)))
     for image, other in zip(images, turned):
         mirrors = (image, image.flip(2), image.flip(1), image.flip((1, 2)))
         assert any(other.equal(mirror) for mirror in mirrors)
     many = torch.arange(16.0).view(1, 1, 4, 4).expand(200, 3, 4, 4)
-    corners = {float(image[0, 0, 0]) for image in trainer.flipped(many, 0, 0)}
+    corners = {
+        float(image[0, 0, 0]) for image in trainer.flipped(many, trainer.mirrorings(0, 0, 200))
+    }
     assert corners == {0, 3, 12, 15}
 
 
 def test_images_are_flipped_where_asked(samples):
     plain, mirrored = (job(samples, batch=8, flip=flip).batch(3)[0] for flip in (False, True))
     assert not plain.equal(mirrored)
-    assert trainer.flipped(plain, 0, 3).equal(mirrored)
+    assert trainer.flipped(plain, trainer.mirrorings(0, 3, 8)).equal(mirrored)
+
+
+def test_a_step_s_images_are_shared_out(few):
+    """Of 60 the last step has 28 of 32: filled up to equal parts with the epoch's first."""
+    machine = {"seed": 0, "device": "cpu", "workers": 1}
+    recipe = Recipe(flip=True)
+    whole = trainer.job(start(), few, recipe, **machine)
+    shared = trainer.job(start(), few, recipe, **machine, accumulate=2, ranks=Ranks(1, 4))
+    assert (whole.parts, shared.parts, whole.steps) == (1, 8, shared.steps)
+    parts = [shared.batch(number) for number in range(8)]
+    assert torch.cat([inputs for inputs, _ in parts]).equal(whole.batch(0)[0])
+    assert torch.cat([labels for _, labels in parts]).equal(whole.batch(0)[1])
+    last = [shared.batch(number)[1] for number in range(8, 16)]
+    assert [len(labels) for labels in last] == [4] * 8
+    assert torch.cat(last)[:28].equal(whole.batch(1)[1])
+    assert torch.cat(last)[28:].equal(whole.batch(0)[1][:4])
+    with pytest.raises(ValueError, match=r"batch is 32, .* 3 micro-batches of each of 1 processes"):
+        trainer.job(start(), few, recipe, **machine, accumulate=3)
+
+
+def test_a_step_of_fewer_images_than_parts_is_filled_up():
+    places = np.array([3, 1, 2])
+    assert trainer.step_of(places, 0, 8, 8).tolist() == [3, 1, 2, 3, 1, 2, 3, 1]
+    assert trainer.step_of(places, 1, 2, 2).tolist() == [2, 3]
+    assert trainer.step_of(places, 1, 2, 1).tolist() == [2]
+
+
+def test_the_first_rank_judges(few):
+    class Second(Ranks):
+        def told(self, value):
+            assert value is None
+            return {"test_loss": 1.0}, 2.0
+
+    shared = trainer.job(
+        start(), few, Recipe(), seed=0, device="cpu", workers=1, ranks=Second(1, 2)
+    )
+    assert shared.judge(None, 0.0) == ({"test_loss": 1.0}, 2.0)
 
 
 def test_the_test_images_choose_nothing(samples):
