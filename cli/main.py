@@ -19,7 +19,7 @@ from camx.evaluators import ranks, stopping
 
 SHARED = {
     "__init__", "main", "options", "shared", "printing", "tabular", "fitting", "measuring",
-    "summary", "rehearsal", "completion", "training",
+    "summary", "rehearsal", "completion", "training", "submission", "jobs",
 }  # fmt: skip
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 HEADLESS = (

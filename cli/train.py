@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from camx.cli import options, printing, training
+from camx.cli import options, printing, submission, training
 from camx.cli.shared import MINIATURE, pick_device
 from camx.cli.training import TrainingOptions
 from camx.evaluators.fields import choice, text, whole
@@ -154,6 +154,7 @@ class WsolOptions(TrainingOptions):
 @options.overrides(wsol_recipe.Recipe)
 @options.config
 @options.out("train-wsol")
+@submission.offered()
 @options.common
 def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a network that is made to localize, on the one class of each image: Table V's.
