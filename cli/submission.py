@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -169,13 +170,13 @@ def submit(asked: SubmitOptions, name: str, out: Path, after: str) -> int:
     command = Job(words, Path.cwd(), os.environ.get("CUDA_VISIBLE_DEVICES"))
     job = handed(command, str(asked.submit), out / FOLDER, asked.parameters(name))
     click.echo(f"job {job.job_id}: {asked.about}")
-    folder = os.path.relpath(job.paths.folder)
+    folder = out / FOLDER
     click.echo(f"logs: {folder}/{job.job_id}_0_log.out and .err, of each process by number")
     if asked.submit == "local":
         return followed(job)
-    click.echo(f"follow: squeue -j {job.job_id}; tail -F {folder}/{job.job_id}_0_log.*")
+    click.echo(f"follow: squeue -j {job.job_id}; tail -F {quote(str(folder))}/{job.job_id}_0_log.*")
     if after:
-        click.echo(f"then: {after.replace('OUT', str(out))}")
+        click.echo(f"then: {after.replace('OUT', quote(str(out)))}")
     return 0
 
 
