@@ -5,6 +5,7 @@
 
 import dataclasses
 import functools
+import io
 import math
 import os
 import re
@@ -13,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -197,7 +199,7 @@ def handed(
     executor = submitit.AutoExecutor(folder, cluster=cluster, slurm_max_num_timeout=RESUMED)
     executor.update_parameters(**parameters)
     try:
-        with environment_variables(**heard):
+        with environment_variables(**heard), redirect_stderr(io.StringIO()):  # sbatch's, said below
             return executor.submit(command)
     except RuntimeError as error:  # submitit's, with what sbatch said
         raise click.ClickException(f"not submitted: {' '.join(str(error).split())}") from None

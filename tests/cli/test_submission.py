@@ -212,12 +212,13 @@ def test_what_is_not_said_is_slurm_s(standin, slurm, tmp_path):
     wait_for(tmp_path / "ended")
 
 
-def test_what_sbatch_refuses_is_one_line(standin, slurm, tmp_path):
+def test_what_sbatch_refuses_is_one_line(standin, slurm, tmp_path, capsys):
     (tmp_path / "bin/sbatch").write_text(
         "#!/bin/sh\necho 'sbatch: error: no partition' >&2\nexit 1\n"
     )
     with pytest.raises(click.ClickException, match=r"^not submitted: sbatch: error: no partition$"):
         standin("work", cluster="slurm")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_without_slurm(standin, monkeypatch):
