@@ -15,6 +15,7 @@ from camx.cli import jobs, submission
 from camx.cli.jobs import JOB, Job
 from camx.cli.submission import SubmitOptions
 from camx.evaluators import fields
+from camx.evaluators.miniature import ilsvrc
 
 TORCHRUN = (
     "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
@@ -277,6 +278,26 @@ def test_processes_that_torchrun_started_do_not_submit(camx, monkeypatch):
     assert "--submit is one process's, but torchrun started 2" in done.stderr
 
 
+@pytest.mark.slow
+def test_a_command_is_a_job_of_two_ranks(camx, tmp_path, monkeypatch):
+    """By the command itself: one training, which its first process opens, writes and prints."""
+    for name in TORCHRUN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    ilsvrc.write_train(tmp_path / "data", images=60)
+    words = ["train", "wsol", "--data", "data", "--model", "mini-vgg-gap", "--epochs", 1]
+    words += ["--epoch-steps", 2, "--batch-size", 4, "--workers", 1, "--out", "two"]
+    words += ["--submit", "local", "--gpus-per-node", 2, "--device", "cpu"]
+    done = camx(*words)
+    assert done.stdout.startswith("job ")
+    assert ": 1 machine x 2 processes\nlogs: two/submit/" in done.stdout
+    assert done.stdout.count("next: camx explain --method cam") == 1
+    described = json.loads((tmp_path / "two/run.json").read_text())
+    assert described["parts"] == 2  # of each step: one of each rank
+    assert len(described["invocations"]) == 1
+    assert described["invocations"][0]["command_line"] == [*map(str, words)]
+
+
 def handed(monkeypatch):
     """What would be submitted, by name, into a dictionary."""
     given = {}
@@ -289,22 +310,18 @@ def handed(monkeypatch):
     return given
 
 
+FILE = "submit: slurm\nnodes: 2\nslurm: [qos=high]\nlimit: 3\n"
+WORDS = (
+    "localize", "--config", "job.yaml", "--nodes=3", "--gpus-per-node", "8", "--out", "o p",
+    "--method", "layercam", "--layer", "S5", "--set", "view=resize", "--no-summary",
+)  # fmt: skip
+
+
 def test_the_command_line_is_handed_on_as_it_is(camx, monkeypatch, tmp_path):
-    """Without submitting there: in a job its options are ignored, a file's too."""
     given = handed(monkeypatch)
-    (tmp_path / "job.yaml").write_text("submit: slurm\nnodes: 2\nslurm: [qos=high]\nlimit: 3\n")
-    words = (
-        "localize",
-        "--config",
-        "job.yaml",
-        "--nodes=3",
-        "--gpus-per-node",
-        "8",
-        "--out",
-        "o p",
-    )
-    done = camx(*words)
-    assert given["command"] == Job(words, tmp_path, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    (tmp_path / "job.yaml").write_text(FILE)
+    done = camx(*WORDS)
+    assert given["command"] == Job(WORDS, tmp_path, os.environ.get("CUDA_VISIBLE_DEVICES"))
     assert (given["cluster"], given["folder"]) == ("slurm", Path("o p/submit"))
     told = given["parameters"]
     assert (told["nodes"], told["gpus_per_node"], told["name"]) == (3, 8, "camx-localize")
@@ -315,16 +332,22 @@ def test_the_command_line_is_handed_on_as_it_is(camx, monkeypatch, tmp_path):
         "follow: squeue -j 7; tail -F 'o p/submit'/7_0_log.*",
         "then: camx tables --runs 'o p'",
     ]
-    given.clear()
+
+
+@pytest.mark.slow
+def test_in_a_job_nothing_is_submitted(camx, monkeypatch, tmp_path):
+    """Whatever the command line and a file say; the run's options are those of any other."""
+    given = handed(monkeypatch)
+    (tmp_path / "job.yaml").write_text(FILE)
     monkeypatch.setenv(JOB, "7")
-    line = ("--method", "layercam", "--layer", "S5", "--set", "view=resize", "--no-summary")
-    done = camx(*words, *line)
+    camx(*WORDS)
     assert not given
     described = json.loads((tmp_path / "o p/run.json").read_text())["invocations"][-1]
-    assert described["command_line"] == [*words, *line]
+    assert described["command_line"] == [*WORDS]
     assert not set(described["options"]) & set(fields.of(SubmitOptions))
 
 
+@pytest.mark.slow
 def test_a_dry_run_submits_nothing(camx, monkeypatch, tmp_path):
     given = handed(monkeypatch)
     line = ("--submit", "slurm", "--nodes", 2, "--limit", 1, "--layer", "S5")
