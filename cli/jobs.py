@@ -2,12 +2,14 @@
 
 import os
 import random
+import re
 import runpy
 import signal
+import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from camx.evaluators import stopping
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import submitit
 
 JOB = "CAMX_JOB"  # in the environment of a job's tasks: nothing is submitted from there
+LATE = 2.0  # seconds that one rank's signal may come after another's, which ended both
 PORTS = range(20_000, 32_768)  # below those that systems give out by themselves
 
 
@@ -39,9 +42,9 @@ class Job:
     module: str = "camx"
 
     def __call__(self) -> None:
-        """Run it. `Ended` if it fails; where its time is up, the job is queued again.
+        """Run it. `Ended` if it fails; the job is queued again where Slurm ends it.
 
-        Slurm says so some time before by a signal, at which the command ends as at SIGTERM.
+        Its time being up, a signal says so some time before, and the command ends as at SIGTERM.
         """
         import submitit
 
@@ -52,16 +55,9 @@ class Job:
         os.chdir(self.folder)
         number = getattr(signal, f"SIG{task.USR_SIG}")
         queue_again: Any = signal.getsignal(number)
-        received: list[int] = []
-
-        def end(number: int, _frame: FrameType | None) -> None:
-            received.append(number)
-            if not stopping.asked():  # a second signal would not wait
-                signal.raise_signal(signal.SIGTERM)
-
-        signal.signal(number, end)
+        received = _ending(number)
         code = run(self.module, self.words)
-        if received and code == 128 + signal.SIGTERM:
+        if code == 128 + signal.SIGTERM and _put_back(task, received):
             queue_again(number, None)  # the first task's does, and ends it
         elif code:
             raise Ended(code)
@@ -71,6 +67,36 @@ class Job:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+def _ending(number: int) -> threading.Event:
+    """From now on this signal ends the command as SIGTERM does; the event says that it came.
+
+    It is waited for in a thread and blocked otherwise, in the processes that the command starts,
+    too: Slurm sends it to all of them, and it would kill those that do not know it.
+    """
+    received = threading.Event()
+
+    def end(*_: Any) -> None:
+        received.set()
+        if not stopping.asked():  # a second signal would not wait
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(number, end)  # a library's thread, begun before, does not block it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    threading.Thread(target=lambda: end(signal.sigwait({number})), daemon=True).start()
+    return received
+
+
+def _put_back(task: "submitit.JobEnvironment", received: threading.Event) -> bool:
+    """Whether the time is up, or Slurm needs the machines for another job, and not a person's
+    ``scancel`` ended the command. A preempted job that ends by itself would count as failed.
+    """
+    if received.is_set() or task.cluster == "local":
+        return received.is_set()
+    asked = ["scontrol", "show", "job", task.job_id]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    return bool(re.search(r"\bPreemptTime=(?!None)\S", said)) or received.wait(LATE)
 
 
 def place(task: "submitit.JobEnvironment") -> dict[str, str]:

@@ -13,13 +13,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -188,45 +188,75 @@ def handed(
     """The job of a command. `ClickException` without submitit, without Slurm, or if it refuses."""
     try:
         import submitit
-        from submitit.helpers import environment_variables
     except ImportError:
         what = "--submit needs submitit; pip install 'camx[slurm]'"
         raise click.ClickException(what) from None
     if cluster == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
         what = "--submit slurm needs sbatch and srun, as a login node has them"
         raise click.ClickException(f"{what}; they are not in this machine's PATH")
-    heard = {"SUBMITIT_LOG_LEVEL": "CRITICAL"} if cluster == "local" else {}
     executor = submitit.AutoExecutor(folder, cluster=cluster, slurm_max_num_timeout=RESUMED)
     executor.update_parameters(**parameters)
     try:
-        with environment_variables(**heard), redirect_stderr(io.StringIO()):  # sbatch's, said below
+        with _quietly(cluster == "local"):
             return executor.submit(command)
     except RuntimeError as error:  # submitit's, with what sbatch said
         raise click.ClickException(f"not submitted: {' '.join(str(error).split())}") from None
 
 
+@contextmanager
+def _quietly(local: bool) -> Iterator[None]:
+    """What sbatch says is kept for an error. Of processes of this machine submitit tells nothing,
+    and Ctrl-C is for the one that waits for them, which passes it on.
+    """
+    from submitit.helpers import environment_variables
+
+    if not local:
+        with redirect_stderr(io.StringIO()):
+            yield
+        return
+    earlier = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with environment_variables(SUBMITIT_LOG_LEVEL="CRITICAL"):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+
+
 def followed(job: "submitit.Job[None]") -> int:
     """The exit code of a job of this machine; what its first process prints is printed meanwhile.
 
-    A signal is passed on to its processes, which finish what is under way.
+    A signal is passed on to its processes, which finish what is under way; a second one ends.
     """
     logs = ((job.paths.stdout, sys.stdout), (job.paths.stderr, sys.stderr))
     shown = {path: 0 for path, _ in logs}
-    ended = done = False
+    stopped: stopping.Stopped | None = None
+    done = False
     while not done:
         try:
             done = job.done()
             for path, stream in logs:
-                content = path.read_bytes()[shown[path] :] if path.exists() else b""
-                shown[path] += len(content)
-                stream.write(content.decode(errors="replace"))
-                stream.flush()
+                shown[path] += _passed_on(path, stream, shown[path])
             time.sleep(0 if done else 0.2)
-        except stopping.Stopped:
-            if ended:
+        except stopping.Stopped as stop:
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(int(job.job_id), signal.SIGTERM)
+            if stopped:
                 raise
-            ended = True
-            os.kill(int(job.job_id), signal.SIGTERM)
+            stopped = stop
+    if stopped:
+        return stopped.code
     error = job.exception()
     codes = re.findall(r"Ended: (\d+)", str(error))
     return int(codes[-1]) if codes else int(error is not None)
+
+
+def _passed_on(path: Path, stream: TextIO, start: int) -> int:
+    """Print what a log holds from `start` on; how many bytes that is."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as log:
+        log.seek(start)
+        content = log.read()
+    stream.write(content.decode(errors="replace"))
+    stream.flush()
+    return len(content)

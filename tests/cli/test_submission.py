@@ -22,7 +22,7 @@ TORCHRUN = (
 )  # fmt: skip
 # A module in camx's place: what a rank knows goes into a file, the first word says what it does.
 STANDIN = """
-import json, os, signal, sys, time
+import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from camx.evaluators import stopping
 
@@ -39,9 +39,17 @@ if what == "fail" and rank in rest:
     print("error: so it is", file=sys.stderr)
     sys.exit(3)
 if what == "time" and attempt < int(rest[0]):
+    child = subprocess.Popen(["sleep", "60"])
+    child.send_signal(signal.SIGUSR2)
+    try:
+        child.wait(0.2)
+    except subprocess.TimeoutExpired:
+        child.kill()  # it lives
+    else:
+        sys.exit(4)
     try:
         with stopping.heeded(), stopping.patiently():
-            os.kill(os.getpid(), signal.SIGUSR2)
+            os.kill(os.getpid(), signal.Signals[rest[1]])
             while not stopping.asked():
                 time.sleep(0.01)
     except stopping.Stopped as stop:
@@ -106,12 +114,12 @@ def test_a_rank_that_fails_fails_the_job(standin, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_job_whose_time_is_up_goes_on(standin, tmp_path):
-    """The signal that submitit asks for ends each rank as SIGTERM would; then the job is run again,
-    with the same words.
+    """The signal that submitit asks for ends each rank as SIGTERM would, and not the processes that
+    it started; then the job is run again, with the same words.
     """
-    assert submission.followed(standin("time", "1")) == 0
+    assert submission.followed(standin("time", "1", "SIGUSR2")) == 0
     assert [one["RANK"] for one in seen(tmp_path, 1)] == ["0", "1"]
-    assert seen(tmp_path, 1)[0]["words"] == ["time", "1"]
+    assert seen(tmp_path, 1)[0]["words"] == ["time", "1", "SIGUSR2"]
     assert not seen(tmp_path, 2)
 
 
@@ -148,7 +156,10 @@ done
 wait
 """
 SCONTROL = """#!/bin/sh
-echo "$@" >>requeued
+case "$1" in
+requeue) echo "$@" >>requeued;;
+show) if [ -e preempted ]; then cat preempted; else echo "  EligibleTime=x PreemptTime=None"; fi;;
+esac
 """
 
 
@@ -169,7 +180,7 @@ def wait_for(path):
 def test_slurm_s_tasks_are_ranks_of_all_machines(standin, slurm, tmp_path, monkeypatch):
     """They meet on the first of them, keep the GPUs that Slurm gave, and are queued again."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    standin("time", "1", cluster="slurm", nodes=2)
+    standin("time", "1", "SIGUSR2", cluster="slurm", nodes=2)
     wait_for(tmp_path / "ended")
     assert (tmp_path / "requeued").read_text() == "requeue 77\n"
     for attempt in (0, 1):
@@ -178,12 +189,26 @@ def test_slurm_s_tasks_are_ranks_of_all_machines(standin, slurm, tmp_path, monke
         assert [one["LOCAL_RANK"] for one in ranks] == ["0", "1", "0", "1"]
         for name, value in {
             "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "gpu-07",
-            "CUDA_VISIBLE_DEVICES": "0,1", JOB: "77", "words": ["time", "1"],
+            "CUDA_VISIBLE_DEVICES": "0,1", JOB: "77", "words": ["time", "1", "SIGUSR2"],
         }.items():  # fmt: skip
             assert {str(one[name]) for one in ranks} == {str(value)}
     log = (tmp_path / "submit/77_0_log.out").read_text()
     assert log.count("process 0") == 2
     assert (tmp_path / "submit/77_3_log.out").read_text().count("process 3") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preempted", [True, False])
+def test_a_job_that_slurm_preempts_goes_on_and_a_cancelled_one_does_not(
+    standin, slurm, tmp_path, preempted
+):
+    """Slurm sends SIGTERM for both."""
+    if preempted:
+        (tmp_path / "preempted").write_text("  EligibleTime=x PreemptTime=2026-11-30T08:30:40\n")
+    standin("time", "1", "SIGTERM", cluster="slurm", nodes=2)
+    wait_for(tmp_path / "ended")
+    assert (tmp_path / "requeued").exists() == preempted
+    assert len(seen(tmp_path, 1)) == 4 * preempted
 
 
 def lines(script):
@@ -359,7 +384,7 @@ def test_a_dry_run_submits_nothing(camx, monkeypatch, tmp_path):
 
 
 def test_a_signal_ends_a_job_of_this_machine(monkeypatch, tmp_path):
-    """It is passed on to the job, which is waited for; a second one is not."""
+    """It is passed on to the job, which is waited for; a second one, and the job is not."""
     sent = []
     monkeypatch.setattr(os, "kill", lambda *said: sent.append(said))
 
@@ -367,18 +392,19 @@ def test_a_signal_ends_a_job_of_this_machine(monkeypatch, tmp_path):
         job_id = "7"
         paths = submitit.core.utils.JobPaths(tmp_path, job_id="7")
         asked = 0
-        exception = staticmethod(lambda: "Ended: 143")
+        exception = staticmethod(lambda: "Ended: 143")  # by what it was sent
 
         def done(self):
             self.asked += 1
             if self.asked in self.stops:
-                raise submission.stopping.Stopped(signal.SIGTERM)
+                raise submission.stopping.Stopped(signal.SIGINT)
             return self.asked == 4
 
     stub = Stub()
     stub.stops = (2,)
-    assert submission.followed(stub) == 143
+    assert submission.followed(stub) == 130
     assert sent == [(7, signal.SIGTERM)]
     stub.asked, stub.stops = 0, (2, 3)
     with pytest.raises(submission.stopping.Stopped):
         submission.followed(stub)
+    assert len(sent) == 3
