@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import options, printing, recording, several, shared, summary, training
+from camx.cli import options, printing, recording, several, shared, submission, summary, training
 from camx.cli.shared import CellOptions, DataOptions, NetworkOptions, ProtocolOptions
 from camx.evaluators import (
     blacklist,
@@ -67,6 +67,7 @@ def command(reference: str, name: str = "") -> click.Command:
     @options.config
     @options.common
     @options.out(task.out)
+    @submission.offered("camx tables --runs OUT")
     def measuring(
         further: Any, *common: Any, given: Mapping[str, Any], out: Path, dry_run: bool
     ) -> None:

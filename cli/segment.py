@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.cli import measuring, options, printing, several, training
+from camx.cli import measuring, options, printing, several, submission, training
 from camx.cli.shared import MINIATURE, pick_device
 from camx.cli.training import TrainingOptions
 from camx.evaluators.fields import Checked, flag, path, text, whole
@@ -59,6 +59,7 @@ class TrainOptions(TrainingOptions):
 @options.overrides(segment_recipe.Recipe)
 @options.config
 @options.out("segment")
+@submission.offered()
 @options.common
 def train(asked: TrainOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a segmentation network on pseudo labels alone, never on true masks.

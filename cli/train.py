@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from camx.cli import options, printing, several, training
+from camx.cli import options, printing, several, submission, training
 from camx.cli.shared import MINIATURE, pick_device
 from camx.cli.training import TrainingOptions
 from camx.evaluators.fields import choice, text
@@ -46,6 +46,7 @@ class DefectOptions(TrainingOptions):
 @options.overrides(defect_recipe.Recipe)
 @options.config
 @options.out("train-defects")
+@submission.offered()
 @options.common
 def defects(asked: DefectOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a classifier of good and defective images: the paper's ResNet50 by default.
@@ -99,6 +100,7 @@ class SceneOptions(TrainingOptions):
 @options.overrides(scene_recipe.Recipe)
 @options.config
 @options.out("train-voc")
+@submission.offered()
 @options.common
 def voc(asked: SceneOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a classifier of the classes an image holds: the paper's VGG16 in CAM's form by default.
@@ -160,6 +162,7 @@ class WsolOptions(TrainingOptions):
 @options.overrides(wsol_recipe.Recipe)
 @options.config
 @options.out("train-wsol")
+@submission.offered()
 @options.common
 def wsol(asked: WsolOptions, given: Mapping[str, Any], out: Path) -> None:
     """Train a network that is made to localize, on the one class of each image: Table V's.

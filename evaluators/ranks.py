@@ -38,8 +38,13 @@ class Ranks:
 
     @property
     def cores(self) -> int:
-        """The machine's cores, shared by the processes on it."""
-        return max(1, (os.cpu_count() or 1) // self.beside)
+        """The cores that are its own: those it is bound to, or its share of the machine's.
+
+        A scheduler may show a process its own cores alone, or all processes the same ones.
+        """
+        every = os.cpu_count() or 1
+        seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else every
+        return max(1, seen if seen * self.beside <= every else seen // self.beside)
 
     def share(self, parts: int) -> range:
         """Which of a step's micro-batches are its own. `ValueError` if they do not divide."""

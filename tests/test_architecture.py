@@ -176,10 +176,11 @@ def test_every_import_is_declared():
         "skimage": "scikit-image",
     }
     # Where asked for; for the type checker.
-    optional = {"pydensecrf", "timm", "huggingface_hub", "typing_extensions"}
+    optional = {"pydensecrf", "timm", "huggingface_hub", "submitit", "typing_extensions"}
     declared, extras = (ROOT / "setup.cfg").read_text().split("[options.extras_require]")
     assert "crf =\n    pydensecrf2>=" in extras
     assert "timm =\n    timm>=1.0.9\n    huggingface_hub>=" in extras
+    assert "slurm =\n    submitit>=" in extras
     for path in FILES:
         packages = {name.split(".")[0] for name in imported(path)} - {"camx"} - optional
         for name in packages - sys.stdlib_module_names:

@@ -45,6 +45,7 @@ INSTEAD = {
     "--arch acol": "--arch acol --model mini-acol",
     "--arch adl": "--arch adl --model mini-adl",
     "--crf": "",
+    "--submit slurm": "--submit slurm --dry-run",
 }
 BESIDES = {
     "camx localize": "--set view=resize --limit 1",

@@ -245,10 +245,14 @@ def test_alone_nothing_is_waited_for():
 
 def test_processes_share_items_and_cores(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16), raising=False)
     parts = [Ranks(n, 3).part(range(8)) for n in range(3)]
     assert parts == [[0, 3, 6], [1, 4, 7], [2, 5]]
     assert Ranks().part([1, 2]) == [1, 2]
     assert [Ranks(0, 8, 0, beside).cores for beside in (1, 3, 16, 99)] == [16, 5, 1, 1]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4))  # bound to four of them
+    assert [Ranks(0, 8, 0, beside).cores for beside in (1, 4, 5)] == [4, 4, 1]
+    monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert Ranks().cores == 1
 
