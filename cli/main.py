@@ -142,8 +142,11 @@ def main() -> None:
         ended = error.__cause__ if isinstance(error, click.Abort) else error  # Click's own wrapping
         if isinstance(ended, EOFError):
             _fail(_line(ended), 1)
+        code = getattr(ended, "code", 130)
+        if not first:
+            sys.exit(code)
         what = "what was measured is recorded; the same command goes on from there"
-        _fail(f"interrupted; {what}", getattr(ended, "code", 130))
+        _fail(f"interrupted; {what}", code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
