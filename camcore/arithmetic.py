@@ -69,7 +69,9 @@ class Arithmetic:
 
     def placed(self, images: Tensor) -> Tensor:
         """Images ``(N,3,H,W)`` as they lie in memory."""
-        return images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+        return (
+            images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
+        )
 
     def full(self, tensor: Tensor) -> Tensor:
         """What of the network's is given on, in float32 where it has 16 bits."""

@@ -259,24 +259,19 @@ class MapProtocol(Protocol):
     )
     style: str = choice(*MAP_STYLES, default="", help="another package whose maps are made")
     target: str = choice(
-        "logit",
-        "softmax",
-        "finer",
-        "finer-softmax",
-        default="logit",
+        "logit", "softmax", "finer", "finer-softmax", default="logit",
         help="what of the class is explained: its logit or probability, or (finer) its logit less "
         "those of the classes nearest to it",
         source='docs/protocol.md, section 1, "Target"',
-    )
+    )  # fmt: skip
     precision: str = choice(
-        "float32", "tf32", "bf16", "fp16",
-        default="float32",
+        "float32", "tf32", "bf16", "fp16", default="float32",
         help="what the network computes in, by torch's autocast; maps are float32. tf32: on CUDA",
         source='docs/protocol.md, section 1, "Arithmetic"',
     )  # fmt: skip
     channels_last: bool = flag(
-        help="the network's weights and images lie channels last in memory: faster, and some pixels "
-        "of shallow maps are others",
+        help="the network's weights and images lie channels last in memory: often faster, and "
+        "some pixels of shallow maps are others",
         source='docs/protocol.md, section 1, "Arithmetic"',
     )
 
