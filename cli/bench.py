@@ -186,7 +186,8 @@ def moved(rows: "pd.DataFrame") -> None:
     heads = "computing", "layer", "pixels, %", "boxes, %", "IoU", "GT-known", "is then"
     printing.table(lines, heads)
     for name, changed in rows.groupby("computing", sort=False)["first"]:
-        click.echo(f"{name}: the first choice is another of {100 * changed.mean():.2f} % of the images")
+        share = f"{100 * changed.mean():.2f} % of the images"
+        click.echo(f"{name}: the network's first choice is another for {share}")
 
 
 @command.command("peers")
