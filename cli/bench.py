@@ -171,7 +171,7 @@ def numerics(asked: NumericsOptions) -> None:
     click.echo("")
     moved(rows)
     effects = numerics.effects(rows).reset_index().to_dict("records")
-    kept(asked, timing, "image", device, images=count, effects=effects)
+    kept(asked, timing, "image", device, images=count, cells=len(job.cells), effects=effects)
 
 
 def moved(rows: "pd.DataFrame") -> None:
