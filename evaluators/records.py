@@ -260,7 +260,7 @@ def intended(folder: Path, identity: Identity, invocation: Invocation) -> Run:
 def _compare(folder: Path, key: str, old: Any, new: Any) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
         # What differs, before what it is called.
-        for name in sorted({**old, **new}, key=lambda name: name == "name"):
+        for name in sorted({**old, **new}, key=lambda name: (name == "name", name)):
             _compare(folder, f"{key}.{name}", old.get(name), new.get(name))
     elif old != new:
         what = f"a run whose {key} is {old!r}, not {new!r}"

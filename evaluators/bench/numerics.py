@@ -38,8 +38,8 @@ def fields(computing: str) -> dict[str, Any]:
         elif word in precisions and "precision" not in given:
             given["precision"] = word
         else:
-            known = ", ".join((LAST, *precisions))
-            what = f"{computing!r}; accepted: {known}, or two, as bf16+{LAST}"
+            accepted = ", ".join((LAST, *precisions))
+            what = f"{computing!r}; accepted: {accepted}, or two, as bf16+{LAST}"
             raise ValueError(f"unknown computing {what}{near(word, (LAST, *precisions))}")
     return given
 

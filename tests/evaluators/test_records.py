@@ -104,7 +104,7 @@ def test_a_field_that_came_later_is_at_its_default_in_an_older_run(tmp_path):
     other = replace(IDENTITY, protocol={**now, "target": "finer"})
     with pytest.raises(ValueError, match=r"protocol\.target is 'logit', not 'finer'"):
         records.begin(run, other, invocation())
-    with pytest.raises(ValueError, match=r"protocol\.style is '', not None"):
+    with pytest.raises(ValueError, match=r"protocol\.channels_last is False, not None"):
         records.begin(run, replace(IDENTITY, protocol={"name": "single"}), invocation())
 
 
