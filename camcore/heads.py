@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 
+from camx.camcore import arithmetic
+
 
 def head(network: nn.Module, acts: Tensor, logits: Tensor) -> Tensor | None:
     """The weights ``(K,C)`` that make logits ``(N,K)`` of activations ``(N,C,h,w)``; or none.
@@ -11,6 +13,7 @@ def head(network: nn.Module, acts: Tensor, logits: Tensor) -> Tensor | None:
     Those of a linear layer of their global average, or of a 1x1 convolution before it, a ReLU in
     between or not (SqueezeNet's).
     """
+    off = arithmetic.of(network).tolerance
     finite = logits.isfinite().all(1)  # one image's NaN says nothing of a network
     acts, logits = acts[finite], logits[finite]
     for module in network.modules():
@@ -22,6 +25,6 @@ def head(network: nn.Module, acts: Tensor, logits: Tensor) -> Tensor | None:
             answers = [linear(acts.mean((2, 3)), rows, module.bias)]
             if isinstance(module, nn.Conv2d):
                 answers.append(conv2d(acts, weight, module.bias).relu().mean((2, 3)))
-            if any(torch.allclose(a, logits, rtol=1e-3, atol=1e-3) for a in answers):
+            if any(torch.allclose(a, logits, rtol=off, atol=off) for a in answers):
                 return rows.detach()
     return None

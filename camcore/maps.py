@@ -1,19 +1,20 @@
 """Maps: images, targets, methods and layers in; raw maps out. Taps and methods together."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from camx.camcore import doubts, faults, plugins
+from camx.camcore.arithmetic import Arithmetic
 from camx.camcore.layers import Gradient, Layer
 from camx.camcore.networks import Network
 from camx.camcore.taps import Tap, tap
 
 METHODS = "camx.camcore.methods"
 STYLES = "camx.camcore.styles"
-STEP = 4_000_000  # elements of a temporary on a CPU: 16 MB
+STEP = 1_000_000  # elements of a temporary on a CPU: 4 MB, or one image's
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Method:
     One that only combines a tap's tensors runs a few rows at a time on a CPU, where the allocator
     does not keep temporaries of a whole batch of a shallow layer: each would come from the system
     anew and cost more than the arithmetic. A `costly` one asks the network again, and gets all. A
-    `non_negative` one assumes activations that are not negative. `title` is what pictures call it.
+    `non_negative` one assumes activations that are not negative. An `exact` one needs a network
+    that computes in 32 bits. `title` is what pictures call it.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Method:
     costly: bool = False
     non_negative: bool = False
     title: str = ""
+    exact: bool = False
 
     def __call__(self, tap: Tap) -> Tensor:
         count = len(tap.acts)
@@ -85,10 +88,19 @@ def methods(names: Sequence[str], style: str = "") -> dict[str, Method]:
         non_negative = bool(getattr(plugin.module, "NON_NEGATIVE", False))
         cam, asks = preferred.get(plugin.name, default)
         title = str(getattr(plugin.module, "TITLE", plugin.name))
-        method = Method(plugin.name, cam, asks, non_negative, title)
+        exact = bool(getattr(plugin.module, "EXACT", False))
+        method = Method(plugin.name, cam, asks, non_negative, title, exact)
         if by_name.setdefault(plugin.name, method) != method:
             raise ValueError(f"two methods are named {plugin.name!r}; rename one")
     return by_name
+
+
+def check_arithmetic(methods: Iterable[Method], how: Arithmetic) -> None:
+    """Raise `ValueError` for the first method that a network which computes so cannot serve."""
+    for method in methods if how.half else ():
+        if method.exact:
+            what = f"needs precision float32 or tf32, not {how.precision}"
+            raise ValueError(f"method {method.name!r} {what}")
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:

@@ -42,11 +42,7 @@ class Network:
     class_names: tuple[str, ...] = field(default=(), repr=False)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """``(N,3,H,W) uint8`` RGB on any device to what the module takes, on its device.
-
-        Channels stay first: last, they take a sixth less time on a CPU, but rounding flips so many
-        max-pool winners that pixels of shallow maps move by over a grey level (1.2 % of S1's).
-        """
+        """``(N,3,H,W) uint8`` RGB on any device to what the module takes, on its device."""
         return self.preprocessing(images.to(next(self.module.parameters()).device))
 
     def has(self, name: str) -> bool:

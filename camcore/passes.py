@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from camx.camcore import arithmetic
+from camx.camcore.arithmetic import Arithmetic
 from camx.camcore.layers import Layer, sole, spatial
 from camx.camcore.targets import scores
 
@@ -53,13 +55,16 @@ def replaced(forwards: dict[nn.Module, Callable[..., Any]]) -> Iterator[None]:
 def answer(network: nn.Module, images: Tensor, count: int | None = None) -> Tensor:
     """The network's logits ``(N,K)``: its output, or its output's first, or its ``logits``.
 
-    Raises `ValueError` for anything else. N is the images' number unless `count` is given.
+    Computed as the network is told to (`arithmetic`). Raises `ValueError` for anything else. N is
+    the images' number unless `count` is given.
     """
     count = len(images) if count is None else count
-    output = network(images)
+    how = arithmetic.of(network)
+    with how.asked(images.device):
+        output = network(how.placed(images))
     logits = sole(getattr(output, "logits", output))
     if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == count:
-        return logits
+        return how.full(logits)
     what = f"{tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
     raise ValueError(f"the network must return logits (N,K), N={count}, not {what}")
 
@@ -155,20 +160,22 @@ def gradients(
     whole: bool,
     target: str = "logit",
     keep: bool = False,
+    how: Arithmetic = arithmetic.DEFAULT,
 ) -> list[Tensor | None]:
     """The gradient of each row's target at every source, ``(N,C,h,w)``, rows as in `origin`.
 
     `views` make that of the source's own form. Rows of different images share one backward pass; an
     image's further classes need one each. `whole` says that the rows are the images, in order.
-    `target`: see `targets`. The graph is freed unless `keep`. None for a source that the logits do
-    not depend on.
+    `target`: see `targets`. The graph is freed unless `keep`. `how` is the network's arithmetic;
+    its gradients are float32 here. None for a source that the logits do not depend on.
     """
 
     def backward(score: Tensor, again: bool) -> list[Tensor | None]:
-        grads = torch.autograd.grad(
-            score.sum(), sources, allow_unused=True, retain_graph=keep or again
-        )
-        return [None if grad is None else view(grad) for grad, view in zip(grads, views)]
+        with how.products():
+            grads = torch.autograd.grad(
+                score.sum() * how.scale, sources, allow_unused=True, retain_graph=keep or again
+            )
+        return [None if g is None else how.unscaled(view(g)) for g, view in zip(grads, views)]
 
     if whole:
         return backward(scores(logits, classes, target), False)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from camx.camcore import passes, resumption
+from camx.camcore import arithmetic, passes, resumption
 from camx.camcore.attention import Attention, attention
 from camx.camcore.excitation import contrastive
 from camx.camcore.heads import head
@@ -129,7 +129,8 @@ def tap(
         of_path = {source.activation: source for source in sources.values()}
         outputs = [seen[path] for path in of_path]
         views = [partial(spatial, layer=source, images=images) for source in of_path.values()]
-        grads = passes.gradients(logits, outputs, views, origin, classes, whole, target)
+        how = arithmetic.of(network)
+        grads = passes.gradients(logits, outputs, views, origin, classes, whole, target, how=how)
         grad_at = dict(zip(of_path, grads))
     logits = logits.detach() if whole else logits.detach()[origin]
     taps: dict[str, Tap] = {}
@@ -138,7 +139,7 @@ def tap(
         grad, acts = grad_at[sources[layer.name].activation], seen[layer.activation].detach()
         if grad is None:
             raise ValueError(f"layer {layer.name!r} does not reach the logits")
-        acts = spatial(acts, layer, images)
+        acts = how.full(spatial(acts, layer, images))
         if grad.shape[-2:] != acts.shape[-2:]:
             grad = interpolate(grad, acts.shape[-2:], mode="bilinear", align_corners=True)
         acts = acts if whole else acts[origin]

@@ -12,6 +12,8 @@ from camx.cli.shared import MINIATURE, pick_device
 from camx.evaluators.fields import Checked, flag, path, text, whole
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from camx.evaluators.bench.turns import Timing
 
 
@@ -70,6 +72,18 @@ class PipelineOptions(BenchOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NumericsOptions(PipelineOptions):
+    """What `camx bench numerics` is told besides."""
+
+    protocol: str = text(default="single", names="protocols", help="How maps are made and scored.")
+    computing: tuple[str, ...] = text(
+        many="bf16", default=(), metavar="HOW",
+        help="channels-last, tf32, bf16, fp16, or two, as bf16+channels-last; repeats.  [default: "
+        "all that the device has but, on a CPU, fp16]",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class PeerOptions(BenchOptions):
     """What `camx bench peers` is told besides."""
 
@@ -123,6 +137,57 @@ def pipeline(asked: PipelineOptions) -> None:
     timing = pipeline.measured(job, asked.rounds)
     shown(timing, "image", "x end to end")
     kept(asked, timing, "image", device, images=len(job.samples), cells=cells)
+
+
+@command.command("numerics")
+@options.typed(NumericsOptions)
+@tabular.form
+@options.common
+def numerics(asked: NumericsOptions) -> None:
+    """What computing in another precision or layout gains, and what it does to maps and boxes.
+
+    Of five methods at all layers, beside the default, float32 with channels first: the time of a
+    batch; then, by layer, the share of the maps' pixels that move by more than one grey level, of
+    the boxes that are others, their mean IoU with the default's, and the boxes that are right.
+    """
+    printing.start(asked.data, f"protocol {asked.protocol}, {asked.rounds} rounds")
+    import pandas as pd
+
+    from camx.evaluators import loop
+    from camx.evaluators.bench import numerics, pipeline
+
+    how, device = options.checked(pipeline.protocol, asked.protocol), pick_device(asked.device)
+    each = options.checked(
+        numerics.jobs, asked.data, asked.model, asked.weights, how, asked.limit, asked.batch_size,
+        asked.workers or os.cpu_count() or 1, asked.computing, asked.seed, device,
+    )  # fmt: skip
+    job = each[numerics.DEFAULT]
+    network, count = job.plan.network, len(job.samples)
+    told(f"{network.name} ({network.weights}), {count} images, {len(job.cells)} cells", device)
+    first = next(loop.batches(job, job.samples, lambda: None))
+    timing = numerics.measured(each, asked.rounds, first)
+    shown(timing, "image", "x default")
+    rows = pd.DataFrame(numerics.rows(each))
+    click.echo("")
+    moved(rows)
+    effects = numerics.effects(rows).reset_index().to_dict("records")
+    kept(asked, timing, "image", device, images=count, cells=len(job.cells), effects=effects)
+
+
+def moved(rows: "pd.DataFrame") -> None:
+    """A table of what became of maps and boxes, and a line on the network's first choices."""
+    from camx.evaluators.bench import numerics
+
+    effects = numerics.effects(rows)
+    lines = [
+        (*key, f"{e.pixels:.3f}", f"{e.box:.2f}", f"{e.overlap / 100:.4f}", f"{e.default:.2f}",
+         f"{e.hit:.2f}") for key, e in zip(effects.index, effects.itertuples())
+    ]  # fmt: skip
+    heads = "computing", "layer", "pixels, %", "boxes, %", "IoU", "GT-known", "is then"
+    printing.table(lines, heads)
+    for name, changed in rows.groupby("computing", sort=False)["first"]:
+        share = f"{100 * changed.mean():.2f} % of the images"
+        click.echo(f"{name}: the network's first choice is another for {share}")
 
 
 @command.command("peers")

@@ -28,7 +28,7 @@ from camx.evaluators.files import digest
 from camx.evaluators.ranks import Ranks
 from camx.evaluators.records import Identity, Invocation, Run
 from camx.evaluators.tasks import Task
-from camx.evaluators.types import Cell, Dataset, MapProtocol
+from camx.evaluators.types import Cell, Dataset, MapProtocol, arithmetic
 
 if TYPE_CHECKING:
     from camx.camcore.networks import Network
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from camx.evaluators.loop import Measurement
     from camx.evaluators.results.tables import Table
 
+SHOWN = "target", "precision", "channels_last"  # of the fields of every map: options, too
 BATCH = {"cpu": 20, "cuda": 100}  # views; on a CPU more are no faster, on a GPU they are
 
 
@@ -57,7 +58,7 @@ def command(reference: str, name: str = "") -> click.Command:
     """The measuring command of a task (a name or file), called `name` on the command line."""
     task = tasks.load(reference)
     kinds = (DataOptions, NetworkOptions, ProtocolOptions, CellOptions, shared.MachineOptions)
-    without = {field.name for field in dataclasses.fields(MapProtocol)} - {"target"}
+    without = {field.name for field in dataclasses.fields(MapProtocol)} - set(SHOWN)
     fields = [f.name for f in dataclasses.fields(task.protocol) if f.name not in without]
 
     @click.command(name or task.name, help=inspect.cleandoc(task.help or ""))
@@ -273,6 +274,8 @@ def announce(job: "Measurement") -> None:
     click.echo(f"{what}; {network.name} ({how})")
     nothing = f", and {', '.join(map(str, job.nulls))}" if job.nulls else ""
     views = f"{protocol.view} view, gradient {protocol.gradient}"
+    if computed := arithmetic(dataclasses.asdict(protocol)):
+        views += f", {computed}"
     click.echo(f"protocol {protocol.name}: {views}; {len(job.cells)} cells{nothing}")
     if notice := determinism.notice(job.maps.device):
         click.echo(notice)

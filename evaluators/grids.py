@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camx.camcore import faults, fusion, maps, plugins, views, winsor
+from camx.camcore import arithmetic, faults, fusion, maps, plugins, views, winsor
+from camx.camcore.arithmetic import Arithmetic
 from camx.camcore.faults import Fault, NotFinite
 from camx.camcore.networks import Network
 from camx.camcore.suggestions import near
@@ -58,8 +59,9 @@ def plan(
 ) -> Plan:
     """The plan of the maps of `cells`.
 
-    `methods` are plug-ins as the user named them, which a cell's name alone may not find. Raises
-    `ValueError` for a method that is neither.
+    `methods` are plug-ins as the user named them, which a cell's name alone may not find. Its
+    network computes as the protocol says. Raises `ValueError` for a method that is neither, for a
+    precision that the device does not have, and for a method that needs more of it.
     """
     given = maps.methods(methods, protocol.style)
     shipped = plugins.names(maps.METHODS)
@@ -69,6 +71,9 @@ def plan(
             raise ValueError(f"unknown method {cell.method!r}; known: {accepted}")
     cams = given | maps.methods([c.method for c in cells if c.method not in given], protocol.style)
     unique = tuple(dict.fromkeys(cell.map for cell in cells))
+    how = Arithmetic(protocol.precision, protocol.channels_last)
+    maps.check_arithmetic(cams.values(), how)
+    network = replace(network, module=arithmetic.computing(network.module, how, device))
     return Plan(network, protocol, unique, cams, batch_size, workers, device)
 
 

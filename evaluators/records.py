@@ -16,7 +16,7 @@ from camx.evaluators import blacklist, environment, parts
 from camx.evaluators.files import digest, free, listing, parse_json, read_text, write_json
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
-from camx.evaluators.types import Cell, completed
+from camx.evaluators.types import Cell, arithmetic, completed
 from camx.evaluators.writer import Writer as Writer
 from camx.evaluators.writer import beside_of
 
@@ -141,6 +141,8 @@ class Run:
         words = f"{self.model or 'masks'} on {self.dataset['name']}"
         if name := self.protocol["name"]:
             words += f", protocol {name}"
+        if computed := arithmetic(self.protocol):
+            words += f", {computed}"
         if preprocessing := self.identity.get("preprocessing"):
             words += f", {preprocessing} preprocessing"
         if superpixels := self.protocol.get("superpixels"):
@@ -258,7 +260,7 @@ def intended(folder: Path, identity: Identity, invocation: Invocation) -> Run:
 def _compare(folder: Path, key: str, old: Any, new: Any) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
         # What differs, before what it is called.
-        for name in sorted({**old, **new}, key=lambda name: name == "name"):
+        for name in sorted({**old, **new}, key=lambda name: (name == "name", name)):
             _compare(folder, f"{key}.{name}", old.get(name), new.get(name))
     elif old != new:
         what = f"a run whose {key} is {old!r}, not {new!r}"

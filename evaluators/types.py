@@ -1,12 +1,12 @@
 """The shared words as types. Boxes are ``(x0, y0, x1, y1)``, pixels of the original image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from camx.camcore import plugins, variants
-from camx.evaluators.fields import Checked, choice, defaults, text
+from camx.evaluators.fields import Checked, choice, defaults, flag, text
 from camx.evaluators.object_masks import ObjectMask
 from camx.evaluators.values import Box, as_box, path_of, settle, whole
 
@@ -259,20 +259,36 @@ class MapProtocol(Protocol):
     )
     style: str = choice(*MAP_STYLES, default="", help="another package whose maps are made")
     target: str = choice(
-        "logit",
-        "softmax",
-        "finer",
-        "finer-softmax",
-        default="logit",
+        "logit", "softmax", "finer", "finer-softmax", default="logit",
         help="what of the class is explained: its logit or probability, or (finer) its logit less "
         "those of the classes nearest to it",
         source='docs/protocol.md, section 1, "Target"',
+    )  # fmt: skip
+    precision: str = choice(
+        "float32", "tf32", "bf16", "fp16", default="float32",
+        help="what the network computes in, by torch's autocast; maps are float32. tf32: on CUDA",
+        source='docs/protocol.md, section 1, "Arithmetic"',
+    )  # fmt: skip
+    channels_last: bool = flag(
+        help="the network's weights and images lie channels last in memory: often faster, and "
+        "some pixels of shallow maps are others",
+        source='docs/protocol.md, section 1, "Arithmetic"',
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.style and self.view != "resize":
             raise ValueError(f"style {self.style} needs view resize, not {self.view}")
+
+
+def arithmetic(protocol: Mapping[str, Any]) -> str:
+    """How a map protocol's network computes, for people; empty where as usual or already said."""
+    said = str(protocol.get("name", ""))
+    precision = str(protocol.get("precision", "float32"))
+    words = [] if precision == "float32" or f"precision={precision}" in said else [precision]
+    if protocol.get("channels_last") and "channels_last=True" not in said:
+        words.append("channels last")
+    return ", ".join(words)
 
 
 def completed(protocol: Any) -> Any:

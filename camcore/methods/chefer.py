@@ -5,6 +5,7 @@ from camx.camcore.taps import Tap
 TITLE = "Chefer et al."
 SOURCE = "Chefer et al. 2021, Generic Attention-model Explainability, eq. 5-6"
 COSTLY = True
+EXACT = True
 WHOLE = True  # a map of the whole network
 
 

@@ -16,4 +16,4 @@ def cam(tap: Tap) -> Tensor:
     denominators = (sums * g).add_(2)
     if (sums < 0).any():
         denominators = without_zeros(denominators, tap, "gradcampp")
-    return torch.einsum("nk,nkij->nij", (g / denominators).sum((2, 3)), tap.acts).relu()
+    return torch.einsum("nk,nkij->nij", g.div_(denominators).sum((2, 3)), tap.acts).relu()

@@ -6,6 +6,7 @@ from camx.camcore.taps import Tap
 TITLE = "LeGrad"
 SOURCE = "Bousselham et al. 2025 (arXiv 2404.03214), all blocks; WalBouss/LeGrad"
 COSTLY = True
+EXACT = True
 WHOLE = True  # a map of the whole network
 
 

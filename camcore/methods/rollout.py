@@ -5,6 +5,7 @@ from camx.camcore.taps import Tap
 TITLE = "Attention rollout"
 SOURCE = "Abnar and Zuidema 2020, eq. 1; says nothing of the class"
 COSTLY = True
+EXACT = True
 WHOLE = True  # a map of the whole network
 
 

@@ -7,6 +7,7 @@ from camx.camcore.taps import Tap
 TITLE = "ShapleyCAM"
 SOURCE = "Cai 2025 (arXiv 2501.06261): the Shapley value to second order"
 COSTLY = True
+EXACT = True
 
 
 def cam(tap: Tap) -> Tensor:

@@ -170,6 +170,13 @@ def test_none_is_there(camx, monkeypatch):
         ("pipeline --data nothing", 1, "nothing"),
         ("pipeline --model efficientnet-lite0", 1, "tells 1000 classes apart, but mini has 10"),
         ("peers --channels-last", 2, "--channels-last"),
+        (
+            "numerics --computing bf15",
+            2,
+            "unknown computing 'bf15'; accepted: channels-last, float32",
+        ),
+        ("numerics --computing bf16+fp16", 2, "unknown computing 'bf16+fp16'"),
+        ("numerics --computing tf32 --device cpu", 2, "which cpu does not have"),
         ("engin", 2, "Did you mean 'engine'?"),
     ],
 )
@@ -177,3 +184,16 @@ def test_wrong_usage(camx, line, code, word):
     done = camx("bench", *line.split(), code=code)
     assert word in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_numerics(benched):
+    content, done = benched("numerics", "--limit", "3", "--computing", "bf16+channels-last")
+    assert [*content["seconds"]] == ["default", "bf16+channels-last"]
+    assert set(content["against"].values()) == {"default"}
+    assert (content["images"], content["cells"], set(content["units"].values())) == (3, 25, {2})
+    effects = {each["layer"]: each for each in content["effects"]}
+    assert [*effects] == ["S5", "S4", "S3", "S2", "S1"]
+    assert {each["computing"] for each in effects.values()} == {"bf16+channels-last"}
+    assert 0 < effects["S1"]["pixels"] < 100
+    assert effects["S5"]["pixels"] < effects["S1"]["pixels"]
+    assert "bf16+channels-last: the network's first choice is another for 0.00 %" in done.stdout

@@ -50,7 +50,7 @@ STAGES = ["S5", "S4", "S3", "S2", "S1"]
         ("loc", ["localize"]),
         ("segment ", ["evaluate", "predict", "train"]),
         ("measure va", ["values"]),
-        ("bench ", ["engine", "peers", "pipeline"]),
+        ("bench ", ["engine", "numerics", "peers", "pipeline"]),
         ("bench pipeline --protocol s", ["single"]),
         ("localize --meth", ["--method"]),
     ],

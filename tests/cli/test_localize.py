@@ -512,3 +512,36 @@ def test_the_target_is_part_of_the_protocol(camx, small, tmp_path):
     assert "protocol.target is 'finer-softmax', not 'logit'" in done.stderr
     ious = [records.read(tmp_path / out)["iou"].tolist() for out in ("logit", "finer-softmax")]
     assert ious[0] != ious[1]
+
+
+def test_how_the_network_computes_is_part_of_the_protocol(camx, small, tmp_path):
+    quick = (*SMALL, "--data", small, "--layer", "S4", "--method", "layercam")
+    for name, how in (("usual", ()), ("half", ("--precision", "bf16", "--channels-last"))):
+        done = camx(*quick, *how, "--out", name)
+        computed = "precision=bf16" in done.stdout and "channels_last=True" in done.stdout
+        made = json.loads((tmp_path / name / "run.json").read_text())["protocol"]
+        assert (made["precision"], made["channels_last"], computed) == (
+            ("bf16", True, True) if how else ("float32", False, False)
+        )
+    done = camx(*quick, "--out", "half", code=1)
+    assert "protocol.channels_last is True, not False" in done.stderr
+    file = tmp_path / "mine.yaml"
+    file.write_text("view: resize\nprecision: bf16\nlocalize: {grabcut: []}\n")
+    done = camx(*quick, "--protocol", file, "--out", "file")
+    assert "resize view, gradient next, bf16;" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("--precision tf32", "precision is 'tf32', which cpu does not have; accepted there: float"),
+        ("--precision half", "precision"),
+        ("--precision bf16 --method shapleycam", "method 'shapleycam' needs precision float32 or"),
+    ],
+)
+def test_what_cannot_be_computed_so_is_refused(camx, small, tmp_path, how, words):
+    quick = (*SMALL, "--data", small, "--layer", "S4", "--device", "cpu", "--out", "refused")
+    done = camx(*quick, *how.split(), code=2)
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+    assert not (tmp_path / "refused").exists()

@@ -89,17 +89,36 @@ def test_another_identity_is_refused_by_name(tmp_path):
 
 
 def test_a_field_that_came_later_is_at_its_default_in_an_older_run(tmp_path):
-    """`target` is such: a run of a protocol without it goes on as of the logit, and no other."""
+    """`target` is such: a run of a protocol without it goes on as of the logit, and no other. So
+    are `precision` and `channels_last`: how a network computes is part of the identity.
+    """
     run, mine = tmp_path / "run", {"name": "single", "view": "resize", "style": ""}
     records.begin(run, replace(IDENTITY, protocol=mine), invocation())
     write(run, "a")
-    same = replace(IDENTITY, protocol={**mine, "target": "logit"})
-    assert records.begin(run, same, invocation()).protocol["target"] == "logit"
-    other = replace(IDENTITY, protocol={**mine, "target": "finer"})
+    now = {**mine, "target": "logit", "precision": "float32", "channels_last": False}
+    assert records.begin(run, replace(IDENTITY, protocol=now), invocation()).protocol == now
+    for field, old, new in (("precision", "'float32'", "bf16"), ("channels_last", "False", True)):
+        other = replace(IDENTITY, protocol={**now, field: new})
+        with pytest.raises(ValueError, match=rf"protocol\.{field} is {old}, not {new!r}"):
+            records.begin(run, other, invocation())
+    other = replace(IDENTITY, protocol={**now, "target": "finer"})
     with pytest.raises(ValueError, match=r"protocol\.target is 'logit', not 'finer'"):
         records.begin(run, other, invocation())
-    with pytest.raises(ValueError, match=r"protocol\.style is '', not None"):
+    with pytest.raises(ValueError, match=r"protocol\.channels_last is False, not None"):
         records.begin(run, replace(IDENTITY, protocol={"name": "single"}), invocation())
+
+
+def test_how_a_network_computes_is_part_of_the_identity(tmp_path):
+    """A run from before there was a choice goes on as the default, and as no other."""
+    run, mine = tmp_path / "run", {"name": "single", "view": "resize", "style": ""}
+    records.begin(run, replace(IDENTITY, protocol=mine), invocation())
+    write(run, "a")
+    now = {**mine, "target": "logit", "precision": "float32", "channels_last": False}
+    assert records.begin(run, replace(IDENTITY, protocol=now), invocation()).protocol == now
+    for field, old, new in (("precision", "'float32'", "bf16"), ("channels_last", "False", True)):
+        other = replace(IDENTITY, protocol={**now, field: new})
+        with pytest.raises(ValueError, match=rf"protocol\.{field} is {old}, not {new!r}"):
+            records.begin(run, other, invocation())
 
 
 def test_layers_that_are_other_modules_are_another_run_s(tmp_path):
@@ -218,3 +237,22 @@ def test_what_is_no_run_json(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(ValueError, match=r"run\.json: not "):
         records.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "words"),
+    [
+        ({"name": "single"}, "protocol single"),
+        ({"name": "single", "precision": "float32", "channels_last": False}, "protocol single"),
+        ({"name": "mine.yaml", "precision": "bf16"}, "protocol mine.yaml, bf16"),
+        ({"name": "mine.yaml", "channels_last": True}, "protocol mine.yaml, channels last"),
+        ({"name": "p, precision=fp16", "precision": "fp16"}, "protocol p, precision=fp16"),
+        (
+            {"name": "p, precision=fp16", "precision": "fp16", "channels_last": True},
+            "protocol p, precision=fp16, channels last",
+        ),
+    ],
+)
+def test_how_a_run_was_computed_is_said_once(tmp_path, protocol, words):
+    run = records.begin(tmp_path, replace(IDENTITY, protocol=protocol), invocation())
+    assert run.about().partition(" on ")[2].partition(", ")[2].partition(", paper")[0] == words

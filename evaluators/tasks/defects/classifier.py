@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from camx.camcore import faults, views
+from camx.camcore import faults, passes, views
 from camx.evaluators import records
 from camx.evaluators.grids import probabilities
 from camx.evaluators.loop import Measurement, Picture, made, stacked
@@ -30,7 +30,7 @@ def auc(job: Measurement[Protocol, Options], frame: pd.DataFrame) -> float:
     def answers(batch: list[Picture], padded: list[Picture]) -> torch.Tensor:
         images = stacked(padded).to(job.plan.device)
         with torch.no_grad():
-            logits = network.module(network.prepare(views.cut(images, view)))
+            logits = passes.answer(network.module, network.prepare(views.cut(images, view)))
         summed = logits.unflatten(0, (-1, view.crops)).sum(1)[: len(batch)]
         faults.check({faults.LOGITS: summed})
         return summed

@@ -11,7 +11,7 @@ import torch
 from scipy.integrate import trapezoid
 from torch import Tensor
 
-from camx.camcore import faults, occlusion, views
+from camx.camcore import faults, occlusion, passes, views
 from camx.camcore.faults import Fault, NotFinite
 from camx.evaluators import grids, loop
 from camx.evaluators.grids import Missing
@@ -110,8 +110,9 @@ def ask(job: Job, questions: Sequence[Question], of: str) -> list[Answer]:
         images = [question.make() for question in part]
         images += [images[-1]] * (plan.batch - len(images))
         inputs = views.cut(torch.stack(images), plan.view)
+        chunks = inputs.split(plan.batch_size)
         with torch.no_grad():
-            parts = [plan.network.module(views) for views in inputs.split(plan.batch_size)]
+            parts = [passes.answer(plan.network.module, part) for part in chunks]
         logits = torch.cat(parts).unflatten(0, (-1, plan.view.crops))[: len(part)]
         try:
             told += answers(logits, [question.label for question in part], job.protocol.score)
