@@ -15,6 +15,7 @@ from camx.camcore.suggestions import near
 from camx.camcore.variants import WINSOR
 from camx.evaluators import memory
 from camx.evaluators.types import Cell, MapProtocol
+from camx.evaluators.workers import Processes
 
 Missing = Mapping[str, set[Cell]]  # by image_id
 Raw = Mapping[tuple[str, str], Tensor]  # by method and layer
@@ -22,7 +23,10 @@ Raw = Mapping[tuple[str, str], Tensor]  # by method and layer
 
 @dataclass(frozen=True)
 class Plan:
-    """How the maps of `cells` are made: by what network, protocol and methods, on what machine."""
+    """How the maps of `cells` are made: by what network, protocol and methods, on what machine.
+
+    Images are decoded and scored by `workers` threads, or by `processes`.
+    """
 
     network: Network
     protocol: MapProtocol
@@ -31,6 +35,7 @@ class Plan:
     batch_size: int
     workers: int
     device: str
+    processes: Processes | None = None
 
     @property
     def view(self) -> views.View:
@@ -55,6 +60,7 @@ def plan(
     device: str = "cpu",
     batch_size: int = 20,
     workers: int = 1,
+    processes: Processes | None = None,
 ) -> Plan:
     """The plan of the maps of `cells`.
 
@@ -69,7 +75,7 @@ def plan(
             raise ValueError(f"unknown method {cell.method!r}; known: {accepted}")
     cams = given | maps.methods([c.method for c in cells if c.method not in given], protocol.style)
     unique = tuple(dict.fromkeys(cell.map for cell in cells))
-    return Plan(network, protocol, unique, cams, batch_size, workers, device)
+    return Plan(network, protocol, unique, cams, batch_size, workers, device, processes)
 
 
 def raw_maps(
