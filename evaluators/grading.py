@@ -102,3 +102,11 @@ def judged(
                 rows[measure.kind].append(measure.row(truth, cell, shown))
         picture.forget(grid, how)
     return rows
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """The softmax of ``logits (K,)``, in double. `ValueError` for logits that are no numbers."""
+    if not np.isfinite(logits).all():
+        raise ValueError(f"logits {logits.tolist()[:5]} are no numbers; they have no probabilities")
+    shares: np.ndarray = np.exp(logits.astype(float) - float(logits.max()))
+    return shares / shares.sum()

@@ -159,13 +159,6 @@ def image_maps(
     return dict(zip(cells, together.numpy())), summed.numpy()
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """The softmax of ``logits (K,)``, in double. `ValueError` for logits that are no numbers."""
-    if not np.isfinite(logits).all():
-        raise ValueError(f"logits {logits.tolist()[:5]} are no numbers; they have no probabilities")
-    return torch.from_numpy(logits).double().softmax(0).numpy()
-
-
 def _merged(plan: Plan, cells: Sequence[Cell], raw: Raw, real: int) -> Iterator[Tensor]:
     """Each cell's map in [0, 1], ``(B,g,g)``: crops merged on the grid, then as in `combine`."""
     merged: dict[tuple[str, str], Tensor] = {}

@@ -16,7 +16,8 @@ from PIL import Image
 from camx.camcore import networks
 from camx.camcore.image_files import BlankImage
 from camx.evaluators import datasets, grids, loop, measures, protocols, records, skips
-from camx.evaluators.tasks import localize
+from camx.evaluators.tasks import defects, localize
+from camx.evaluators.tasks.pseudo import grading
 from camx.evaluators.types import Cell, Sample
 from camx.evaluators.workers import InThreads, Memory, Processes, WorkerLost
 
@@ -76,9 +77,12 @@ def test_memory_that_ends_is_no_fault_of_an_image(monkeypatch):
 def test_a_worker_imports_what_it_needs_and_no_torch(processes):
     protocol = protocols.load("paper", "localize", localize.Protocol)
     judges = measures.asked([measures.ALL], masked=True)
-    for work in (partial(loop.decode, sides=(8,)), loop.Grading(localize.grade, protocol, judges)):
+    boxes, masks = loop.Grading(localize.grade, protocol, judges), loop.Grading(defects.grade, None)
+    labels = grading.Grading(Path(), None, 3, ())
+    for work in (partial(loop.decode, sides=(8,)), boxes, masks, labels):
         processes.sent(work)
     asked = processes.sent(eval)
+    assert asked("'camx.evaluators.tasks.pseudo.superpixels' in __import__('sys').modules")
     assert not asked("'torch' in __import__('sys').modules")
     assert asked("__import__('cv2').getNumThreads()") == 1
 
