@@ -80,7 +80,11 @@ def _whites(image: Image.Image) -> tuple[int, ...]:
 
 def _blank(image: Image.Image) -> str:
     """What is suspicious of an RGB picture; empty if nothing is."""
-    extrema: Any = image.getextrema()
+    few: Any = image.resize((16, 16), Image.Resampling.NEAREST).getextrema()  # mostly clear it
+    return _fault(few) and _fault(image.getextrema())
+
+
+def _fault(extrema: Any) -> str:
     if all(low == high for low, high in extrema):
         return "one colour"
     brightest = max(high for _, high in extrema)
