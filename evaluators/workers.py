@@ -1,7 +1,7 @@
 """Workers: what decodes and scores beside the network, in threads or in processes.
 
-Of Python one thread runs at a time; a process has a lock of its own (docs/performance.md, "The
-pipeline"). Each process is a fresh interpreter that imports what its work needs, and no torch.
+Of Python one thread runs at a time; a process has a lock of its own. What that is worth stands in
+docs/performance.md. Each process is a fresh interpreter that imports what its work needs, no torch.
 Arrays travel in a file without a name, in memory, one a process: nothing of it is left, whoever is
 killed. A worker heeds no signal. It ends with the process that began it.
 """
