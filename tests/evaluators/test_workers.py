@@ -112,6 +112,18 @@ def test_warnings_are_raised_here_and_once_for_each(tmp_path, processes):
     assert all(picture.pixels.shape == (8, 9, 3) for picture in pictures)
 
 
+def test_what_is_shown_of_warnings_is_said_here(processes):
+    """By default a `DeprecationWarning` is not, where it is raised."""
+    asked = processes.sent(eval)
+    with pytest.warns(DeprecationWarning, match="old"):
+        asked("__import__('warnings').warn('old', DeprecationWarning)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="new"):
+            asked("__import__('warnings').warn('new')")
+    assert asked("3 + 4") == 7
+
+
 def test_what_cannot_be_sent_is_done_in_threads(processes, monkeypatch):
     def local(item):
         return item
