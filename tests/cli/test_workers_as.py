@@ -43,7 +43,7 @@ def grade(picture, grids, logits, protocol):
     if os.environ.get("KILLED") == picture.sample.image_id and not Path("killed").exists():
         Path("killed").touch()
         os.kill(os.getpid(), 9)
-    value = lambda grid: float(grid.mean()) + os.getpid() * (os.environ.get("PID") == "1")
+    value = lambda grid: float(grid.mean()) + 1000 * os.getpid() * (os.environ.get("PID") == "1")
     return [Record(picture.sample.image_id, *c.key, value(g)) for c, g in grids.items()]
 '''
 MEASURE = '''
@@ -131,8 +131,8 @@ def test_the_work_is_done_elsewhere(camx, small, tmp_path, monkeypatch):
     line = ("measure", "task.py", "--data", "small", *QUICK, "--layer", "S5")
     both(camx, *line)
     means = [records.read(tmp_path / kind)["mean"] for kind in ("threads", "processes")]
-    assert ((means[0] - os.getpid()).between(0, 255)).all()
-    assert not ((means[1] - os.getpid()).between(0, 255)).any()
+    assert ((means[0] - 1000 * os.getpid()).between(0, 255)).all()
+    assert not ((means[1] - 1000 * os.getpid()).between(0, 255)).any()
 
 
 @pytest.mark.slow
