@@ -46,6 +46,12 @@ def read_image(path: Path, upright: bool = False) -> Image.Image:
     return picture
 
 
+def squash(image: Image.Image, side: int) -> np.ndarray:
+    """The image on the grid: ``(3,side,side) uint8`` RGB, PIL's bilinear filter."""
+    small = image.resize((side, side), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+
+
 def rgb(image: Image.Image) -> Image.Image:
     """An image as RGB of 8 bits. `ValueError` for pixels of no known range."""
     return (_scaled(image) if image.mode[0] in "IF" else image).convert("RGB")
@@ -74,7 +80,11 @@ def _whites(image: Image.Image) -> tuple[int, ...]:
 
 def _blank(image: Image.Image) -> str:
     """What is suspicious of an RGB picture; empty if nothing is."""
-    extrema: Any = image.getextrema()
+    few: Any = image.resize((16, 16), Image.Resampling.NEAREST).getextrema()  # mostly clear it
+    return _fault(few) and _fault(image.getextrema())
+
+
+def _fault(extrema: Any) -> str:
     if all(low == high for low, high in extrema):
         return "one colour"
     brightest = max(high for _, high in extrema)

@@ -7,11 +7,11 @@ square; ``ten-crop`` shows its corners, its centre and the same five of its mirr
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
+
+from camx.camcore.image_files import squash as squash
 
 VIEWS = {"resize": 1, "ten-crop": 10}  # crops an image
 GRIDS = {"resize": 1, "ten-crop": 256 / 224}  # the grid's side in inputs'
@@ -41,12 +41,6 @@ def view(name: str, input_size: int) -> View:
     if name not in VIEWS:
         raise ValueError(f"unknown view {name!r}; known: {', '.join(VIEWS)}")
     return View(name, input_size, round(input_size * GRIDS[name]))
-
-
-def squash(image: Image.Image, side: int) -> np.ndarray:
-    """The image on the grid: ``(3,side,side) uint8`` RGB, PIL's bilinear filter."""
-    small = image.resize((side, side), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
 
 def cut(images: Tensor, view: View) -> Tensor:

@@ -69,6 +69,7 @@ class PipelineOptions(BenchOptions):
     workers: int | None = whole(
         1, default=None, help="Threads that decode and that score.  [default: the cores]"
     )
+    processes: bool = flag(help="End to end again, with worker processes for threads.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,7 @@ def pipeline(asked: PipelineOptions) -> None:
     how, device = options.checked(pipeline.protocol, asked.protocol), pick_device(asked.device)
     job = pipeline.job(
         asked.data, asked.model, asked.weights, how, asked.limit, asked.batch_size,
-        asked.workers or os.cpu_count() or 1, asked.seed, device,
+        asked.workers or os.cpu_count() or 1, asked.seed, device, asked.processes,
     )  # fmt: skip
     network, cells = job.plan.network, len(job.cells) + len(job.nulls)
     what = f"{network.name} ({network.weights}), {len(job.samples)} images, {cells} cells"

@@ -165,6 +165,7 @@ def _line(error: Exception) -> str:
         return f"the device is out of memory; lower --batch-size ({text[:120]})"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror.lower()}"
-    if isinstance(error, ValueError | FileNotFoundError | click.ClickException):
+    told = isinstance(error, ValueError | FileNotFoundError | click.ClickException)
+    if told or type(error).__name__ == "WorkerLost":
         return text
     return f"{type(error).__name__}: {text} (camx --debug COMMAND shows where)"

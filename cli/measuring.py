@@ -204,16 +204,18 @@ def _planned(
     """How maps are made, the cells asked for, the tables that hold them; of a task with maps."""
     if not task.network:
         return None, [], []
-    from camx.evaluators import grids, plan
+    from camx.evaluators import grids, plan, workers
 
-    network = load(request.network, dataset, protocol.preprocessing, device)
     asked, machine = request.cells, request.machine
+    count = machine.workers or ranks.world().cores
+    processes = options.checked(workers.begun, machine.workers_as, count, device)
+    network = load(request.network, dataset, protocol.preprocessing, device)
     selection = plan.Selection(asked.methods, asked.layers, asked.variants, asked.tables)
     cells, tables = options.checked(plan.asked, task, network, protocol.style, selection)
     views = BATCH.get(device.split(":")[0], BATCH["cpu"])
     maps = options.checked(
         grids.plan, network, protocol, cells, asked.methods, device,
-        batch_size=machine.batch_size or views, workers=machine.workers or ranks.world().cores,
+        batch_size=machine.batch_size or views, workers=count, processes=processes,
     )  # fmt: skip
     usual = protocols.load("paper", task.command, task.protocol)
     options.checked(plan.check_names, protocol, usual, network, list(maps.cams))

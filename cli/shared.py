@@ -126,8 +126,13 @@ class MachineOptions(Checked):
         1, default=None, help="Views a batch.  [default: 20 on a CPU, 100 on CUDA]"
     )
     workers: int | None = whole(
-        1, default=None, help="Threads that decode and that score.  [default: the cores]"
+        1, default=None, help="Workers that decode and that score.  [default: the cores]"
     )
+    workers_as: str | None = choice(
+        "threads", "processes", default=None,
+        help="What workers are: processes feed a fast GPU, and take 100 MB each.  [default: "
+        "threads on a CPU, processes on CUDA]",
+    )  # fmt: skip
     deterministic: bool = flag(help="On CUDA too, only algorithms that repeat their bits.")
     save_maps: str | None = choice(
         "png", "npy", default=None, alone="png",

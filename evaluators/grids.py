@@ -16,6 +16,7 @@ from camx.camcore.suggestions import near
 from camx.camcore.variants import WINSOR
 from camx.evaluators import memory
 from camx.evaluators.types import Cell, MapProtocol
+from camx.evaluators.workers import Processes
 
 Missing = Mapping[str, set[Cell]]  # by image_id
 Raw = Mapping[tuple[str, str], Tensor]  # by method and layer
@@ -23,7 +24,10 @@ Raw = Mapping[tuple[str, str], Tensor]  # by method and layer
 
 @dataclass(frozen=True)
 class Plan:
-    """How the maps of `cells` are made: by what network, protocol and methods, on what machine."""
+    """How the maps of `cells` are made: by what network, protocol and methods, on what machine.
+
+    Images are decoded and scored by `workers` threads, or by `processes`.
+    """
 
     network: Network
     protocol: MapProtocol
@@ -32,6 +36,7 @@ class Plan:
     batch_size: int
     workers: int
     device: str
+    processes: Processes | None = None
 
     @property
     def view(self) -> views.View:
@@ -56,6 +61,7 @@ def plan(
     device: str = "cpu",
     batch_size: int = 20,
     workers: int = 1,
+    processes: Processes | None = None,
 ) -> Plan:
     """The plan of the maps of `cells`.
 
@@ -74,7 +80,7 @@ def plan(
     how = Arithmetic(protocol.precision, protocol.channels_last)
     maps.check_arithmetic(cams.values(), how)
     network = replace(network, module=arithmetic.computing(network.module, how, device))
-    return Plan(network, protocol, unique, cams, batch_size, workers, device)
+    return Plan(network, protocol, unique, cams, batch_size, workers, device, processes)
 
 
 def raw_maps(
@@ -156,13 +162,6 @@ def image_maps(
     except NotFinite as error:
         raise error.mapped(partial(_of_image, plan.network, 1, 0)) from None
     return dict(zip(cells, together.numpy())), summed.numpy()
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """The softmax of ``logits (K,)``, in double. `ValueError` for logits that are no numbers."""
-    if not np.isfinite(logits).all():
-        raise ValueError(f"logits {logits.tolist()[:5]} are no numbers; they have no probabilities")
-    return torch.from_numpy(logits).double().softmax(0).numpy()
 
 
 def _merged(plan: Plan, cells: Sequence[Cell], raw: Raw, real: int) -> Iterator[Tensor]:

@@ -1,12 +1,12 @@
-"""The loop: samples -> maps -> records, with decoding and scoring in threads beside the network.
+"""The loop: samples -> maps -> records, with decoding and scoring by workers beside the network.
 
 It knows no task: what a map is worth is said by the `grade` it is given.
 """
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
@@ -18,16 +18,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camx.camcore import views
 from camx.camcore.faults import NotFinite
-from camx.camcore.image_files import read_image
 from camx.evaluators import nulls, records, saved_maps, stopping
+from camx.evaluators.grading import Grade, Grading, Shown
+from camx.evaluators.grading import Picture as Picture
+from camx.evaluators.grading import decode as decode
 from camx.evaluators.grids import Missing, Plan, image_maps
-from camx.evaluators.judged import Map, Truth
 from camx.evaluators.measures import Measure
 from camx.evaluators.records import Writer
-from camx.evaluators.skips import Skips
+from camx.evaluators.skips import Failed, Skips
 from camx.evaluators.types import Cell, Dataset, Sample
+from camx.evaluators.workers import ahead as ahead
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -91,87 +92,31 @@ class Measurement(Generic[P, Q]):
         return self.maps
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A sample decoded: its pixels ``(H,W,3) uint8`` RGB, and squashed ones, one for each side."""
-
-    sample: Any
-    pixels: np.ndarray
-    squashed: tuple[np.ndarray, ...]
-    _maps: dict[tuple[int, str], Map] = field(default_factory=dict, repr=False, compare=False)
-
-    def map(self, grid: np.ndarray, interpolation: str = "cubic") -> Map:
-        """A grid map of the picture, resized once for all that asks; it has to live as long."""
-        key = id(grid), interpolation
-        if key not in self._maps:
-            self._maps[key] = Map(grid, self.size, interpolation)
-        return self._maps[key]
-
-    def forget(self, grid: np.ndarray, interpolation: str) -> None:
-        """Let go of a map's forms."""
-        self._maps.pop((id(grid), interpolation), None)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the image."""
-        return self.pixels.shape[1], self.pixels.shape[0]
-
-
 Job = Measurement[Any, Any]
-Grade = Callable[[Picture, dict[Cell, np.ndarray], np.ndarray, Any], Sequence[Any]]
 
 
-def ahead(
-    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], depth: int
-) -> Iterator[R]:
-    """Results in order, at most `depth` of them under way or waiting.
-
-    Where the items end with an error, the results of those before it come first.
-    """
-    queue: deque[Future[R]] = deque()
-    submitted = (pool.submit(work, item) for item in items)
-    error = _extended(queue, submitted, depth)
-    try:
-        while queue:
-            result = queue.popleft().result()
-            error = error or _extended(queue, submitted, 1)
-            yield result
-        if error:
-            raise error
-    finally:
-        for future in queue:
-            future.cancel()
-
-
-def _extended(queue: "deque[T]", items: Iterator[T], count: int) -> Exception | None:
-    """Put `count` more items into the queue; what went wrong in making one."""
-    try:
-        queue.extend(itertools.islice(items, count))
-    except Exception as error:
-        return error
-    return None
-
-
-def decode(sample: Any, sides: Sequence[int]) -> Picture:
-    """A sample's picture, squashed to squares of `sides` pixels; its boxes cut at the edges."""
-    image = read_image(sample.path)
-    sample = sample.within(image.size) if isinstance(sample, Sample) else sample
-    return Picture(sample, np.asarray(image), tuple(views.squash(image, side) for side in sides))
+@contextmanager
+def worked(
+    job: Job, work: Callable[[T], R], sample: Callable[[T], Any]
+) -> Iterator[Callable[[Iterable[T], int], Iterator[R | Failed]]]:
+    """``results(items, depth)`` of the plan's workers, in order; see `workers.ahead`, `Skips`."""
+    cv2.setNumThreads(1)  # the workers are the parallelism
+    plan = job.plan
+    done = plan.processes.sent(work) if plan.processes else work
+    with ThreadPoolExecutor(plan.workers) as pool:
+        yield partial(ahead, pool, job.skips.tried(done, sample))
 
 
 def batches(
     job: Job, samples: Sequence[Any], tick: Tick, sides: Sequence[int] = ()
 ) -> Iterator[list[Picture]]:
-    """Batches of pictures, decoded ahead in threads; those that cannot be read are skipped.
+    """Batches of pictures, decoded ahead; those that cannot be read are skipped.
 
     `sides` are those of the squashed squares; the default is the plan's grid.
     """
-    cv2.setNumThreads(1)  # the pool's threads are the parallelism
-    plan = job.plan
-    work = job.skips.tried(partial(decode, sides=sides or (plan.view.grid,)), lambda sample: sample)
-    with ThreadPoolExecutor(plan.workers) as readers:
-        decoded = ahead(readers, work, stopping.until_asked(samples), 2 * plan.batch)
-        pictures = job.skips.sound(decoded, tick)
+    plan, work = job.plan, partial(decode, sides=tuple(sides) or (job.plan.view.grid,))
+    with worked(job, work, lambda sample: sample) as decoded:
+        pictures = job.skips.sound(decoded(stopping.until_asked(samples), 2 * plan.batch), tick)
         while batch := list(itertools.islice(pictures, plan.batch)):
             yield batch
 
@@ -232,44 +177,16 @@ def _file(job: Job, sample: Sample, cell: Cell) -> Path:
     return saved_maps.place(job.out / "maps", job.dataset, sample, cell, job.save_maps)
 
 
-def judged(
-    job: Job, picture: Picture, grids: Mapping[Cell, np.ndarray], missing: Mapping[str, Missing]
-) -> dict[str, list[Any]]:
-    """What the job's measures say of an image's maps, by their kind of records.
-
-    Of the cells that are missing of each kind, a cell after the other: the forms of a map that
-    measures share are large.
-    """
-    truth, name = Truth(picture.sample, picture.size), picture.sample.image_id
-    rows: dict[str, list[Any]] = {measure.kind: [] for measure in job.measures}
-    how = getattr(job.protocol, "interpolation", "cubic")
-    for cell, grid in grids.items() if rows else ():
-        shown = picture.map(grid, how)
-        for measure in job.measures:
-            if cell in missing[measure.kind].get(name, ()):
-                rows[measure.kind].append(measure.row(truth, cell, shown))
-        picture.forget(grid, how)
-    return rows
-
-
 def measure(
     job: Job, grade: Grade, samples: Sequence[Any], missing: Missing, writer: Writer, tick: Tick
 ) -> None:
     """Make the maps of the `missing` cells of each sample, and write what `grade` says of them.
 
     And what the job's measures say, of the cells that they lack. `grade` gets a picture, its uint8
-    grid map by cell, its logits and the protocol, in threads.
+    grid map by cell, its logits and the protocol, in a worker.
     """
     unsaved, unmeasured = unsaved_maps(job), job.unmeasured()
-
-    def work(item: tuple[Picture, dict[Cell, np.ndarray], np.ndarray]) -> Any:
-        picture, grids, logits = item
-        sample = picture.sample
-        for cell in unsaved.get(sample.image_id, ()):
-            saved_maps.save(_file(job, sample, cell), picture.map(grids[cell]))
-        wanted = {c: grid for c, grid in grids.items() if c in missing.get(sample.image_id, ())}
-        rows = grade(picture, wanted, logits, job.protocol) if wanted else []
-        return rows, judged(job, picture, grids, unmeasured)
+    work = Grading(grade, job.protocol, job.measures)
 
     def make(batch: list[Picture], padded: list[Picture]) -> tuple[dict[Cell, np.ndarray], Any]:
         # Where only nulls are missing, any cell: the network's answer is in their records too.
@@ -277,17 +194,18 @@ def measure(
         cells = lacking(job.cells, batch, *left) or job.plan.cells[:1]
         return image_maps(job.plan, stacked(padded), labels(padded), cells, len(batch))
 
-    def shown() -> Iterator[tuple[Picture, dict[Cell, np.ndarray], np.ndarray]]:
+    def shown() -> Iterator[Shown]:
         for batch, (grids, logits) in made(job, samples, make, tick):
             for i, picture in enumerate(batch):
                 name, side = picture.sample.image_id, job.plan.view.grid
                 blind = {cell: nulls.grid(cell.method, name, side) for cell in job.nulls}
                 maps = {cell: grid[i] for cell, grid in grids.items()}
-                yield picture, maps | blind, logits[i]
+                files = {c: _file(job, picture.sample, c) for c in unsaved.get(name, ())}
+                kinds = {kind: frozenset(of.get(name, ())) for kind, of in unmeasured.items()}
+                cells = frozenset(missing.get(name, ()))
+                yield Shown(picture, maps | blind, logits[i], cells, kinds, files)
 
-    tried = job.skips.tried(work, lambda item: item[0].sample)
-    with ThreadPoolExecutor(job.plan.workers) as graders:
-        graded = ahead(graders, tried, shown(), 2 * job.plan.batch)
-        for rows, further in job.skips.sound(graded, tick):
+    with worked(job, work, lambda item: item.picture.sample) as graded:
+        for rows, further in job.skips.sound(graded(shown(), 2 * job.plan.batch), tick):
             writer.add(rows, further)
             tick()

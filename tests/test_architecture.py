@@ -37,6 +37,7 @@ FLOORS = [
     ["training"],
     ["checkpoint", "curves"],
     ["loop", "kinds"],
+    ["grading"],
     ["measures"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records", "saved_maps"],
@@ -44,7 +45,7 @@ FLOORS = [
     ["fingerprints", "contours", "nulls", "pictures", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips", "heatmaps", "metrics"],
     ["draws", "ranks", "parts", "holding", "blacklist", "memory", "determinism", "object_masks"],
-    ["fields", "files", "values", "stopping", "caches"],
+    ["fields", "files", "values", "stopping", "caches", "workers"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.

@@ -16,9 +16,11 @@ from camx.evaluators.bench.turns import Timing
 from camx.evaluators.loop import Measurement, Picture
 from camx.evaluators.tasks import localize
 from camx.evaluators.types import Cell, Dataset
+from camx.evaluators.workers import Processes
 
 TASK = "localize"
 MAPS, SCORING, WHOLE = "maps alone", "scoring alone, one thread", "localize, end to end"
+PROCESSES = "the same, worker processes"
 Shown = tuple[Picture, dict[Cell, np.ndarray], np.ndarray]
 
 
@@ -47,16 +49,17 @@ def protocol(name: str) -> localize.Protocol:
 
 def job(
     data: str, model: str, weights: str | None, how: localize.Protocol, limit: int, batch: int,
-    workers: int, seed: int, device: str,
+    workers: int, seed: int, device: str, processes: bool = False,
 ) -> Measurement[Any, Any]:  # fmt: skip
     """The measurement that `camx localize` would make of the first `limit` images.
 
-    `batch` counts views; `how` is its protocol (`protocol`).
+    `batch` counts views; `how` is its protocol (`protocol`); `processes` begins as many as workers.
     """
     task, dataset = tasks.load(TASK), datasets.load(data, "localization")
     loaded = network(model, weights, dataset, device, seed)
+    begun = Processes(workers) if processes else None
     cells, _ = plan.asked(task, loaded, "", plan.Selection())
-    making = grids.plan(loaded, how, cells, (), device, batch, workers)
+    making = grids.plan(loaded, how, cells, (), device, batch, workers, begun)
     return Measurement(
         Path(), dataset, dataset.samples[:limit], tuple(cells), how, localize.Options(), seed,
         making, nulls=tuple(map(Cell, task.nulls)),
@@ -98,13 +101,18 @@ def whole(job: Measurement[Any, Any]) -> None:
 
 
 def measured(job: Measurement[Any, Any], rounds: int) -> Timing:
-    """Seconds of the job's images by part; the parts' maps are held in memory."""
+    """Seconds of the job's images by part; the parts' maps are held in memory.
+
+    End to end with threads, and again with processes where the plan has any.
+    """
     pictures = [loop.decode(sample, (job.plan.view.grid,)) for sample in job.samples]
     shown = maps(job, pictures)
     runs: dict[str, turns.Run] = {
         MAPS: lambda: maps(job, pictures),
         SCORING: lambda: score(job, shown),
-        WHOLE: lambda: whole(job),
+        WHOLE: lambda: whole(replace(job, maps=replace(job.plan, processes=None))),
     }
+    if job.plan.processes:
+        runs[PROCESSES] = lambda: whole(job)
     seconds = turns.taken(runs, rounds, subjects.settling(job.plan.device))
     return Timing(seconds, dict.fromkeys(runs, len(pictures)), dict.fromkeys(runs, WHOLE))

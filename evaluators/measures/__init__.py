@@ -66,6 +66,10 @@ class Measure:
     notice: Callable[[], str] = str
     suffix: str = ""
 
+    def __reduce__(self) -> Any:
+        """To another process a measure goes as its reference, and is loaded there."""
+        return _loaded, (self.plugin.reference, self.suffix)
+
     @property
     def kind(self) -> str:
         """The folder of its records in a run."""
@@ -132,6 +136,10 @@ def load(name: str) -> Measure:
         peak=getattr(module, "PEAK", ""), chooses=getattr(module, "CHOOSES", False),
         notice=getattr(module, "notice", str),
     )  # fmt: skip
+
+
+def _loaded(reference: str, suffix: str) -> Measure:
+    return dataclasses.replace(load(reference), suffix=suffix)
 
 
 def _as_recorded(metrics: Sequence[Metric]) -> Callable[..., Any]:

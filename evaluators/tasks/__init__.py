@@ -86,6 +86,10 @@ class Task:
     others: Callable[[str, Any, Dataset[Any]], Dataset[Any] | None] = lambda *_: None
     shown: Callable[[Any], Sequence[str]] | None = None
 
+    def __reduce__(self) -> Any:
+        """To another process a task goes as its reference, and is loaded there."""
+        return load, (self.reference,)
+
     @property
     def writes_records(self) -> bool:
         """Whether it writes the records that it measures, and is no further metric of another's."""

@@ -98,9 +98,19 @@ def test_pixels_of_no_range_are_refused(tmp_path, pixels, words):
         read_image(tmp_path / "x.tif")
 
 
+def spot(size, level):
+    """A black picture but for one pixel, where a look at a few would miss it."""
+    pixels = np.zeros((size, size, 3), np.uint8)
+    pixels[size // 2 + 1, size // 3, 1] = level
+    return pixels
+
+
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
+        (spot(100, 32), ""),
+        (spot(100, 31), "brightest value 31 of 255"),
+        (255 - spot(100, 1), ""),
         (np.round(RAMP * 4095).astype(np.uint16), "brightest value 16 of 255"),
         (np.round(RAMP * 31).astype(np.uint8), "brightest value 31 of 255"),
         (np.round(RAMP * 32).astype(np.uint8), ""),

@@ -105,6 +105,14 @@ def test_what_the_pipeline_times_is_what_a_run_does(monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_pipeline_of_processes(benched):
+    line = ("--limit", "3", "--protocol", "single", "--workers", "1", "--processes")
+    content, _ = benched("pipeline", *line)
+    assert [*content["seconds"]][2:] == ["localize, end to end", "the same, worker processes"]
+    assert content["options"]["processes"] is True
+
+
+@pytest.mark.slow
 def test_a_network_without_shipped_weights_draws_them(camx):
     line = ("--model", "resnet18", "--limit", "1", "--rounds", "1")
     done = camx("bench", "pipeline", *line, "--protocol", "single")

@@ -20,6 +20,7 @@ import numpy as np
 
 from camx.evaluators import datasets, heatmaps, nulls, records, splits
 from camx.evaluators.fields import BadOption, Checked, choice, path, text, whole
+from camx.evaluators.grading import Picture, probabilities
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.tasks.defects import masks
 from camx.evaluators.types import Cell, Dataset, MapProtocol, Sample
@@ -27,7 +28,7 @@ from camx.evaluators.types import Cell, Dataset, MapProtocol, Sample
 if TYPE_CHECKING:
     import pandas as pd
 
-    from camx.evaluators.loop import Measurement, Picture
+    from camx.evaluators.loop import Measurement
 
 TITLE = "defect localization: Tables VII and VIII, FPS, contact sheets"
 SOURCE = "LayerCAM paper, section III-C"
@@ -166,11 +167,9 @@ def parts(dataset: Dataset[Sample], options: Options) -> list[list[Sample]]:
 
 
 def grade(
-    picture: "Picture", grids: dict[Cell, np.ndarray], logits: np.ndarray, protocol: Protocol
+    picture: Picture, grids: dict[Cell, np.ndarray], logits: np.ndarray, protocol: Protocol
 ) -> list[Record]:
     """One record per cell: masks against the true mask; the probability is that of class 1."""
-    from camx.evaluators.grids import probabilities
-
     defect = masks.truth(picture.sample, picture.size)
     return score(picture.sample, defect, grids, float(probabilities(logits)[1]), protocol)
 

@@ -6,7 +6,7 @@ import torch
 
 from camx.camcore import faults, passes, views
 from camx.evaluators import records
-from camx.evaluators.grids import probabilities
+from camx.evaluators.grading import probabilities
 from camx.evaluators.loop import Measurement, Picture, made, stacked
 from camx.evaluators.tasks.defects import Options, Protocol, trainer
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from camx.evaluators import datasets, heatmaps, measures, nulls, records, types
 from camx.evaluators.fields import BadOption, Checked, choice, number, text, whole
+from camx.evaluators.grading import Picture
 from camx.evaluators.object_masks import ObjectMask
 from camx.evaluators.tasks import DEGENERATE, Metric
 from camx.evaluators.tasks.localize import boxes, thresholds
@@ -27,7 +28,7 @@ from camx.evaluators.types import Cell, Dataset, MapProtocol, Sample
 if TYPE_CHECKING:
     import pandas as pd
 
-    from camx.evaluators.loop import Measurement, Picture
+    from camx.evaluators.loop import Measurement
 
 TITLE = "weakly supervised localization: Tables I-V and XII"
 SOURCE = "LayerCAM paper, section III-A; PengtaoJiang/layercam_loc"
@@ -153,7 +154,7 @@ def box_of(
 
 
 def grade(
-    picture: "Picture", grids: dict[Cell, np.ndarray], logits: np.ndarray, protocol: Protocol
+    picture: Picture, grids: dict[Cell, np.ndarray], logits: np.ndarray, protocol: Protocol
 ) -> list[Record]:
     """One record per cell from its ``(g,g) uint8`` map and the image's logits ``(K,)``."""
     sample, top = picture.sample, tuple(top5(logits))

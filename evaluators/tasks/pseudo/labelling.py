@@ -2,10 +2,8 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,18 +14,11 @@ from camx.camcore import fusion, maps, views
 from camx.camcore.faults import Fault, NotFinite
 from camx.evaluators import nulls, voc_masks
 from camx.evaluators.grids import Missing, combine, layer_names, pairs
-from camx.evaluators.loop import Measurement, Picture, Tick, ahead, made, stacked
+from camx.evaluators.loop import Measurement, Picture, Tick, made, stacked, worked
 from camx.evaluators.records import Writer
 from camx.evaluators.saved_maps import cell_name
-from camx.evaluators.tasks.pseudo import (
-    Options,
-    Protocol,
-    Record,
-    labels,
-    score,
-    seeds,
-    superpixels,
-)
+from camx.evaluators.tasks.pseudo import Options, Protocol, seeds
+from camx.evaluators.tasks.pseudo.grading import Grading, label_folder
 from camx.evaluators.types import Cell, Scene
 
 Job = Measurement[Protocol, Options]
@@ -90,11 +81,6 @@ def _of_picture(rows: Sequence[tuple[int, int]], network: str, fault: Fault) -> 
     return replace(fault, row=rows[fault.row][0], network=network)
 
 
-def label_folder(out: Path, cell: Cell) -> Path:
-    """Where a cell's pseudo labels are written: ``labels/<method>_<layer>``; see `cell_name`."""
-    return out / "labels" / cell_name(cell)
-
-
 def describe(job: Job, cell: Cell) -> None:
     """Say beside a cell's labels what makes them."""
     about: dict[str, Any] = dict(zip(("method", "layer", "variant"), cell.key))
@@ -140,32 +126,12 @@ def measure(
                     {c: stacks[c] for c in stacks if c in wanted[picture.sample.image_id]},
                 )
 
-    def grade(item: tuple[Picture, dict[Cell, np.ndarray]]) -> list[Record]:
-        return _grade(job, *item)
-
-    tried = job.skips.tried(grade, lambda item: item[0].sample)
-    with ThreadPoolExecutor(job.plan.workers) as graders:
-        graded = ahead(graders, tried, shown(), 2 * job.plan.batch)
-        for rows in job.skips.sound(graded, tick):
+    work = Grading(job.out, job.protocol, len(job.dataset.classes), job.nulls)
+    with worked(job, work, lambda item: item[0].sample) as graded:
+        for rows in job.skips.sound(graded(shown(), 2 * job.plan.batch), tick):
             keys = ((r, Cell.of(r.method, r.layer, r.variant)) for r in rows)
             writer.add([r for r, cell in keys if cell in missing[r.image_id]])
             tick()
-
-
-def _grade(job: Job, picture: Picture, grids: dict[Cell, np.ndarray]) -> list[Record]:
-    """One scene's pseudo labels on disk, and its records."""
-    scene, protocol, classes = picture.sample, job.protocol, len(job.dataset.classes)
-    truth = voc_masks.read_mask(scene.mask, classes) if scene.mask else None
-    regions = superpixels.of_image(protocol, scene.image_id, picture.pixels)
-    on_image, pseudo = {}, {}
-    for cell, grid in grids.items():
-        on_image[cell] = labels.on_image(grid, picture.size, protocol.interpolation)
-        pseudo[cell] = labels.assign(on_image[cell], scene.labels, regions, protocol.threshold)
-        if cell in job.nulls:
-            continue
-        path = label_folder(job.out, cell) / f"{scene.image_id}.png"
-        voc_masks.write_mask(path, pseudo[cell])
-    return score(scene, on_image, pseudo, truth, classes, protocol)
 
 
 def _blind(job: Job, scene: Scene, cell: Cell) -> np.ndarray:

@@ -23,16 +23,18 @@ from PIL import Image
 from camx.evaluators import fingerprints, heatmaps, measures, nulls, ranks, records, stopping
 from camx.evaluators.fields import choice, text
 from camx.evaluators.files import regular
+from camx.evaluators.grading import Picture, judged
 from camx.evaluators.tasks import DEGENERATE, Metric, localize
 from camx.evaluators.tasks.localize import HIT, BoxProtocol, boxes, thresholds
 from camx.evaluators.tasks.score import files
 from camx.evaluators.types import Cell, Sample
+from camx.evaluators.workers import ahead
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from camx.evaluators.grids import Missing
-    from camx.evaluators.loop import Measurement, Picture, Tick
+    from camx.evaluators.loop import Measurement, Tick
 
     Job = Measurement["Protocol", "Options"]
 
@@ -110,8 +112,6 @@ def loop(
     job: "Job", samples: Sequence[Sample], missing: "Missing", writer: records.Writer, tick: "Tick"
 ) -> None:
     """Judge each image's maps, some images at once."""
-    from camx.evaluators.loop import ahead, judged
-
     unmeasured, places = job.unmeasured(), files.sources(job.options.maps)
     kinds = [missing, *unmeasured.values()]
 
@@ -126,7 +126,8 @@ def loop(
             for cell, shown in given.items()
             if cell in missing.get(sample.image_id, ())
         ]
-        return rows, judged(job, picture, given, unmeasured)
+        kinds_of = {k: frozenset(of.get(sample.image_id, ())) for k, of in unmeasured.items()}
+        return rows, judged(job.measures, picture, given, kinds_of, job.protocol)
 
     tried, count = job.skips.tried(work, lambda sample: sample), ranks.world().cores
     with ThreadPoolExecutor(count) as pool:
@@ -138,8 +139,6 @@ def loop(
 
 def _picture(sample: Sample) -> "Picture":
     """The image's size and boxes: its pixels, which nothing here looks at, are not decoded."""
-    from camx.evaluators.loop import Picture
-
     regular(sample.path, "image")
     try:
         with Image.open(sample.path) as image:
