@@ -51,7 +51,8 @@ def draw(ladder: Ladder) -> Figure:
     """
     count = len(ladder.methods)
     names = [lines(name, LABEL, PLAIN, most=1)[0] for name in ladder.methods]
-    wide = max(width(f"{name}  {RANK.format(0)}", PLAIN) for name in names) + GAP
+    told = (f"{name}  {RANK.format(mean)}" for name, mean in zip(names, ladder.means))
+    wide = max(width(text, PLAIN) for text in told) + GAP
     inside = 2 * wide + AXIS
     high, place = heading.laid(Heading(ladder.title, ladder.about), inside)
     row = height(1, PLAIN) * 1.15
