@@ -11,7 +11,7 @@ from camx.camcore.suggestions import near
 from camx.cli import options, tabular
 from camx.cli.shared import RunsOptions
 from camx.cli.tables import recorded_tasks
-from camx.cli.tabular import BOUNDS, Tabular
+from camx.cli.tabular import INTERVAL, Number, Tabular
 from camx.evaluators import files
 from camx.evaluators.fields import number, text, whole
 
@@ -163,27 +163,27 @@ def show_standings(
     """A table of each place of a run: its metrics and methods down, the best first."""
     shown = [(r, frame) for r, frame in ranked if wanted.prints(r.place, r.metric)]
     ahead = f"P(> {wanted.rope:g} ahead)"
-    heads = ["metric", "method", "layer", "value", "mean rank", BOUNDS]
+    heads = ["metric", "method", "layer", "value", "mean rank"]
     heads += ["P(best)", "P(first two)", ahead, "P(alike)", "n"]
     for place in dict.fromkeys(r.place for r, _ in shown):
         rows = [_standing(r) for s, frame in shown if s.place == place for r in frame.itertuples()]
         where = place.replace("best", BEST_LAYER, 1) if place.startswith("best") else f"at {place}"
         title = f"{source.run.folder}: {source.run.about()}; {where}"
-        told = f"Ranks from 1, the best, in {wanted.draws} resamples of the images"
+        told = f"Ranks from 1, the best, {INTERVAL}, in {wanted.draws} resamples of the images"
         notes = [
             f"{ahead}: better than the method below it by more points than that; "
             "P(alike): no further apart"
         ]
-        tabular.write(Tabular(heads, rows, 3, title, told, notes))
+        tabular.write(Tabular(heads, rows, 3, title, told, notes, kept="rank.csv"))
 
 
 def _standing(row: Any) -> list[object]:
     """A line of a table: texts, empty where there is no number."""
-    interval = "" if row.rank_low != row.rank_low else f"[{row.rank_low:g}, {row.rank_high:g}]"
+    told = row.mean_rank == row.mean_rank
+    mean = Number(row.mean_rank, interval=(row.rank_low, row.rank_high), digits=1) if told else None
     shares = [_share(v) for v in (row.p_best, row.p_first_two, row.p_more, row.p_alike)]
     at = " ".join(filter(None, (row.layer, row.variant)))
-    mean = [f"{row.value:.2f}", _share(row.mean_rank), interval]
-    return [row.metric, row.method, at, *mean, *shares, row.n]
+    return [row.metric, row.method, at, f"{row.value:.2f}", mean, *shares, row.n]
 
 
 def _share(value: float) -> str:
