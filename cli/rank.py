@@ -51,11 +51,15 @@ class RankOptions(RunsOptions):
         0, 1, above=True, below=True, default=0.05, help="Level of the critical difference."
     )
 
-    def prints(self, place: str, metric: Any) -> bool:
-        """Whether a table shows it; the files hold all."""
-        return (bool(self.layers) or place.startswith("best")) and (
-            metric.shown or metric.name in self.metrics
-        )
+    def prints(self, ranking: "Ranking") -> bool:
+        """Whether a table shows it; the files hold all.
+
+        Metrics that are recorded and not shown, such as deletion, are where a run has no others.
+        """
+        metrics = ranking.source.task.metrics
+        others = any(metrics[name].shown for name in ranking.source.series)
+        shown = ranking.metric.shown or ranking.metric.name in self.metrics or not others
+        return shown and (bool(self.layers) or ranking.place.startswith("best"))
 
 
 @click.command("rank")
@@ -125,10 +129,10 @@ def write(
     from camx.evaluators.results import agreement, blocks
 
     compared = blocks.comparisons(ranked, wanted.alpha)
-    metrics = {r.metric.name: r.metric for r in ranked}
-    drawn = [c for c in compared if wanted.prints(c.place, metrics[c.metric])]
+    shown = {(r.metric.name, r.place) for r in ranked if wanted.prints(r)}
+    drawn = [c for c in compared if (c.metric, c.place) in shown]
     show_comparisons(drawn)
-    show_agreements(agreements, [name for name, m in metrics.items() if m.shown])
+    show_agreements(agreements, {name for name, _ in shown})
     rows = [c.frame for c in compared] or [pd.DataFrame(columns=blocks.COLUMNS)]
     contents = {
         "rank.csv": pd.concat(frames, ignore_index=True),
@@ -161,7 +165,7 @@ def show_standings(
     wanted: RankOptions, source: "Recorded", ranked: "Sequence[tuple[Ranking, pd.DataFrame]]"
 ) -> None:
     """A table of each place of a run: its metrics and methods down, the best first."""
-    shown = [(r, frame) for r, frame in ranked if wanted.prints(r.place, r.metric)]
+    shown = [(r, frame) for r, frame in ranked if wanted.prints(r)]
     ahead = f"P(> {wanted.rope:g} ahead)"
     heads = ["metric", "method", "layer", "value", "mean rank"]
     heads += ["P(best)", "P(first two)", ahead, "P(alike)", "n"]
@@ -227,7 +231,7 @@ def _small(p_value: float) -> str:
     return "" if p_value != p_value else f"{p_value:.2g}"
 
 
-def show_agreements(agreements: "Sequence[Agreement]", metrics: Sequence[str]) -> None:
+def show_agreements(agreements: "Sequence[Agreement]", metrics: set[str]) -> None:
     """Kendall's tau of a run, or the mean over all of a command, of the metrics that are shown."""
     last = {(each.command, each.over): each for each in agreements}
     for (command, over), each in last.items():
