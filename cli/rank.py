@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from camx.evaluators.results.rankings import Ranking, Recorded
 
 BEST_LAYER = "each method at its best layer"
-SEVERAL = "the critical difference needs two runs or more: other data sets, or other networks"
+SEVERAL = (
+    "no critical difference: it needs two runs or more of one protocol that rank the same methods, "
+    "on other data sets or of other networks"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +147,7 @@ def write(
     paths = [*(out / name for name in contents), *draw(drawn, out)]
     files.sweep(out, files.STALE)
     if not compared:
-        click.echo(f"\n{SEVERAL}; there is one")
+        click.echo(f"\n{SEVERAL}")
     click.echo("\nwrote " + ", ".join(map(str, paths)))
 
 

@@ -95,7 +95,7 @@ def test_a_layer_and_a_metric(camx, runs):
 def test_a_single_run_has_no_critical_difference(camx, tmp_path):
     write_run(tmp_path / "results/one", "ab")
     done = camx("rank", "--draws", 100)
-    assert "the critical difference needs two runs or more" in done.stdout
+    assert "no critical difference: it needs two runs or more" in done.stdout
     assert not list((tmp_path / "results/rank").glob("*.png"))
     assert len(pd.read_csv(tmp_path / "results/rank/critical.csv")) == 0
 
