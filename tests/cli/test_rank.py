@@ -35,6 +35,7 @@ def runs(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_printed(camx, runs):
     done = camx("rank", "--draws", 400).stdout
     frame = pd.read_csv(runs / "results/rank/rank.csv", keep_default_na=False)
