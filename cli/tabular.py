@@ -73,8 +73,8 @@ def number(
 class Tabular:
     """A table: cells are `Number`s, texts or None, the first `names` columns say what a row is.
 
-    `told` says what the numbers are, `notes` stand below. Of texts alone, not of `numbers`, all
-    columns are to the left.
+    `told` says what the numbers are, `notes` stand below, `kept` is where the intervals are that a
+    window has no room for. Of texts alone, not of `numbers`, all columns are to the left.
     """
 
     headers: Sequence[str]
@@ -84,6 +84,7 @@ class Tabular:
     told: str = ""
     notes: Sequence[str] = ()
     numbers: bool = True
+    kept: str = "the files of `camx tables`"
 
     @property
     def cells(self) -> list[Number]:
@@ -152,7 +153,7 @@ def _text(table: Tabular) -> str:
     lines = []
     if tight and folds != table:
         table = folds
-        lines = [f"95 % intervals: in a window of {wide} columns, or in the files of `camx tables`"]
+        lines = [f"95 % intervals: in a window of {wide} columns, or in {table.kept}"]
     cells = table.words(style)
     fit = fitting.blocks if table.numbers else fitting.wrapped
     if tight and window:

@@ -66,11 +66,11 @@ def describe_counts(
     if n == 1:
         return statistic(counts.sum(0)), *NO_INTERVAL, n
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws)
-    values = np.array([statistic(total) for total in _weighed(weights, counts)])
+    values = np.array([statistic(total) for total in weighed(weights, counts)])
     return statistic(counts.sum(0)), *_quantiles(values), n
 
 
-def _weighed(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def weighed(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Sums of ``counts (n, ...)`` by ``weights (draws, n)``, in floats: those are multiplied fast.
 
     Whole numbers stay so up to 2^53. Some rows at a time: as floats they take eight times the room.
@@ -155,6 +155,24 @@ def _by_class(rows: np.ndarray, statistic: Statistic) -> tuple[float, np.ndarray
     return mean, mean + np.nan_to_num(left_out) / max(1, len(present))
 
 
+def linear_classes(counts: np.ndarray, statistic: Statistic) -> np.ndarray:
+    """A mean over classes as a mean over images: what each image's part of it is, ``(n,)``.
+
+    Their mean is the number, and their spread the jackknife's error (`describe_classes`), so that
+    resampled images lose no rare class (Efron and Tibshirani 1993, chapter 11, pseudo-values).
+    """
+    return _linear(statistic(counts.sum(0)), _left_out(counts, statistic))
+
+
+def linear_by_class(rows: np.ndarray, statistic: Statistic) -> np.ndarray:
+    """The same of a mean over classes of a number of each; see `describe_by_class`."""
+    return _linear(*_by_class(rows, statistic))
+
+
+def _linear(value: float, left_out: np.ndarray) -> np.ndarray:
+    return value - (len(left_out) - 1) * (left_out - left_out.mean())
+
+
 def mcnemar(a: np.ndarray, b: np.ndarray) -> Paired:
     """Hits ``(n,) bool`` of two methods: exact McNemar test, interval of `matched_interval`.
 
@@ -231,7 +249,7 @@ def paired_bootstrap(
     differences = np.empty(draws)
     for at in range(0, draws, 64):
         weights = rng.multinomial(n, np.full(n, 1 / n), min(64, draws - at))
-        left, right = (map(statistic, _weighed(weights, counts)) for counts in (a, b))
+        left, right = (map(statistic, weighed(weights, counts)) for counts in (a, b))
         differences[at : at + 64] = [more - less for more, less in zip(left, right)]
     low, high = _quantiles(differences) if n > 1 else NO_INTERVAL
     beyond = min((differences <= 0).sum(), (differences >= 0).sum())

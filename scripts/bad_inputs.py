@@ -131,6 +131,7 @@ PLACES = [
     ("tables --runs {folder} --table I", "run/records/part-1.parquet", "run"),
     ("tables --runs {folder} --table I", "entered.csv", "run"),
     ("claims --runs {folder}", "run/run.json", "run"),
+    ("rank --runs {folder} --draws 100", "run/run.json", "run"),
     ("localize QUICK --out {folder}/run", "run/run.json", "run"),
     ("localize QUICK --out {folder}/run", "run/records/part-1.parquet", "run"),
     ("segment train --labels {folder}/labels --iterations 1", "labels/labels.json", "labels"),

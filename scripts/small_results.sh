@@ -52,3 +52,4 @@ run tables --out results/tables
 run tables --compare layercam gradcam --out results/compare
 run tables --pairs --out results/pairs
 run claims --out results/claims
+run rank --draws 200 --out results/rank

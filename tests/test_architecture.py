@@ -42,10 +42,10 @@ FLOORS = [
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records", "saved_maps"],
     ["judged", "writer"],
-    ["fingerprints", "contours", "nulls", "pictures", "voc_masks", "invocation"],
+    ["critical", "fingerprints", "contours", "nulls", "pictures", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips", "heatmaps", "metrics"],
     ["draws", "ranks", "parts", "holding", "blacklist", "memory", "determinism", "object_masks"],
-    ["fields", "files", "values", "stopping", "caches", "workers"],
+    ["fields", "files", "values", "stopping", "caches", "workers", "ordering"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # What only computes with arrays imports no torch, so that it is quick to load and to test.

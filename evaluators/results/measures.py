@@ -53,10 +53,10 @@ def value(outcomes: pd.Series, metric: Metric) -> float:
         return stats.describe_by_class(np.stack(outcomes.to_list()), metric.by_class)[0]
     if metric.counts:
         return metric.counts(np.stack(outcomes.to_list()).sum(0))
-    return float(outcomes.astype(float).mean()) * (100 if _hits(outcomes) else 1)
+    return float(outcomes.astype(float).mean()) * (100 if are_hits(outcomes) else 1)
 
 
-def _hits(outcomes: pd.Series) -> bool:
+def are_hits(outcomes: pd.Series) -> bool:
     return pd.api.types.is_bool_dtype(outcomes)
 
 
@@ -67,7 +67,7 @@ def _describe(values: pd.Series, metric: Metric) -> tuple[float, float, float, i
         return stats.describe_classes(np.stack(values.to_list()), metric.counts)
     if metric.counts:
         return stats.describe_counts(np.stack(values.to_list()), metric.counts)
-    return stats.describe(values.to_numpy(bool if _hits(values) else float))
+    return stats.describe(values.to_numpy(bool if are_hits(values) else float))
 
 
 def _held(frame: pd.DataFrame, metric: str) -> pd.Series:
@@ -103,10 +103,10 @@ def contrast(
             raise ValueError("counts are compared one cell with one other")
         a, b = (np.stack(side[0].to_list()) for side in sides)
         return _of_counts(a, b, metric, seed, draws)
-    hits = all(_hits(series) for side in sides for series in side)
+    hits = all(are_hits(series) for side in sides for series in side)
     if single and hits:
         return stats.mcnemar(left[0].to_numpy(bool), right[0].to_numpy(bool))
-    a, b = (sum(s.to_numpy(float) * (100 if _hits(s) else 1) for s in side) for side in sides)
+    a, b = (sum(s.to_numpy(float) * (100 if are_hits(s) else 1) for s in side) for side in sides)
     test = stats.sign_flip(a, b, seed, draws)
     if not hits:
         return test

@@ -52,7 +52,7 @@ def measured(runs: Path, task: Task) -> list[Measured]:
     """Every run below `runs` that has records of the task, reduced; the newest first."""
     reduced = []
     for run in records.find(runs):
-        if _made(run, task) and len(numbers := _numbers(run.folder, task)):
+        if made(run, task) and len(numbers := _numbers(run.folder, task)):
             reduced.append(Measured(run, numbers))
     return sorted(reduced, key=lambda m: m.run.newest, reverse=True)
 
@@ -68,7 +68,7 @@ def _numbers(folder: Path, task: Task) -> pd.DataFrame:
     return _reduced[key]
 
 
-def _made(run: Run, task: Task) -> bool:
+def made(run: Run, task: Task) -> bool:
     """Whether the run holds the task's records: of its name, and of its file as it is."""
     digest = run.last.get("plugins", {}).get(task.name)
     same = task.plugin.shipped or not task.writes_records or digest == task.plugin.sha256()

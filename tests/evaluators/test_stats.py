@@ -243,8 +243,8 @@ def test_weighed_sums_are_those_of_whole_numbers(n):
         rng.integers(256, size=(n, 4)).astype(np.uint8), rng.integers(9, size=n),
     ):  # fmt: skip
         expected = np.tensordot(weights, counts.astype(np.int64), axes=1)
-        assert (stats._weighed(weights, counts) == expected).all()
-        assert stats._weighed(weights, counts).shape == (6, *counts.shape[1:])
+        assert (stats.weighed(weights, counts) == expected).all()
+        assert stats.weighed(weights, counts).shape == (6, *counts.shape[1:])
 
 
 def share(counts):
