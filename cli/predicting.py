@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from camx.camcore import maps, networks
+from camx.camcore import maps, networks, views
 from camx.camcore.networks import Network
 from camx.cli import explain, options, printing, training
 from camx.cli.measuring import BATCH
@@ -49,14 +49,18 @@ SHOWN = 5  # classes that are counted in the last lines
 
 @dataclass(frozen=True)
 class Settled:
-    """What a command line comes to; `label` is the class of all maps, None for first choices."""
+    """What a command line comes to.
+
+    `label` is the class of all maps, None for first choices; `views` are those of a batch where
+    they are told, by the command line or the run that the threshold is of.
+    """
 
     network: Network
     cell: Cell
     rule: Rule
     label: int | None
     names: tuple[str, ...]
-    views: int
+    views: int | None
 
 
 def run(
@@ -71,13 +75,12 @@ def run(
     click.echo(f"{network.name} ({how}); {settled.cell}, class {_class(settled)}")
     told = f" ({rule.origin})" if rule.origin else ""
     click.echo(f"{rule.task}, protocol {rule.protocol.name}; threshold {rule.threshold:g}{told}")
+    if not places and not asked.export:
+        samples = miniature(rule.task, out)[: asked.limit]
+    if samples:
+        write(settled, asked, asked_network, samples, out, device)
     if asked.export:
         export(settled, out)
-        if not places:
-            return
-    if not places:
-        samples = miniature(rule.task, out)[: asked.limit]
-    write(settled, asked, asked_network, samples, out, device)
 
 
 def _class(settled: Settled) -> str:
@@ -124,8 +127,7 @@ def settle(
     if beside and len(beside.classes) == network.classes:
         names = beside.classes
     label = _label(network, asked, rule.task, names)
-    views = asked.batch_size or batch or BATCH.get(device.split(":")[0], BATCH["cpu"])
-    return Settled(network, cell, rule, label, tuple(names), views)
+    return Settled(network, cell, rule, label, tuple(names), asked.batch_size or batch)
 
 
 def _cell(network: Network, asked: PredictOptions) -> Cell:
@@ -220,9 +222,12 @@ def _job(
     """The measurement that the loop is given: one cell of pictures of which nothing is known."""
     rule, network = settled.rule, settled.network
     workers = asked.workers or ranks.world().cores
+    usual = BATCH.get(device.split(":")[0], BATCH["cpu"])
+    few = len(samples) * views.VIEWS[rule.protocol.view]  # a batch is filled up, which takes time
     making = grids.plan(
-        network, rule.protocol, [settled.cell], [asked.method], device, settled.views, workers
-    )
+        network, rule.protocol, [settled.cell], [asked.method], device,
+        settled.views or min(usual, few), workers,
+    )  # fmt: skip
     label = inputs.UNKNOWN if settled.label is None else settled.label
     labelled = tuple(replace(sample, label=label) for sample in samples)
     dataset = Dataset("pictures", out, settled.names, labelled, "")

@@ -25,7 +25,10 @@ from camx.evaluators.types import Cell, Sample
 if TYPE_CHECKING:
     import pandas as pd
 
-QUALITY = 90  # of an overlay's JPEG
+JPEG = [  # of an overlay, whose thin lines are told by their colour
+    cv2.IMWRITE_JPEG_QUALITY, 90,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]  # fmt: skip
 SCORES = "scores.csv"
 COLUMNS = [
     "image", "class", "class_name", "probability", "area", "threshold", "x0", "y0", "x1", "y1",
@@ -179,8 +182,7 @@ def _written(prediction: Prediction, item: tuple[Picture, np.ndarray, np.ndarray
 
 def _write(path: Path, pixels: np.ndarray) -> None:
     """Write ``(H,W)`` or BGR ``(H,W,3) uint8`` in the format that the suffix says."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if path.suffix == ".jpg" else []
-    _, content = cv2.imencode(path.suffix, pixels, quality)
+    _, content = cv2.imencode(path.suffix, pixels, JPEG if path.suffix == ".jpg" else [])
     write_bytes(path, content.tobytes())
 
 

@@ -82,9 +82,10 @@ def differing(run: Run, wanted: Wanted) -> str:
         if made.get(name) != asked[name]:
             return f"has {name} {made.get(name)!r}, not {asked[name]!r}"
     if threshold(run, wanted.cell) is None:
-        cells = ", ".join(sorted(str(cell.map) for cell in records.done(run.folder)))
-        if wanted.cell not in records.done(run.folder):
-            return f"did not measure {wanted.cell} (but {cells or 'nothing'})"
+        cells = [cell for cell in records.done(run.folder) if cell.layers]
+        if wanted.cell not in cells:
+            listed = ", ".join(sorted(map(str, cells))) or "nothing"
+            return f"did not measure {wanted.cell} (but {listed})"
         return "found no threshold, which `--measure pxap` or `--measure maxboxacc` does"
     return ""
 
@@ -107,7 +108,7 @@ def threshold(run: Run, cell: Cell) -> tuple[float, str, str] | None:
 def _of_defects(run: Run, cell: Cell) -> tuple[float, str, str] | None:
     """That of the highest mean IoU on the test images."""
     frame = records.read(run.folder, [*records.KEY, "split", "inside", "outside"])
-    held = (frame[records.CELL] == cell.key).all(axis=1) & (frame["split"] == "test")
+    held = (frame[records.CELL] == list(cell.key)).all(axis=1) & (frame["split"] == "test")
     if not held.any():
         return None
     counts = [np.stack(frame.loc[held, part].to_list()) for part in ("inside", "outside")]
@@ -126,7 +127,7 @@ def _of_measures(run: Run, cell: Cell) -> tuple[float, str, str] | None:
     table = pd.read_csv(path, keep_default_na=False)
     for measure, curve in CURVES:
         of_curve = (table["measure"] == measure) & (table["curve"] == curve)
-        rows = table[of_curve & (table[records.CELL] == cell.key).all(axis=1)]
+        rows = table[of_curve & (table[records.CELL] == list(cell.key)).all(axis=1)]
         if len(rows):
             return float(rows["threshold"].iloc[0]), SPAN, f"the best {curve} ({measure})"
     return None
