@@ -20,6 +20,7 @@ from camx.evaluators import ranks, stopping
 SHARED = {
     "__init__", "main", "options", "shared", "printing", "tabular", "fitting", "measuring",
     "summary", "rehearsal", "completion", "training", "recording", "several", "submission", "jobs",
+    "predicting",
 }  # fmt: skip
 COMMANDS = {path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED
 ECHO = 2.0  # seconds in which torchrun sends on the signal that its terminal sent already

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camx.camcore import arithmetic, faults, fusion, maps, plugins, views, winsor
+from camx.camcore import arithmetic, faults, fusion, maps, passes, plugins, views, winsor
 from camx.camcore.arithmetic import Arithmetic
 from camx.camcore.faults import Fault, NotFinite
 from camx.camcore.networks import Network
@@ -112,6 +112,22 @@ def raw_maps(
     logits = torch.cat([chunk[1] for chunk in chunks]).unflatten(0, (-1, view.crops))
     raw = {key: torch.cat([chunk[0][key] for chunk in chunks]) for key in chunks[0][0]}
     return raw, logits
+
+
+def first_choices(plan: Plan, images: Tensor) -> Tensor:
+    """The class ``(B,)`` that the network finds likeliest in squashed ``images (B,3,g,g) uint8``.
+
+    An image's views are taken together.
+    """
+    network, view = plan.network, plan.view
+    inputs = network.prepare(views.cut(images.to(plan.device), view))
+
+    def answer(part: slice) -> Tensor:
+        return passes.answer(network.module, inputs[part])
+
+    with torch.no_grad(), passes.frozen(network.module):
+        logits = torch.cat(memory.by_halves(answer, len(inputs), plan.batch_size, plan.device))
+    return logits.unflatten(0, (-1, view.crops)).sum(1).argmax(1).cpu()
 
 
 def grids(

@@ -34,6 +34,7 @@ MADE = (
     "maps/*.*",
     "maps/**/*.npy",
     "masks*/*.*",
+    "masks/**/*.png",
     "labels/*/*.*",
 )
 

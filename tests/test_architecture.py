@@ -21,7 +21,7 @@ FORBIDDEN = {
 FLOORS = [
     ["report"],
     ["drawings"],
-    ["explanations", "doctor", "bench"],
+    ["explanations", "doctor", "bench", "predictions"],
     ["plan"],
     ["results"],
     ["tasks.score"],
@@ -178,10 +178,12 @@ def test_every_import_is_declared():
     }
     # Where asked for; for the type checker.
     optional = {"pydensecrf", "timm", "huggingface_hub", "submitit", "typing_extensions"}
+    optional |= {"onnx", "onnxruntime"}
     declared, extras = (ROOT / "setup.cfg").read_text().split("[options.extras_require]")
     assert "crf =\n    pydensecrf2>=" in extras
     assert "timm =\n    timm>=1.0.9\n    huggingface_hub>=" in extras
     assert "slurm =\n    submitit>=" in extras
+    assert "onnx =\n    onnx>=1.16\n    onnxruntime>=1.18\n" in extras
     for path in FILES:
         packages = {name.split(".")[0] for name in imported(path)} - {"camx"} - optional
         for name in packages - sys.stdlib_module_names:

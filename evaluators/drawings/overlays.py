@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from camx.camcore import passes, views
 from camx.camcore.networks import Network
 from camx.evaluators import grids, heatmaps
 from camx.evaluators.drawings.sources import UNKNOWN, Source, made_by
@@ -57,18 +55,12 @@ def _shown(plan: Plan, sample: Sample, truth: bool) -> Shown:
     picture = decode(sample, (plan.view.grid,))
     squashed = stacked([picture])
     if sample.label == UNKNOWN:
-        picture = replace(picture, sample=replace(sample, label=_first_choice(plan, squashed)))
+        picture = replace(
+            picture, sample=replace(sample, label=int(grids.first_choices(plan, squashed)[0]))
+        )
     made, _ = grids.image_maps(plan, squashed, torch.tensor([picture.sample.label]))
     mask = masks.truth(sample, picture.size) if truth and sample.mask else None
     return Shown(picture, {cell: grid[0] for cell, grid in made.items()}, mask)
-
-
-def _first_choice(plan: Plan, squashed: Tensor) -> int:
-    """The class that the network finds likeliest in one image, its views taken together."""
-    module = plan.network.module
-    inputs = plan.network.prepare(views.cut(squashed.to(plan.device), plan.view))
-    with torch.no_grad(), passes.frozen(module):
-        return int(passes.answer(module, inputs).sum(0).argmax())
 
 
 def _arranged(figure: Figure, source: Source, images: Sequence[Shown]) -> Plate:

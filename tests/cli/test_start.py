@@ -39,6 +39,8 @@ LINES = {
     "train voc": "train voc: mini, split train_aug",
     "train wsol --arch acol": "train wsol: mini, architecture acol",
     "explain": "explain: efficientnet-lite0",
+    "predict": "predict: mini, method layercam",
+    "predict a b --method cam": "predict: 2 places, method cam",
     "identities --sample 2": "identities: mini, 2 images",
     "list layers --model mini-vgg": "list: layers of mini-vgg",
     "doctor": "doctor: the machine",

@@ -142,15 +142,22 @@ class Record:
     degenerate: bool
 
 
+def mask_of(
+    heatmap: np.ndarray, cell: Cell, image_id: str, pixels: np.ndarray, protocol: Protocol
+) -> np.ndarray:
+    """``(H,W) uint8``: 1 where a map ``(H,W) uint8`` marks ``pixels (H,W,3) uint8`` RGB."""
+    mask = heatmaps.foreground(heatmap, protocol.threshold)
+    if protocol.grabs(cell):
+        image = pixels[..., ::-1].copy()
+        mask = heatmaps.grabcut(image, mask, image_id, protocol.grabcut_size)
+    return mask
+
+
 def box_of(
     heatmap: np.ndarray, cell: Cell, sample: Sample, pixels: np.ndarray, protocol: Protocol
 ) -> boxes.Box:
     """The box of a map ``(H,W) uint8`` on the image ``pixels (H,W,3) uint8`` RGB."""
-    mask = heatmaps.foreground(heatmap, protocol.threshold)
-    if protocol.grabs(cell):
-        image = pixels[..., ::-1].copy()
-        mask = heatmaps.grabcut(image, mask, sample.image_id, protocol.grabcut_size)
-    return boxes.box(mask, protocol.box)
+    return boxes.box(mask_of(heatmap, cell, sample.image_id, pixels, protocol), protocol.box)
 
 
 def grade(
