@@ -21,7 +21,7 @@ FORBIDDEN = {
 FLOORS = [
     ["report"],
     ["drawings"],
-    ["explanations", "doctor", "bench"],
+    ["explanations", "doctor", "bench", "audit"],
     ["plan"],
     ["results"],
     ["tasks.score"],
