@@ -1,4 +1,4 @@
-"""`camx audit`: how far each convention of a protocol moves each number and each rank, in one pass."""
+"""`camx audit`: how far each convention moves each number and each rank, in one pass."""
 
 from collections.abc import Iterable
 from dataclasses import replace

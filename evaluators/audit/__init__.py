@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from camx.evaluators.grids import Missing
     from camx.evaluators.loop import Measurement, Tick
 
-HELP = """Say how far each convention of maps and boxes moves each number and each rank, in one pass.
+HELP = """Say how far each convention moves each number and each rank, in one pass.
 
 Why is my number different? A convention is one field of the protocol at another value; all else
 stays as the base protocol has it. Its numbers are those of `camx localize --set FIELD=VALUE`.
