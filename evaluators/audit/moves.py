@@ -78,8 +78,8 @@ def moved(base: "pd.DataFrame", other: "pd.DataFrame", seed: int = 0) -> "pd.Dat
     for cell, places in before.groupby(records.CELL, sort=False).indices.items():
         changed = 100 * float(boxes.iloc[places].mean())
         for metric in METRICS:
-            sides = [side[metric].to_numpy()[places] for side in (before, after)]
-            rows.append((*cell, metric, *_delta(*sides, seed), len(places), changed))
+            held, now = (side[metric].to_numpy()[places] for side in (before, after))
+            rows.append((*cell, metric, *_delta(held, now, seed), len(places), changed))
     told = [*records.CELL, "metric", "base", "value", "delta", "ci_low", "ci_high", "n"]
     frame = pd.DataFrame(rows, columns=[*told, "boxes_changed"])
     groups = frame.groupby([*PLACE, "metric"])
