@@ -8,6 +8,7 @@ import numpy as np
 
 from camx.evaluators import heatmaps
 from camx.evaluators.tasks.localize import Protocol, Record, boxes
+from camx.evaluators.tasks.localize.boxes import Outline
 from camx.evaluators.types import Box, Cell
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ class Forms:
     cell: Cell
     grid: np.ndarray
     _resized: dict[str, np.ndarray] = field(default_factory=dict)
-    _boxes: dict[tuple[object, ...], Box] = field(default_factory=dict)
-    _grabbed: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    _outlines: dict[tuple[str, float], Outline] = field(default_factory=dict)
+    _grabbed: list[tuple[np.ndarray, Outline]] = field(default_factory=list)
 
     def on_image(self, interpolation: str) -> np.ndarray:
         """``(H,W) uint8``: resized once for all thresholds."""
@@ -33,27 +34,38 @@ class Forms:
         return self._resized[interpolation]
 
     def box(self, protocol: Protocol) -> Box:
-        """The box that `localize.box_of` gives; once for all that make the same one."""
-        key = protocol.interpolation, protocol.threshold, protocol.box
-        if key not in self._boxes:
-            heatmap = self.on_image(protocol.interpolation)
-            mask = heatmaps.foreground(heatmap, protocol.threshold)
-            mask = self._refined(mask, protocol)
-            self._boxes[key] = boxes.box(mask, protocol.box)
-        return self._boxes[key]
+        """The box that `localize.box_of` gives."""
+        return boxes.outlined(self._outline(protocol), protocol.box)
 
-    def _refined(self, mask: np.ndarray, protocol: Protocol) -> np.ndarray:
-        """The mask as GrabCut refines it, once for equal masks, if it does."""
-        if not protocol.grabs(self.cell):
-            return mask
-        for seeds, region in self._grabbed:
+    def _outline(self, protocol: Protocol) -> Outline:
+        """What is above the threshold, once for all rules of boxes.
+
+        Above a higher threshold nothing lies outside the extent of a lower one.
+        """
+        how, threshold = protocol.interpolation, protocol.threshold
+        if (how, threshold) not in self._outlines:
+            heatmap, at = self.on_image(how), (0, 0)
+            lower = [t for kind, t in self._outlines if kind == how and t < threshold]
+            if lower and not protocol.grabs(self.cell):
+                x0, y0, x1, y1 = self._outlines[how, max(lower)].extent
+                heatmap, at = heatmap[y0:y1, x0:x1], (x0, y0)
+            mask = heatmaps.foreground(heatmap, threshold)
+            refined = protocol.grabs(self.cell)
+            outline = self._refined(mask, protocol) if refined else Outline(mask, at)
+            self._outlines[how, threshold] = outline
+        return self._outlines[how, threshold]
+
+    def _refined(self, mask: np.ndarray, protocol: Protocol) -> Outline:
+        """The mask as GrabCut refines it, once for equal masks."""
+        for seeds, outline in self._grabbed:
             if np.array_equal(seeds, mask):
-                return region
+                return outline
         image = self.picture.pixels[..., ::-1].copy()
         name = self.picture.sample.image_id
         region = heatmaps.grabcut(image, mask, name, protocol.grabcut_size)
-        self._grabbed.append((mask, region))
-        return region
+        outline = Outline(region)
+        self._grabbed.append((mask, outline))
+        return outline
 
 
 def graded(
