@@ -56,7 +56,11 @@ class Request:
 
 def command(reference: str, name: str = "") -> click.Command:
     """The measuring command of a task (a name or file), called `name` on the command line."""
-    task = tasks.load(reference)
+    return made(tasks.load(reference), name)
+
+
+def made(task: Task, name: str = "") -> click.Command:
+    """The measuring command of a task as it was loaded."""
     kinds = (DataOptions, NetworkOptions, ProtocolOptions, CellOptions, shared.MachineOptions)
     without = {field.name for field in dataclasses.fields(MapProtocol)} - set(SHOWN)
     fields = [f.name for f in dataclasses.fields(task.protocol) if f.name not in without]

@@ -21,7 +21,7 @@ FORBIDDEN = {
 FLOORS = [
     ["report"],
     ["drawings"],
-    ["explanations", "doctor", "bench", "predictions"],
+    ["explanations", "doctor", "bench", "predictions", "audit"],
     ["plan"],
     ["results"],
     ["tasks.score"],

@@ -34,7 +34,7 @@ print(len(sys.modules), *(name for name in sys.modules if name.startswith("camx.
 
 # Their commands are made from their tasks, whose modules read and write records.
 OF_TASKS = (
-    "defects", "localize", "measure", "occlude", "pseudo", "score", "segment", "train",
+    "audit", "defects", "localize", "measure", "occlude", "pseudo", "score", "segment", "train",
 )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ LINES = {
     "localize": "localize: mini, protocol paper",
     "localize --protocol single --set threshold=0.3":
         "localize: mini, protocol single, threshold=0.3",
+    "audit --over iou": "audit: mini, protocol paper",
     "occlude --data /data/imagenet": "occlude: /data/imagenet, protocol paper",
     "defects --as torch-cam": "defects: mini, protocol torch-cam",
     "pseudo": "pseudo: mini, protocol paper",

@@ -1,6 +1,8 @@
 """Map to box, and IoU (docs/protocol.md, section 1, "Box" and "IoU")."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -10,34 +12,76 @@ from camx.evaluators.types import Box
 NOTHING: Box = (0, 0, 1, 1)  # the authors' box where no pixel passes the threshold
 
 
-def _contours(mask: np.ndarray, mode: int = cv2.RETR_TREE) -> Sequence[np.ndarray]:
-    return cv2.findContours(mask, mode, cv2.CHAIN_APPROX_SIMPLE)[0]
+@dataclass(frozen=True)
+class Outline:
+    """A mask ``(H,W) uint8``, cut out of the image at pixel `at`, and its outermost contours.
+
+    What is cut off must be empty. Points of contours are pixels of the image.
+    """
+
+    mask: np.ndarray
+    at: tuple[int, int] = (0, 0)
+
+    @cached_property
+    def outer(self) -> Sequence[np.ndarray]:
+        return self._contours(cv2.RETR_EXTERNAL)
+
+    @property
+    def every(self) -> Sequence[np.ndarray]:
+        """Every contour, holes' too, in the authors' order."""
+        return self._contours(cv2.RETR_TREE)
+
+    def _contours(self, mode: int) -> Sequence[np.ndarray]:
+        return cv2.findContours(self.mask, mode, cv2.CHAIN_APPROX_SIMPLE, offset=self.at)[0]
+
+    @cached_property
+    def rectangles(self) -> list[Sequence[int]]:
+        """The outermost contours' bounding rectangles: x, y, w, h."""
+        return [cv2.boundingRect(contour) for contour in self.outer]
+
+    @cached_property
+    def extent(self) -> Box:
+        """The box of all that is marked; `NOTHING` if nothing is."""
+        if not self.rectangles:
+            return NOTHING
+        left, top, width, height = np.array(self.rectangles).T
+        right, low = (left + width).max(), (top + height).max()
+        return int(left.min()), int(top.min()), int(right), int(low)
+
+    def thick(self, contour: np.ndarray) -> bool:
+        """Whether a corner of the contour is one of four marked pixels in a square."""
+        return any(self._square(x, y) for x, y in (contour[:, 0] - self.at).tolist())
+
+    def _square(self, x: int, y: int) -> bool:
+        around = self.mask[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] > 0
+        pairs = around[1:] & around[:-1]
+        return bool((pairs[:, 1:] & pairs[:, :-1]).any())
 
 
-def largest_rectangle(mask: np.ndarray) -> Box:
+def largest_rectangle(outline: Outline) -> Sequence[int]:
     """The contour whose bounding rectangle has the largest w*h, the first of findContours' on ties.
 
     A contour within another has a smaller rectangle, so the outermost ones decide; all contours, in
     the authors' order, are asked for only to settle a tie between them.
     """
-    rectangles = [cv2.boundingRect(contour) for contour in _contours(mask, cv2.RETR_EXTERNAL)]
-    if not rectangles:
-        return NOTHING
+    rectangles = outline.rectangles
     areas = [w * h for _, _, w, h in rectangles]
     if areas.count(max(areas)) == 1:
-        x, y, w, h = rectangles[areas.index(max(areas))]
-    else:
-        x, y, w, h = max(map(cv2.boundingRect, _contours(mask)), key=lambda r: r[2] * r[3])
-    return x, y, x + w, y + h
+        return rectangles[areas.index(max(areas))]
+    return max(map(cv2.boundingRect, outline.every), key=lambda r: r[2] * r[3])
 
 
-def largest_contour(mask: np.ndarray) -> Box:
-    """The bounding rectangle of the contour that encloses the largest area, the first on ties."""
-    contours = _contours(mask)
-    if not contours:
-        return NOTHING
-    x, y, w, h = cv2.boundingRect(max(contours, key=cv2.contourArea))
-    return x, y, x + w, y + h
+def largest_contour(outline: Outline) -> Sequence[int]:
+    """The bounding rectangle of the contour that encloses the largest area, the first on ties.
+
+    A hole's contour encloses as much as the outer one only where what is between them is nowhere
+    two pixels thick, so here too the outermost ones decide, and all settle what is left.
+    """
+    areas = [cv2.contourArea(contour) for contour in outline.outer]
+    first = areas.index(max(areas))
+    if areas.count(areas[first]) == 1 and outline.thick(outline.outer[first]):
+        return outline.rectangles[first]
+    return cv2.boundingRect(max(outline.every, key=cv2.contourArea))
 
 
 RULES = {"rectangle": largest_rectangle, "contour": largest_contour}
@@ -45,7 +89,15 @@ RULES = {"rectangle": largest_rectangle, "contour": largest_contour}
 
 def box(mask: np.ndarray, rule: str = "rectangle") -> Box:
     """The box ``(x0, y0, x1, y1)``, exclusive end, of a uint8 mask; `NOTHING` if it is empty."""
-    return RULES[rule](mask)
+    return outlined(Outline(mask), rule)
+
+
+def outlined(outline: Outline, rule: str) -> Box:
+    """The same of a mask whose contours other rules share."""
+    if not outline.outer:
+        return NOTHING
+    x, y, w, h = RULES[rule](outline)
+    return x, y, x + w, y + h
 
 
 def iou(box: Box, truths: Sequence[Box], convention: str = "inclusive") -> float:

@@ -65,7 +65,7 @@ side = st.integers(1, 14)
 
 @given(arrays.arrays(np.uint8, st.tuples(side, side), elements=st.integers(0, 1)))
 def test_the_outermost_contours_decide(mask):
-    assert boxes.largest_rectangle(mask) == by_contours(mask)
+    assert boxes.box(mask) == by_contours(mask)
 
 
 def test_the_outermost_contours_decide_on_large_noise():
@@ -73,7 +73,52 @@ def test_the_outermost_contours_decide_on_large_noise():
     for share in (0.02, 0.3, 0.5, 0.9):
         noise = cv2.GaussianBlur(rng.random((120, 160)), (5, 5), 0)
         mask = (noise > np.quantile(rng.random(99), 1 - share)).astype(np.uint8)
-        assert boxes.largest_rectangle(mask) == by_contours(mask)
+        assert boxes.box(mask) == by_contours(mask)
+
+
+def by_area(mask):
+    """Of all contours the first that encloses most."""
+    contours = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
+    if not contours:
+        return boxes.NOTHING
+    x, y, w, h = cv2.boundingRect(max(contours, key=cv2.contourArea))
+    return x, y, x + w, y + h
+
+
+@given(arrays.arrays(np.uint8, st.tuples(side, side), elements=st.integers(0, 1)))
+def test_the_outermost_contours_enclose_most(mask):
+    assert boxes.box(mask, "contour") == by_area(mask)
+
+
+def test_the_outermost_contours_enclose_most_of_many_small_masks():
+    """Thin rings with tails, rings in rings, ties: where a hole's contour encloses as much."""
+    rng = np.random.default_rng(0)
+    for side in (4, 5, 6, 7, 9):
+        for share in (0.4, 0.6, 0.75):
+            for mask in (rng.random((400, side, side)) < share).astype(np.uint8):
+                assert boxes.box(mask, "contour") == by_area(mask)
+                assert boxes.box(mask) == by_contours(mask)
+
+
+def test_a_hole_as_large_as_its_outline_is_listed_first():
+    """A ring one pixel thick with a tail: the hole's rectangle has no tail."""
+    mask = np.zeros((12, 12), np.uint8)
+    mask[3:9, 3:9] = 1
+    mask[4:8, 4:8] = 0
+    mask[8:12, 5] = 1
+    assert not boxes.Outline(mask).thick(boxes.Outline(mask).outer[0])
+    assert boxes.box(mask, "contour") == by_area(mask)
+
+
+def test_what_is_cut_off_empty_moves_no_box():
+    rng = np.random.default_rng(0)
+    for share in (0.2, 0.5, 0.9):
+        mask = np.zeros((60, 80), np.uint8)
+        mask[10:40, 20:70] = rng.random((30, 50)) < share
+        whole, part = boxes.Outline(mask), boxes.Outline(mask[10:40, 20:70], (20, 10))
+        assert whole.extent == part.extent
+        for rule in boxes.RULES:
+            assert boxes.outlined(whole, rule) == boxes.outlined(part, rule)
 
 
 def test_the_largest_contour_may_be_another():
@@ -143,6 +188,6 @@ def test_equal_boxes_and_areas_are_the_first_s():
     """Two squares of equal size: OpenCV finds the lower one's contour first."""
     mask = np.zeros((12, 12), np.uint8)
     mask[1:4, 1:4] = mask[7:10, 6:9] = 1
-    first = cv2.boundingRect(boxes._contours(mask)[0])
+    first = cv2.boundingRect(boxes.Outline(mask).every[0])
     expected = (first[0], first[1], first[0] + 3, first[1] + 3)
     assert boxes.box(mask, "rectangle") == boxes.box(mask, "contour") == expected
