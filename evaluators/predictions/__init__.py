@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from camx.evaluators import grids, heatmaps, loop, parts, records
+from camx.evaluators import grading, grids, heatmaps, loop, parts, records
 from camx.evaluators.files import listing, write_bytes, write_text
 from camx.evaluators.loop import Measurement, Picture
 from camx.evaluators.predictions import drawing
@@ -175,7 +175,7 @@ def _written(prediction: Prediction, item: tuple[Picture, np.ndarray, np.ndarray
             _write(path, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
         else:
             _write(path, 255 * mask if kind == "masks" else grid)
-    probability = float(grids.probabilities(logits)[sample.label])
+    probability = float(grading.probabilities(logits)[sample.label])
     key = (sample.image_id, sample.label, *cell.key, probability, float(mask.mean()))
     return Record(*key, *box, *picture.size, str(sample.path), *_state(sample.path))
 
