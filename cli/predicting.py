@@ -108,6 +108,8 @@ def settle(
     trained = None if asked_network.model else training.trained(asked_network.weights)
     task = asked.task or (source and source.command) or ""
     model = asked_network.model or (trained and trained.model)
+    if source and not (model or asked_network.weights):
+        model = source.model
     if not model:
         model = explain.DEFAULT if pictured else MINIATURES.get(task, "mini-vgg")
     if not task and (model == "mini-defects" or (trained and trained.command == "train defects")):
