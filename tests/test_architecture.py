@@ -56,8 +56,8 @@ TORCH = {
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
         "localize/trainer",
-        "occlude/perturb", "pseudo/labelling", "pseudo/trainer", "segment/predict",
-        "segment/trainer", "values/raw",
+        "occlude/imputing", "occlude/perturb", "occlude/weighing", "pseudo/labelling",
+        "pseudo/trainer", "sanity/randomising", "segment/predict", "segment/trainer", "values/raw",
     )),
 }  # fmt: skip
 

@@ -20,6 +20,8 @@ KINDS = {
     **{f"`--measure {m.name}`: `{m.kind}/`": m.record for m in MEASURES},
     "`camx occlude`: `records/`": occlude.Record,
     "`camx occlude --metric`: `records-deletion/`, `records-insertion/`": occlude.Curve,
+    "`camx occlude --metric drop`: `records-drop/`": occlude.scores.Drop,
+    "`camx occlude --metric adcc`: `records-adcc/`": occlude.scores.Adcc,
     "`camx defects`: `records/`": defects.Record,
     "`camx defects`: `timing.parquet`": timing.Timing,
     "`camx pseudo`: `records/`": pseudo.Record,
