@@ -175,14 +175,17 @@ def module_at(network, layer):
 
 @pytest.mark.parametrize(("method", "layer"), METHODS)
 def test_torch_cam_agrees(mini, samples, tmp_path, monkeypatch, method, layer):
-    """It does not stretch its map once it is resized, and so never shows a pixel wholly."""
+    """It does not stretch its map once it is resized, and so never shows a pixel wholly.
+
+    And its map is of what `logits_fn` gives, the probability, not of the logit.
+    """
     torchcam = pytest.importorskip("torchcam", reason="extra `bench` is not installed")
     from torchcam.methods import GradCAM, LayerCAM
     from torchcam.metrics import ClassificationMetric
 
     monkeypatch.setattr(occlusion, "stretched", lambda maps: maps)
     cells = [Cell.of(method, layer)]
-    run(mini, samples, tmp_path, "drop", cells, "torch-cam")
+    run(mini, samples, tmp_path, "drop", cells, "torch-cam", target="softmax")
     task = tasks.load("occlude")
     numbers = measures.numbers(measures.outcomes(tmp_path, task), task)["value"]
     network = mini.module.requires_grad_(True)
