@@ -22,6 +22,7 @@ TOLERANCE = 1e-5  # of a pixel, in the images' units: the noise is 1e-2
 GAIN = 1e-3  # of an error, until what is left is computed anew
 ROUNDS, CYCLES = 20, 12  # far more than any mask needs; and of each round
 DAMPING = 0.8  # of Jacobi's smoothing
+RIDGE = 1e-4  # of the diagonal of the equations that are inverted
 DENSE = 200  # unknowns that are solved for at once
 NOISE = 0.01  # ROAD's standard deviation, in the images' units
 
@@ -138,8 +139,10 @@ def hierarchy(removed: Tensor) -> Hierarchy:
     shape, count = coarsest.mask.shape, coarsest.mask[0].numel()
     unit = torch.eye(count, device=removed.device, dtype=removed.dtype)
     columns = coarsest.apply(unit.view(1, count, *shape[2:]).expand(len(removed), -1, -1, -1))
-    unsolved = torch.diag_embed(1 - coarsest.mask.flatten(1))  # each stands for itself
-    matrix = columns.flatten(2).double() + unsolved
+    # What is not solved for stands for itself. Functions that differ where nothing is removed only
+    # are the same to the equations, which a little on the diagonal tells apart.
+    diagonal = torch.where(coarsest.mask > 0, RIDGE / coarsest.inverse.clamp(min=1e-9), 1.0)
+    matrix = columns.flatten(2).double() + torch.diag_embed(diagonal.flatten(1))
     return Hierarchy(levels, torch.linalg.inv(matrix).to(removed.dtype))
 
 

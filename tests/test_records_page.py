@@ -22,6 +22,7 @@ KINDS = {
     "`camx occlude --metric`: `records-deletion/`, `records-insertion/`": occlude.Curve,
     "`camx occlude --metric drop`: `records-drop/`": occlude.scores.Drop,
     "`camx occlude --metric adcc`: `records-adcc/`": occlude.scores.Adcc,
+    "`camx occlude --metric road`: `records-road/`": occlude.scores.Road,
     "`camx defects`: `records/`": defects.Record,
     "`camx defects`: `timing.parquet`": timing.Timing,
     "`camx pseudo`: `records/`": pseudo.Record,

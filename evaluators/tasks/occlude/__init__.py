@@ -1,4 +1,4 @@
-"""Hide what a map points at and ask the network again: Table VI, curves, drop, ADCC.
+"""Hide what a map points at and ask the network again: Table VI, curves, drop, ADCC, ROAD.
 
 Images that the network recognises are occluded, the others pass unchanged. Lower is better, but a
 bigger hole also lowers the score: the share hidden stands beside each row, and --area hides the
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
     Job = Measurement["Protocol", "Options"]
 
-TITLE = "image occlusion: Table VI; deletion and insertion; drop, increase, gain, ADCC"
-SOURCE = "LayerCAM paper, section III-B; Petsiuk et al. 2018 (RISE); Poppi et al. 2021 (ADCC)"
+TITLE = "image occlusion: Table VI; deletion and insertion; drop, increase, gain, ADCC, ROAD"
+SOURCE = (
+    "LayerCAM paper, section III-B; Petsiuk et al. 2018 (RISE); Poppi et al. 2021 (ADCC); "
+    "Rong et al. 2022 (ROAD)"
+)
 TASK = "localization"
 TRUTH = False  # it asks the network, not the annotations
 TABLES = ("VI",)
@@ -43,7 +46,8 @@ USES = {
     "threshold": ("occlusion",),
     "area": ("occlusion",),
     "fill": ("occlusion", "deletion", "drop", "adcc"),
-    "explained": ("drop", "adcc"),
+    "explained": ("drop", "adcc", "road"),
+    "percentiles": ("road",),
     "start": ("insertion",),
     "steps": ("deletion", "insertion"),
 }  # what each option is of
@@ -88,10 +92,13 @@ class Protocol(MapProtocol):
     start: str = choice("mean", "black", "blur", help="what an insertion curve starts from")
     steps: int = whole(0, 10**6, help="steps of a curve; 0: one a row of the grid, as RISE's")
     explained: str = choice(
-        "first",
-        "label",
-        help="whose map weighs the image: the network's first choice's, or the label's",
-    )
+        "first", "label",
+        help="what drop, ADCC and ROAD ask about: the network's first choice, or the label",
+    )  # fmt: skip
+    percentiles: tuple[float, ...] = number(
+        0, 100, above=True, below=True, many="10",
+        help="ROAD's, of the map's values: pixels above go; 10 removes nine tenths",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +111,7 @@ class Options(Checked):
     metric: str = choice(
         "occlusion", *CURVES, *scores.FOLDERS, default="occlusion",
         help="Occlusion at one threshold; RISE's curve over all of them; what is left of the image "
-        "weighed by its map: average drop, increase and gain, or ADCC with its parts.",
+        "weighed by its map: average drop, increase and gain, or ADCC with its parts; ROAD.",
     )  # fmt: skip
     areas: tuple[float, ...] = number(
         0, 1, above=True, below=True, many="0.1", default=(), option="--area",
@@ -208,14 +215,16 @@ def shown(options: Options) -> list[str]:
 def loop(
     job: "Job", samples: Sequence[Any], missing: "Missing", writer: records.Writer, tick: "Tick"
 ) -> None:
-    """Occlude, or draw curves: `perturb`; weigh images by their maps: `weighing`."""
-    from camx.evaluators.tasks.occlude import perturb, weighing
+    """Occlude and draw curves (`perturb`), weigh by maps (`weighing`), or fill (`imputing`)."""
+    from camx.evaluators.tasks.occlude import imputing, perturb, weighing
 
     metric = job.options.metric
     if metric == "occlusion":
         perturb.occlude(job, samples, missing, writer, tick)
     elif metric in CURVES:
         perturb.curves(job, metric, samples, missing, writer, tick)
+    elif metric == "road":
+        imputing.impute(job, samples, missing, writer, tick)
     else:
         weighing.weigh(job, metric, samples, missing, writer, tick)
 

@@ -9,7 +9,7 @@ from camx.evaluators.tasks import Metric
 if TYPE_CHECKING:
     import pandas as pd
 
-FOLDERS = {"drop": "records-drop", "adcc": "records-adcc"}
+FOLDERS = {"drop": "records-drop", "adcc": "records-adcc", "road": "records-road"}
 _EMPTY = "maps that are empty or constant: what they leave is the fill alone"
 METRICS = (
     Metric(
@@ -24,10 +24,27 @@ METRICS = (
     Metric("complexity", "mean of the map, x 100", better="lower", shown=False),
     Metric("adcc-drop", "as drop, of the images of adcc", better="lower", shown=False),
     Metric("adcc-degenerate", _EMPTY, better="lower", shown=False, interval=False),
+    Metric(
+        "road", "half of what the lowest pixels' loss costs less than the highest ones', in points",
+        unit="points", shown=False,
+    ),
+    Metric(
+        "road-morf", "change of probability, in points, when the highest pixels go",
+        unit="points", better="lower", shown=False,
+    ),
+    Metric(
+        "road-lerf", "change of probability, in points, when the lowest pixels go",
+        unit="points", shown=False,
+    ),
+    Metric(
+        "road-degenerate", "images whose map was empty or constant, and so has no order",
+        better="lower", shown=False, interval=False,
+    ),
 )  # fmt: skip
 SHOWN = {
     "drop": ("drop", "increase", "gain", "drop-degenerate"),
     "adcc": ("adcc", "coherency", "complexity", "adcc-drop", "adcc-degenerate"),
+    "road": ("road", "road-morf", "road-lerf", "road-degenerate"),
 }
 
 
@@ -71,9 +88,29 @@ class Adcc:
     degenerate: bool
 
 
+@dataclass(frozen=True)
+class Road:
+    """One image's probabilities without its highest and lowest pixels: a row of ``records-road/``.
+
+    `morf` are those of `explained` without the highest (most relevant first), `lerf` without the
+    lowest, at each of the protocol's percentiles; empty where the map is constant.
+    """
+
+    image_id: str
+    label: int
+    method: str
+    layer: str
+    variant: str
+    explained: int
+    score_before: float
+    morf: tuple[float, ...]
+    lerf: tuple[float, ...]
+    degenerate: bool
+
+
 def outcomes(metric: str, frame: "pd.DataFrame") -> "pd.DataFrame":
     """The metrics' outcomes from the records of a kind, in percent; hits as bool."""
-    return frame[records.KEY].assign(**{"drop": _drop, "adcc": _adcc}[metric](frame))
+    return frame[records.KEY].assign(**{"drop": _drop, "adcc": _adcc, "road": _road}[metric](frame))
 
 
 def _lost(frame: "pd.DataFrame") -> "pd.Series":
@@ -104,4 +141,19 @@ def _adcc(frame: "pd.DataFrame") -> "dict[str, pd.Series]":
         "complexity": 100 * frame["complexity"],
         "adcc-drop": 100 * lost,
         "adcc-degenerate": frame["degenerate"],
+    }
+
+
+def _road(frame: "pd.DataFrame") -> "dict[str, pd.Series]":
+    """ROAD's changes of probability, means over the percentiles (Rong et al. 2022)."""
+    before = frame["score_before"]
+    highest, lowest = (
+        frame[name].map(lambda s: sum(s) / len(s) if len(s) else float("nan"))
+        for name in ("morf", "lerf")
+    )
+    return {
+        "road": 100 * (lowest - highest) / 2,
+        "road-morf": 100 * (highest - before),
+        "road-lerf": 100 * (lowest - before),
+        "road-degenerate": frame["degenerate"],
     }
