@@ -32,6 +32,7 @@ FLOORS = [
         "tasks.pseudo",
         "tasks.segment",
         "tasks.values",
+        "tasks.sanity",
     ],
     ["tasks"],  # the contract
     ["training"],
