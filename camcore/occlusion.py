@@ -21,6 +21,24 @@ def above(maps: Tensor, threshold: float) -> Tensor:
     return (maps > threshold * highest) & (highest > 0)
 
 
+def stretched(maps: Tensor) -> Tensor:
+    """Maps ``(N,h,w)`` from their minimum, 0, to their maximum, 1; 0 where one is constant."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return torch.where(high > low, (maps - low) / (high - low), torch.zeros_like(maps))
+
+
+def coherency(maps: Tensor, others: Tensor) -> Tensor:
+    """``(r + 1) / 2`` of maps ``(N,h,w)`` and others, r Pearson's: ADCC's (Poppi et al. 2021).
+
+    0 where either is constant, as in the authors' code, whose constant maps are not numbers.
+    """
+    a, b = (m.double().flatten(1) for m in (maps, others))
+    flat = (a.amax(1) == a.amin(1)) | (b.amax(1) == b.amin(1))
+    a, b = (m - m.mean(1, keepdim=True) for m in (a, b))
+    r = (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt()
+    return torch.where(flat, torch.zeros_like(r), (r.clamp(-1, 1) + 1) / 2)
+
+
 def order(maps: Tensor, ties: Tensor) -> Tensor:
     """Each pixel's place, from 0, when those of maps ``(N,h,w)`` are sorted from highest to lowest.
 

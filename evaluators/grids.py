@@ -92,8 +92,15 @@ def raw_maps(
     Images from `real` on are padding. Raises `NotFinite` of the others whose logits or maps hold
     NaN or Inf, rows being images.
     """
+    inputs = plan.network.prepare(views.cut(images.to(plan.device), plan.view))
+    return _raw(plan, inputs, targets, cells, real)
+
+
+def _raw(
+    plan: Plan, inputs: Tensor, targets: Tensor, cells: Sequence[Cell], real: int
+) -> tuple[dict[tuple[str, str], Tensor], Tensor]:
+    """The same of views ``(B*crops,3,H,W)``, prepared and cut."""
     network, view = plan.network, plan.view
-    inputs = network.prepare(views.cut(images.to(plan.device), view))
     classes = targets.to(plan.device).repeat_interleave(view.crops)
     layers = [network.layer(name) for name in layer_names(cells)]
     protocol = plan.protocol
@@ -134,7 +141,20 @@ def grids(
     plan: Plan, images: Tensor, targets: Tensor, cells: Sequence[Cell], real: int
 ) -> tuple[dict[Cell, Tensor], Tensor]:
     """Each cell's maps in [0, 1], ``(B,g,g)``, and the logits ``(B,crops,K)``; see `raw_maps`."""
-    raw, logits = raw_maps(plan, images, targets, cells, real)
+    return _made(plan, cells, real, *raw_maps(plan, images, targets, cells, real))
+
+
+def of_prepared(
+    plan: Plan, images: Tensor, targets: Tensor, cells: Sequence[Cell], real: int
+) -> tuple[dict[Cell, Tensor], Tensor]:
+    """As `grids`, of prepared ``images (B,3,g,g)``: such as were changed afterwards."""
+    inputs = views.cut(images, plan.view)
+    return _made(plan, cells, real, *_raw(plan, inputs, targets, cells, real))
+
+
+def _made(
+    plan: Plan, cells: Sequence[Cell], real: int, raw: Raw, logits: Tensor
+) -> tuple[dict[Cell, Tensor], Tensor]:
     make = _styled if plan.protocol.style else _merged
     combined = make(plan, cells, raw, real)
     return dict(zip(cells, combined)), logits

@@ -32,6 +32,7 @@ FLOORS = [
         "tasks.pseudo",
         "tasks.segment",
         "tasks.values",
+        "tasks.sanity",
     ],
     ["tasks"],  # the contract
     ["training"],
@@ -57,8 +58,8 @@ TORCH = {
     *(f"tasks/{name}.py" for name in (
         "defects/classifier", "defects/sheet", "defects/timing", "defects/trainer",
         "localize/trainer",
-        "occlude/perturb", "pseudo/labelling", "pseudo/trainer", "segment/predict",
-        "segment/trainer", "values/raw",
+        "occlude/imputing", "occlude/perturb", "occlude/weighing", "pseudo/labelling",
+        "pseudo/trainer", "sanity/randomising", "segment/predict", "segment/trainer", "values/raw",
     )),
 }  # fmt: skip
 

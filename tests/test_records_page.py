@@ -8,7 +8,7 @@ import pytest
 
 from camx.evaluators import measures, parts, skips, tasks
 from camx.evaluators.results import filling
-from camx.evaluators.tasks import defects, localize, occlude, pseudo, score, segment, values
+from camx.evaluators.tasks import defects, localize, occlude, pseudo, sanity, score, segment, values
 from camx.evaluators.tasks.defects import timing
 
 PAGE = (Path(__file__).parents[1] / "docs/records.md").read_text()
@@ -20,6 +20,10 @@ KINDS = {
     **{f"`--measure {m.name}`: `{m.kind}/`": m.record for m in MEASURES},
     "`camx occlude`: `records/`": occlude.Record,
     "`camx occlude --metric`: `records-deletion/`, `records-insertion/`": occlude.Curve,
+    "`camx occlude --metric drop`: `records-drop/`": occlude.scores.Drop,
+    "`camx occlude --metric adcc`: `records-adcc/`": occlude.scores.Adcc,
+    "`camx occlude --metric road`: `records-road/`": occlude.scores.Road,
+    "`camx measure sanity`: `records/`": sanity.Record,
     "`camx defects`: `records/`": defects.Record,
     "`camx defects`: `timing.parquet`": timing.Timing,
     "`camx pseudo`: `records/`": pseudo.Record,

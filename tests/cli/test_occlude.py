@@ -127,6 +127,8 @@ def test_another_network_is_occluded_at_its_last_layer(camx, small, tmp_path):
             "--area says nothing about deletion; it is of occlusion",
         ),
         (["--fill", "black", "--metric", "insertion"], "--fill says nothing about insertion"),
+        (["--explained", "label"], "--explained says nothing about occlusion; it is of drop"),
+        (["--percentiles", "50", "--metric", "adcc"], "--percentiles says nothing about adcc"),
         (["--steps", "5"], "--steps says nothing about occlusion"),
         (["--seed", "-1"], "--seed"),
         (["--fill", "grey"], "'grey' is not one of"),

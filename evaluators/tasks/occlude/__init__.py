@@ -1,4 +1,4 @@
-"""Hide what a map points at and ask the network again: Table VI, and deletion and insertion curves.
+"""Hide what a map points at and ask the network again: Table VI, curves, drop, ADCC, ROAD.
 
 Images that the network recognises are occluded, the others pass unchanged. Lower is better, but a
 bigger hole also lowers the score: the share hidden stands beside each row, and --area hides the
@@ -8,6 +8,7 @@ same share for all.
 camx occlude                                                 Table VI on the miniature
 camx occlude --protocol single --area 0.1 --random           equal holes, and the same elsewhere
 camx occlude --protocol single --metric deletion --sample 40 RISE's deletion curve
+camx occlude --protocol single --metric drop --limit 40      average drop, increase and gain
 camx occlude --data ILSVRC --weights vgg16.pth               the paper's experiment
 """
 
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from camx.evaluators import records
 from camx.evaluators.fields import Checked, choice, flag, number, text, whole
 from camx.evaluators.tasks import DEGENERATE, Metric
+from camx.evaluators.tasks.occlude import scores
 from camx.evaluators.types import Cell, MapProtocol
 
 if TYPE_CHECKING:
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
 
     Job = Measurement["Protocol", "Options"]
 
-TITLE = "image occlusion: Table VI; deletion and insertion curves"
-SOURCE = "LayerCAM paper, section III-B; Petsiuk et al. 2018 (RISE)"
+TITLE = "image occlusion: Table VI; deletion and insertion; drop, increase, gain, ADCC, ROAD"
+SOURCE = (
+    "LayerCAM paper, section III-B; Petsiuk et al. 2018 (RISE); Poppi et al. 2021 (ADCC); "
+    "Rong et al. 2022 (ROAD)"
+)
 TASK = "localization"
 TRUTH = False  # it asks the network, not the annotations
 TABLES = ("VI",)
@@ -40,7 +45,9 @@ CURVES = {"deletion": "records-deletion", "insertion": "records-insertion"}
 USES = {
     "threshold": ("occlusion",),
     "area": ("occlusion",),
-    "fill": ("occlusion", "deletion"),
+    "fill": ("occlusion", "deletion", "drop", "adcc"),
+    "explained": ("drop", "adcc", "road"),
+    "percentiles": ("road",),
     "start": ("insertion",),
     "steps": ("deletion", "insertion"),
 }  # what each option is of
@@ -65,6 +72,7 @@ METRICS = (
     Metric("deletion-degenerate", _BLANK, better="lower", shown=False, interval=False),
     Metric("insertion", "area below RISE's insertion curve, x 100", shown=False),
     Metric("insertion-degenerate", _BLANK, better="lower", shown=False, interval=False),
+    *scores.METRICS,
 )  # fmt: skip
 
 
@@ -73,13 +81,24 @@ class Protocol(MapProtocol):
     """What is hidden, and how the answer is read (docs/protocol.md, section 2)."""
 
     threshold: float = number(0, 1, below=True, help="hide pixels above this share of the maximum")
-    fill: str = choice("mean", "black", "blur", help="what hides them, and what deletion ends at")
+    fill: str = choice(
+        "mean", "black", "blur",
+        help="what hides them, what deletion ends at, and what is blended in where a map weighs",
+    )  # fmt: skip
     score: str = choice(
         "sum", "mean",
         help="confidence: softmax of the crops' summed logits, or mean of their softmaxes",
     )  # fmt: skip
     start: str = choice("mean", "black", "blur", help="what an insertion curve starts from")
     steps: int = whole(0, 10**6, help="steps of a curve; 0: one a row of the grid, as RISE's")
+    explained: str = choice(
+        "first", "label",
+        help="what drop, ADCC and ROAD ask about: the network's first choice, or the label",
+    )  # fmt: skip
+    percentiles: tuple[float, ...] = number(
+        0, 100, above=True, below=True, many="10",
+        help="ROAD's, of the map's values: pixels above go; 10 removes nine tenths",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +109,9 @@ class Options(Checked):
         default="", help="Split of a data set that has some, by its name; else the reader's choice."
     )
     metric: str = choice(
-        "occlusion", "deletion", "insertion", default="occlusion",
-        help="Occlusion at one threshold, or RISE's curve over all of them.",
+        "occlusion", *CURVES, *scores.FOLDERS, default="occlusion",
+        help="Occlusion at one threshold; RISE's curve over all of them; what is left of the image "
+        "weighed by its map: average drop, increase and gain, or ADCC with its parts; ROAD.",
     )  # fmt: skip
     areas: tuple[float, ...] = number(
         0, 1, above=True, below=True, many="0.1", default=(), option="--area",
@@ -164,7 +184,7 @@ def cells(maps: Sequence[Cell], options: Options, protocol: Protocol) -> list[Ce
         for cell in maps
     ]
     if options.metric != "occlusion" and any(cell.area for cell in holes):
-        raise ValueError(f"a table's area is of one hole; {options.metric} goes through all areas")
+        raise ValueError(f"a table's area is of one hole; {options.metric} has none")
     return list(dict.fromkeys(holes))
 
 
@@ -178,14 +198,15 @@ def check(options: Options, given: Sequence[str]) -> None:
 
 
 def folder(options: Options) -> str:
-    """The records' folder: curves have one of their own each."""
-    return CURVES.get(options.metric, "records")
+    """The records' folder: all but the occlusion's have one of their own each."""
+    return {**CURVES, **scores.FOLDERS}.get(options.metric, "records")
 
 
 def shown(options: Options) -> list[str]:
     """The metrics printed after a run."""
     if options.metric != "occlusion":
-        return [options.metric, f"{options.metric}-degenerate"]
+        curve = options.metric, f"{options.metric}-degenerate"
+        return list(scores.SHOWN.get(options.metric, curve))
     suffix = "" if options.denominator == "all" else "-correct"
     metrics = [f"{metric}{suffix}" for metric in ("top1", "top5", "confidence")]
     return [*metrics, "occluded", "degenerate"]
@@ -194,13 +215,18 @@ def shown(options: Options) -> list[str]:
 def loop(
     job: "Job", samples: Sequence[Any], missing: "Missing", writer: records.Writer, tick: "Tick"
 ) -> None:
-    """Occlude, or draw curves: `perturb`."""
-    from camx.evaluators.tasks.occlude import perturb
+    """Occlude and draw curves (`perturb`), weigh by maps (`weighing`), or fill (`imputing`)."""
+    from camx.evaluators.tasks.occlude import imputing, perturb, weighing
 
-    if job.options.metric == "occlusion":
+    metric = job.options.metric
+    if metric == "occlusion":
         perturb.occlude(job, samples, missing, writer, tick)
+    elif metric in CURVES:
+        perturb.curves(job, metric, samples, missing, writer, tick)
+    elif metric == "road":
+        imputing.impute(job, samples, missing, writer, tick)
     else:
-        perturb.curves(job, job.options.metric, samples, missing, writer, tick)
+        weighing.weigh(job, metric, samples, missing, writer, tick)
 
 
 def outcomes(run: Path) -> "list[pd.DataFrame]":
@@ -218,7 +244,8 @@ def outcomes(run: Path) -> "list[pd.DataFrame]":
             blank = frame["degenerate"].astype("boolean").mask(~recognised)
             columns = {metric: 100 * frame["area"], f"{metric}-degenerate": blank}
             frames.append(frame[records.KEY].assign(**columns))
-    return frames
+    held = {metric: records.read(run, kind=kind) for metric, kind in scores.FOLDERS.items()}
+    return frames + [scores.outcomes(m, frame) for m, frame in held.items() if len(frame)]
 
 
 def _occlusion(frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -51,10 +51,14 @@ def answers(logits: Tensor, labels: Sequence[int], score: str) -> list[Answer]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures, their answers, maps by cell, the images, and what hides them ``(B,3,g,g)``."""
+    """Pictures, their answers, maps by cell, the images, and what hides them ``(B,3,g,g)``.
+
+    `classes` are what is asked about, ``(B,)``.
+    """
 
     pictures: list[Picture]
     cells: list[Cell]
+    classes: list[int]
     answers: list[Answer]
     maps: dict[Cell, Tensor]
     images: Tensor
@@ -66,19 +70,39 @@ class Batch:
 
 
 def batch_of(
-    job: Job, missing: Missing, fill: str, pictures: list[Picture], padded: list[Picture]
+    job: Job,
+    missing: Missing,
+    fill: str,
+    pictures: list[Picture],
+    padded: list[Picture],
+    explained: str = "label",
 ) -> Batch:
-    """One forward and one backward pass give a batch's answers and its missing maps."""
+    """One forward and one backward pass give a batch's answers and its missing maps.
+
+    They are of the labels; of the network's first choices, which a pass before tells, where
+    `explained` is ``first``.
+    """
     plan, network = job.plan, job.plan.network
     cells, real = loop.lacking(job.cells, pictures, missing), len(pictures)
-    squashed, labels = loop.stacked(padded), loop.labels(padded)
-    wanted = list(dict.fromkeys(cell.map for cell in cells))
-    maps, logits = grids.grids(plan, squashed, labels, wanted, real)
-    told = answers(logits[:real], labels[:real].tolist(), job.protocol.score)
-    maps = {cell: m[:real] for cell, m in maps.items()}
+    squashed, classes = loop.stacked(padded), loop.labels(padded)
     images = network.prepare(squashed.to(plan.device))
+    if explained == "first":
+        totals = logits_of(plan, images).double().cpu().sum(1).numpy()
+        classes = torch.from_numpy(totals.argmax(1))  # of equal ones the lower class, as `answers`
+    wanted = list(dict.fromkeys(cell.map for cell in cells))
+    maps, logits = grids.grids(plan, squashed, classes, wanted, real)
+    told = answers(logits[:real], classes[:real].tolist(), job.protocol.score)
+    maps = {cell: m[:real] for cell, m in maps.items()}
     hidden = occlusion.substitute(images, fill, network.prepare, network.input_size)
-    return Batch(pictures, cells, told, maps, images, hidden)
+    return Batch(pictures, cells, classes[:real].tolist(), told, maps, images, hidden)
+
+
+def logits_of(plan: grids.Plan, images: Tensor) -> Tensor:
+    """The logits ``(B,crops,K)`` of prepared ``images (B,3,g,g)``."""
+    chunks = views.cut(images, plan.view).split(plan.batch_size)
+    with torch.no_grad():
+        parts = [passes.answer(plan.network.module, part) for part in chunks]
+    return torch.cat(parts).unflatten(0, (-1, plan.view.crops))
 
 
 @dataclass(frozen=True)
@@ -91,7 +115,7 @@ class Question:
     make: Callable[[], Tensor]
 
 
-def _asked(questions: Sequence[Question], network: str, of: str, fault: Fault) -> Fault:
+def asked(questions: Sequence[Question], network: str, of: str, fault: Fault) -> Fault:
     """The fault of an answer's row as that of its question's image."""
     question = questions[fault.row]
     where = {"method": question.cell.method, "layer": question.cell.layer}
@@ -109,15 +133,11 @@ def ask(job: Job, questions: Sequence[Question], of: str) -> list[Answer]:
         part = questions[at : at + plan.batch]
         images = [question.make() for question in part]
         images += [images[-1]] * (plan.batch - len(images))
-        inputs = views.cut(torch.stack(images), plan.view)
-        chunks = inputs.split(plan.batch_size)
-        with torch.no_grad():
-            parts = [passes.answer(plan.network.module, part) for part in chunks]
-        logits = torch.cat(parts).unflatten(0, (-1, plan.view.crops))[: len(part)]
+        logits = logits_of(plan, torch.stack(images))[: len(part)]
         try:
             told += answers(logits, [question.label for question in part], job.protocol.score)
         except NotFinite as error:
-            raise error.mapped(partial(_asked, part, plan.network.name, of)) from None
+            raise error.mapped(partial(asked, part, plan.network.name, of)) from None
     return told
 
 
@@ -153,7 +173,7 @@ def holes(batch: Batch, seed: int, threshold: float) -> dict[Cell, Tensor]:
     return masks
 
 
-def _degenerate(maps: Tensor) -> list[bool]:
+def degenerate(maps: Tensor) -> list[bool]:
     return (maps.amax((1, 2)) == maps.amin((1, 2))).tolist()
 
 
@@ -176,7 +196,7 @@ def occluded(
     batch = batch_of(job, missing, job.protocol.fill, pictures, padded)
     masks = holes(batch, job.seed, job.protocol.threshold)
     shares = {cell: mask.flatten(1).double().mean(1).tolist() for cell, mask in masks.items()}
-    blank = {cell: _degenerate(batch.maps[cell.map]) for cell in masks}
+    blank = {cell: degenerate(batch.maps[cell.map]) for cell in masks}
     samples = [picture.sample for picture in pictures]
     lacking = [[cell for cell in batch.cells if cell in missing[s.image_id]] for s in samples]
     recognised = [i for i, answer in enumerate(batch.answers) if answer.rank == 1]
@@ -230,7 +250,7 @@ def _curves(job: Job, metric: str, missing: Missing, batch: Batch, i: int) -> li
     sample, before, records = batch.pictures[i].sample, batch.answers[i], []
     for cell in (c for c in batch.cells if c in missing[sample.image_id]):
         scores: tuple[float, ...] = ()
-        (blank,) = _degenerate(batch.maps[cell.map][i : i + 1])
+        (blank,) = degenerate(batch.maps[cell.map][i : i + 1])
         if before.rank == 1 and not blank:
             images = _stepped(batch, i, cell, counts, metric, job.seed)
             asked = [Question(i, sample.label, cell, image) for image in images]
