@@ -40,7 +40,7 @@ def steps(
     if each:
         return {path: [path] for path in order}
     ends = sorted((spans[layer.activation][1], name) for name, layer in layers.items())
-    made: dict[str, list[str]] = {HEAD: []} | {name: [] for _, name in reversed(ends)}
+    made: dict[str, list[str]] = {name: [] for name in (HEAD, *(n for _, n in reversed(ends)))}
     for path in order:
         of = next((name for end, name in ends if done.get(path, last) <= end), HEAD)
         made[of].append(path)

@@ -76,7 +76,8 @@ def drops(job: Job, missing: Missing, pictures: list[Picture], padded: list[Pict
     for question, after in zip(asked, told):
         row, cell = question.row, question.cell
         scores = _scores(batch, row, after)
-        rows[row].append(Drop(*_key(batch, row, cell), *scores, blank[cell][row]))
+        values = (*_key(batch, row, cell), *scores, blank[cell][row])
+        rows[row].append(Drop(*values))
     return rows
 
 
@@ -104,8 +105,8 @@ def coherencies(job: Job, missing: Missing, pictures: list[Picture], padded: lis
         blank, means = perturb.degenerate(batch.maps[cell.map]), weight.double().mean((1, 2))
         for at, row in enumerate(members):
             parts = agreement[at], float(means[row]), blank[row]
-            key = _key(batch, row, cell)
-            rows[row].append(Adcc(*key, *_scores(batch, row, told[at]), *parts))
+            values = (*_key(batch, row, cell), *_scores(batch, row, told[at]), *parts)
+            rows[row].append(Adcc(*values))
     return rows
 
 

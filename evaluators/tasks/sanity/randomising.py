@@ -34,8 +34,8 @@ def partners(samples: Sequence[Any]) -> dict[str, Any]:
     """Each image's unrelated one: half the data set away, or the next of another class."""
     count, made = len(samples), {}
     for at, sample in enumerate(samples):
-        others = (samples[(at + count // 2 + i) % count] for i in range(count))
-        others = [o for o in others if o.image_id != sample.image_id][:count]
+        turned = (samples[(at + count // 2 + i) % count] for i in range(count))
+        others = [other for other in turned if other.image_id != sample.image_id]
         unlike = (o for o in others if o.label != sample.label)
         made[sample.image_id] = next(unlike, others[0] if others else None)
     return made
