@@ -29,7 +29,10 @@ CITATION = re.compile(
     r'docs/([\w-]+\.md)(?:, section (\d+)\b(?:, ("[^"]+"(?: and "[^"]+")*))?)?'
     r'(?!`*,? *(?:and )?(?:"|section))'  # more that looks cited, in another form
 )
-SECTIONS = {None: "1", "localize": "1", "score": "1", "occlude": "2", "defects": "3", "pseudo": "4"}
+SECTIONS = {
+    None: "1", "localize": "1", "score": "1", "occlude": "2", "sanity": "2", "defects": "3",
+    "pseudo": "4",
+}  # fmt: skip
 RECIPES = {
     "defects": ("3", "train defects"),
     "pseudo": ("4", "train voc"),
