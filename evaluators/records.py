@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from camx.evaluators import blacklist, environment, parts
+from camx.evaluators.earlier import completed
 from camx.evaluators.files import digest, free, listing, parse_json, read_text, write_json
 from camx.evaluators.invocation import Identity, Invocation
 from camx.evaluators.invocation import place as place
-from camx.evaluators.types import Cell, arithmetic, completed
+from camx.evaluators.types import Cell, arithmetic
 from camx.evaluators.writer import Writer as Writer
 from camx.evaluators.writer import beside_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from camx.camcore import plugins, variants
-from camx.evaluators.fields import Checked, choice, defaults, flag, text
+from camx.evaluators.fields import Checked, choice, flag, text
 from camx.evaluators.object_masks import ObjectMask
 from camx.evaluators.values import Box, as_box, path_of, settle, whole
 
@@ -289,9 +289,3 @@ def arithmetic(protocol: Mapping[str, Any]) -> str:
     if protocol.get("channels_last") and "channels_last=True" not in said:
         words.append("channels last")
     return ", ".join(words)
-
-
-def completed(protocol: Any) -> Any:
-    """A map protocol as an older run holds it, with what was added since as it was until then."""
-    of_maps = isinstance(protocol, dict) and "view" in protocol
-    return {**defaults(MapProtocol), **protocol} if of_maps else protocol

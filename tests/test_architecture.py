@@ -42,7 +42,7 @@ FLOORS = [
     ["measures"],
     ["datasets"],
     ["grids", "splits", "miniature", "protocols", "records", "saved_maps"],
-    ["judged", "writer"],
+    ["judged", "writer", "earlier"],
     ["critical", "fingerprints", "contours", "nulls", "pictures", "voc_masks", "invocation"],
     ["types", "confusion", "stats", "environment", "skips", "heatmaps", "metrics"],
     ["draws", "ranks", "parts", "holding", "blacklist", "memory", "determinism", "object_masks"],

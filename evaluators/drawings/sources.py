@@ -12,10 +12,11 @@ from camx.camcore import networks, plugins
 from camx.camcore.networks import Network
 from camx.camcore.suggestions import near
 from camx.evaluators import datasets, draws, explanations, fields, protocols, records
+from camx.evaluators.earlier import completed
 from camx.evaluators.records import Run
 from camx.evaluators.results.figures import Figure, layers
 from camx.evaluators.tasks import Task
-from camx.evaluators.types import Dataset, Sample, completed
+from camx.evaluators.types import Dataset, Sample
 
 MINIATURE, OF_PHOTOGRAPHS = "mini", "efficientnet-lite0"
 UNKNOWN = -1  # the label of a picture of which nothing is known: the network's first choice

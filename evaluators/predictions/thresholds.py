@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from camx.evaluators import fields, records
+from camx.evaluators.earlier import completed
 from camx.evaluators.predictions.rules import PROTOCOLS, SPAN, Rule
 from camx.evaluators.records import Run
 from camx.evaluators.tasks.defects import masks
-from camx.evaluators.types import Cell, completed
+from camx.evaluators.types import Cell
 
 # Of a localization run, those of a measure's curves that say which pixels, or which box, is right.
 CURVES = (("pxap", "IoU"), ("maxboxacc", "largest contour, IoU >= 0.5"))

@@ -10,9 +10,9 @@ import pandas as pd
 
 from camx.evaluators import critical, ordering
 from camx.evaluators.critical import Test
+from camx.evaluators.earlier import completed
 from camx.evaluators.pictures.ladder import Ladder
 from camx.evaluators.results.rankings import BEST, Ranking
-from camx.evaluators.types import completed
 
 COLUMNS = [
     "command", "protocol", "metric", "place", "method", "mean_rank", "groups", "methods", "blocks",
