@@ -61,11 +61,9 @@ def read(words: Sequence[str]) -> list[Convention]:
     for word in (word.strip() for item in words for word in item.split(",")):
         name, _, values = word.partition("=")
         if name not in AXES:
-            accepted_names = ", ".join(AXES)
+            names = ", ".join(AXES)
             what = f"no convention of maps or boxes{near(name, AXES)}"
-            raise ValueError(
-                f"--over {word!r}: {what}; accepted: {accepted_names}, or threshold=0.2:0.3"
-            )
+            raise ValueError(f"--over {word!r}: {what}; accepted: {names}, or threshold=0.2:0.3")
         field = AXES[name]
         try:
             several = [accepted[field].parse(value) for value in values.split(":") if values]
