@@ -176,7 +176,7 @@ def show_standings(
         rows = [_standing(r) for s, frame in shown if s.place == place for r in frame.itertuples()]
         where = place.replace("best", BEST_LAYER, 1) if place.startswith("best") else f"at {place}"
         title = f"{source.run.folder}: {source.run.about()}; {where}"
-        told = f"Ranks from 1, the best, {INTERVAL}, in {wanted.draws} resamples of the images"
+        told = f"Ranks from 1 (the best) {INTERVAL} in {wanted.draws} resamples of the images"
         notes = [
             f"{ahead}: better than the method below it by more points than that; "
             "P(alike): no further apart"

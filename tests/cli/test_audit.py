@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from camx.evaluators import loop, records
+from camx.evaluators import grading, records
 from camx.evaluators.miniature import ilsvrc as drawn
 
 
@@ -69,8 +69,10 @@ def test_conventions_can_be_added_and_nothing_is_measured_twice(
     camx, drawn_small, tmp_path, monkeypatch
 ):
     decoded = []
-    read_image = loop.read_image
-    monkeypatch.setattr(loop, "read_image", lambda path: decoded.append(path) or read_image(path))
+    read_image = grading.read_image
+    monkeypatch.setattr(
+        grading, "read_image", lambda path: decoded.append(path) or read_image(path)
+    )
     common = ["audit", *QUICK, "--data", drawn_small]
     said = camx(*common, "--over", "iou,interpolation").stdout
     assert "iou=exact" in said

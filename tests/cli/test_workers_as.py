@@ -162,6 +162,7 @@ def test_ctrl_c_finishes_what_is_under_way(small, tmp_path):
     begun = subprocess.Popen(
         line, cwd=tmp_path, env=os.environ | {"SLEPT": "0.5"}, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background ignores it
     )  # fmt: skip
     while not (tmp_path / "begun").exists():
         assert begun.poll() is None
