@@ -20,6 +20,7 @@ T = TypeVar("T")
 SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 FINISHING = b"\nfinishing what is under way; once more ends at once\n"
 _received: list[tuple[int, float]] = []  # signals, and when they came
+_raised: list[int] = []  # those that did not wait
 _patient: list[bool] = []
 
 
@@ -36,9 +37,12 @@ def heeded(echo: float = 0) -> Iterator[None]:
     """Signals raise `Stopped`, or wait where something is finished `patiently`.
 
     Those within `echo` seconds of the first one are its echo: a launcher of several processes sends
-    on what the terminal sent them already.
+    on what the terminal sent them already. A library that is left by `Stopped` may make an error of
+    its own of it, such as that a file is damaged: once one was raised, `Stopped` ends this whatever
+    else went wrong, but for what the system refused (`OSError`: writing what there was).
     """
     _received.clear()
+    _raised.clear()
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may listen
         return
@@ -49,8 +53,13 @@ def heeded(echo: float = 0) -> Iterator[None]:
             signal.signal(number, partial(_receive, echo))
     try:
         yield
+    except Exception as error:
+        if _raised and not isinstance(error, OSError):
+            raise Stopped(_raised[0]) from error
+        raise
     finally:
         _received.clear()
+        _raised.clear()
         sys.unraisablehook = unraisable
         for number, handler in earlier.items():
             signal.signal(number, handler)
@@ -67,6 +76,7 @@ def _receive(echo: float, number: int, _frame: FrameType | None) -> None:
         return
     _received.append((number, now))
     if not _patient or len(_received) > 1:
+        _raised.append(number)
         raise Stopped(number)
     os.write(2, FINISHING)
 

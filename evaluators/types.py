@@ -1,6 +1,6 @@
 """The shared words as types. Boxes are ``(x0, y0, x1, y1)``, pixels of the original image."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -210,6 +210,15 @@ class Cell:
         if self != self.map:
             variants.parse(self.variant)  # raises, saying what a variant may be
         return replace(self, scaling=variants.canonical(self.layer, self.scaling))
+
+
+def single(cells: Sequence[Cell], why: str) -> list[Cell]:
+    """The cells, each of one layer as it is. `ValueError` for a fused or scaled one."""
+    for cell in cells:
+        if len(cell.layers) != 1 or cell.variant:
+            such = f"such as --layer {cell.layers[0]}"
+            raise ValueError(f"{cell} is fused or scaled; {why}, {such}")
+    return list(cells)
 
 
 def _area(variant: str, words: list[str]) -> float:

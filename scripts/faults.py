@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def power_loss(number, shadow):
     folder is flushed; a file whose content was not flushed before the rename is noted as lost.
     """
     at, fsync, replace, flushed = iter(range(10**9)), os.fsync, Path.replace, set()
+    lock = threading.Lock()  # maps are written by several threads
     shadow.mkdir(parents=True, exist_ok=True)
 
     def strike():
@@ -81,23 +83,28 @@ def power_loss(number, shadow):
     def renamed(source, target):
         strike()
         entry = shadow / f"{time.monotonic_ns()}-{random.randrange(10**9)}"
-        entry.mkdir()
-        if Path(target).exists():
-            shutil.copy2(target, entry / "before")
-        (entry / "lost").write_text("" if str(source) in flushed else "content")
-        (entry / "path").write_text(str(Path(target).absolute()))
-        return replace(source, target)
+        with lock:
+            entry.mkdir()
+            if Path(target).exists():
+                shutil.copy2(target, entry / "before")
+            (entry / "lost").write_text("" if str(source) in flushed else "content")
+            # Last, and whole: another thread may be struck between opening a file and filling it.
+            (entry / "half").write_text(str(Path(target).absolute()))
+            os.replace(entry / "half", entry / "path")
+            return replace(source, target)
 
     def synced(descriptor):
         strike()
         path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
         flushed.add(str(path))
         fsync(descriptor)
-        if path.is_dir():
+        if not path.is_dir():
+            return
+        with lock:
             for entry in list(shadow.iterdir()):
-                told = entry / "path"
-                safe = (entry / "lost").exists() and not (entry / "lost").read_text()
-                if told.exists() and Path(told.read_text()).parent == path and safe:
+                safe = not (entry / "lost").read_text()
+                if Path((entry / "path").read_text()).parent == path and safe:
+                    (entry / "path").unlink()  # first: without it an entry counts for nothing
                     shutil.rmtree(entry)
 
     os.fsync, Path.replace = synced, renamed

@@ -509,6 +509,19 @@ PHASES = (
 EACH = (kills, signals, disks, writers, ranks)  # their counts are of each command
 
 
+def work_and_exit(send, work):
+    """Send what `work` returns and end this process; what it raises is printed."""
+    code = 1
+    try:
+        send.send(work())
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
 def parsed(arguments):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
@@ -530,11 +543,7 @@ def torture(arguments=None):
             receive, send = multiprocessing.Pipe(duplex=False)
             pipes.append(receive)
             if not os.fork():
-                with contextlib.suppress(BaseException):
-                    send.send(strike(root, number, asked))
-                    os._exit(0)
-                traceback.print_exc()
-                os._exit(1)
+                work_and_exit(send, partial(strike, root, number, asked))
             send.close()
         for pipe in pipes:
             counts.update(pipe.recv())  # EOFError of a worker that failed

@@ -78,6 +78,12 @@ def test_from_labels_to_a_table(camx, labels, tmp_path):
     assert cells["S5", "mIoU"] == ""
 
 
+def test_a_step_that_does_not_divide_is_refused(camx, labels):
+    line = ["segment", "train", "--labels", labels, *TINY]
+    error = camx(*line, "--accumulate", 7, code=2).stderr
+    assert "batch is 2, which does not divide into 7 micro-batches of each of 1 processes" in error
+
+
 def test_true_masks_never_reach_training(camx, labels, tmp_path):
     """Neither as a folder, nor as a single link or copy among pseudo labels."""
     scene = datasets.load("mini", "segmentation", "train").samples[0]

@@ -108,6 +108,26 @@ def test_a_second_signal_ends_at_once(capfd):
     capfd.readouterr()
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ValueError("damaged"), Stopped), (OSError(28, "full"), OSError)]
+)
+def test_an_error_that_a_library_made_of_a_signal_is_none(error, kind):
+    """As readers of weights do, in whose middle a signal raised; what could not be written is."""
+
+    def work():
+        try:
+            send(signal.SIGHUP)
+            waited()
+        except BaseException:
+            raise error from None
+
+    with pytest.raises(kind) as told, stopping.heeded():
+        work()
+    assert getattr(told.value, "code", 129) == 129
+    with pytest.raises(ValueError, match="mine"), stopping.heeded():  # it is over then
+        raise ValueError("mine")
+
+
 def test_an_error_is_not_hidden_by_a_signal(capfd):
     def work():
         with stopping.patiently():

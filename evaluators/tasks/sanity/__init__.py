@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from camx.evaluators import records, stats
 from camx.evaluators.fields import Checked, choice, text, whole
 from camx.evaluators.tasks import Metric
-from camx.evaluators.types import Cell, MapProtocol
+from camx.evaluators.types import Cell, MapProtocol, single
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,11 +88,7 @@ class Record:
 
 def cells(cells: Sequence[Cell], _options: Any, _protocol: Any) -> list[Cell]:
     """The cells, each of one layer as it is. `ValueError` for a fused or scaled one."""
-    for cell in cells:
-        if len(cell.layers) != 1 or cell.variant:
-            what = f"{cell} is fused or scaled; maps are compared at their layer's size"
-            raise ValueError(f"{what}, such as --layer {cell.layers[0]}")
-    return list(cells)
+    return single(cells, "maps are compared at their layer's size")
 
 
 def loop(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from camx.evaluators.fields import Checked, text
 from camx.evaluators.tasks import Metric
-from camx.evaluators.types import Cell, MapProtocol
+from camx.evaluators.types import Cell, MapProtocol, single
 
 if TYPE_CHECKING:
     from camx.evaluators.grids import Missing
@@ -63,11 +63,7 @@ class Record:
 
 def cells(cells: Sequence[Cell], _options: Any, _protocol: Any) -> list[Cell]:
     """The cells, each of one layer as it is. `ValueError` for a fused or scaled one."""
-    for cell in cells:
-        if len(cell.layers) != 1 or cell.variant:
-            what = f"{cell} is fused or scaled; values are of single layers"
-            raise ValueError(f"{what}, such as --layer {cell.layers[0]}")
-    return list(cells)
+    return single(cells, "values are of single layers")
 
 
 def loop(
