@@ -138,3 +138,45 @@ def test_pytorch_grad_cam_and_quantus_fill_the_same(name):
     indices = np.flatnonzero(mask)
     theirs = quantus.functions.perturb_func.noisy_linear_imputation(image, indices, noise=0)
     assert np.abs(made.numpy() - theirs).max() < 1e-4
+
+
+def dense(multiply, mask):
+    """The matrix of a linear map of one channel's grid, where there is something to solve."""
+    unit = torch.eye(mask.shape[-1], dtype=mask.dtype)[None] * mask
+    return multiply(unit)[0].mT
+
+
+@pytest.mark.parametrize("size", [(12, 17), (9, 6), (1, 8)])
+def test_coarser_equations_are_those_that_the_finer_imply(size):
+    """Restricted, multiplied and prolonged, by whole matrices, twice; prolonged as interpolated."""
+    removed = torch.from_numpy(np.random.default_rng(1).random(size) < 0.8)[None, None].double()
+    level, stencil = road._finest(removed), road._stencil(removed)
+    for _ in range(2):
+        coarser, stencil = road._implied(level, stencil)
+        prolong = dense(level.prolong, coarser.mask)
+        restrict = dense(level.restrict, level.mask)
+        assert torch.equal(restrict[coarser.mask[0, 0] > 0], prolong.mT[coarser.mask[0, 0] > 0])
+        expected = prolong.mT @ dense(level.apply, level.mask) @ prolong
+        assert (dense(coarser.apply, coarser.mask) - expected).abs().max() < 1e-12
+        rows, columns = (side // 2 for side in level.size)
+        values = torch.zeros(coarser.size, dtype=torch.double)
+        values[1 : rows + 1, 1 : columns + 1] = torch.rand(rows, columns)
+        between = torch.nn.functional.interpolate(
+            values[None, None, 1 : rows + 1, 1 : columns + 1],
+            size=(2 * rows - 1, 2 * columns - 1), mode="bilinear", align_corners=True,
+        )  # fmt: skip
+        wide = torch.nn.functional.pad(between, (1, 1, 1, 1)).flatten(2)
+        made = level.prolong(values.flatten()[None, None])
+        assert (made - level.mask * wide).abs().max() < 1e-12
+        level = coarser
+
+
+def test_a_small_hole_is_solved_where_it_is():
+    """The rest of the image takes no part, wherever the hole lies; nor do a batch's others."""
+    image, (height, width) = picture(60, 50), (60, 50)
+    for y, x in ((0, 0), (height - 3, width - 4), (20, 30), (20, 0)):
+        mask = np.zeros((height, width), bool)
+        mask[y : y + 3, x : x + 4] = True
+        (made,) = road.fill(torch.from_numpy(image)[None], torch.from_numpy(mask)[None])
+        assert np.abs(made.numpy() - direct(image, mask)).max() < 1e-4
+        assert (made.numpy()[:, ~mask] == image[:, ~mask]).all()
